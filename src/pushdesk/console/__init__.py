@@ -1,0 +1,1 @@
+"""The operator's console: a Textual app that holds a Desk."""

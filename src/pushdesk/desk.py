@@ -1,0 +1,166 @@
+"""`Desk`: the whole contract between somebody who looks and somebody who works.
+
+The engine satisfies it, so does `HttpDesk` over the admin API, and so does the tests' `FakeDesk`. The console holds
+nothing else, which is why attaching to a remote server works: the local one is reached the same way.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from pushdesk.model import Delivery, Dispatch, Stats, Subscription, VapidKey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from pushdesk.model import Notification, Page, PageQuery, User
+
+
+class Event(Struct, frozen=True, tag_field="type"):
+    """Something that happened, for display. Counters are kept elsewhere: events may be dropped, and then say so."""
+
+    seq: int
+    time: datetime
+
+
+class Hello(Event, frozen=True, tag="hello"):
+    """First on every stream: which numbering this is (`epoch`) and where it stands."""
+
+    epoch: str
+    version: str
+
+
+class Gap(Event, frozen=True, tag="gap"):
+    """Events were missed that are no longer held: fetch anew."""
+
+
+class StatsChanged(Event, frozen=True, tag="stats"):
+    """The state of the server, at most ten times a second and only when it changed."""
+
+    stats: Stats
+
+
+class SubscriptionChanged(Event, frozen=True, tag="subscription"):
+    """A subscription was made, moved or changed its state."""
+
+    subscription: Subscription
+
+
+class SubscriptionRemoved(Event, frozen=True, tag="subscription_removed"):
+    """A subscription is no longer known."""
+
+    id: str
+    user: str
+
+
+class DispatchChanged(Event, frozen=True, tag="dispatch"):
+    """A dispatch was accepted or moved on; without its deliveries."""
+
+    dispatch: Dispatch
+
+
+class DeliveryChanged(Event, frozen=True, tag="delivery"):
+    """A delivery was tried or settled."""
+
+    delivery: Delivery
+
+
+class KeyChanged(Event, frozen=True, tag="key"):
+    """A VAPID key was made or changed its state."""
+
+    key: VapidKey
+
+
+AnyEvent: TypeAlias = (
+    Hello
+    | Gap
+    | StatsChanged
+    | SubscriptionChanged
+    | SubscriptionRemoved
+    | DispatchChanged
+    | DeliveryChanged
+    | KeyChanged
+)
+
+
+class Position(Struct, frozen=True):
+    """Where a reader of the stream stands: the last number it saw, and the numbering that it belongs to."""
+
+    epoch: str
+    seq: int
+
+
+class Desk(Protocol):
+    """What can be asked of a server, and what it tells by itself.
+
+    Every method raises `PushdeskError`: `UnreachableError` when the server cannot be reached, else the error with
+    which the server answered.
+    """
+
+    async def stats(self) -> Stats:
+        """Return the state of the server."""
+        ...
+
+    async def users(self, query: PageQuery) -> Page[User]:
+        """List users; sortable by `id`, `created_at`; the filter is a prefix of the id."""
+        ...
+
+    async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
+        """List subscriptions; the filter is a part of the user's id.
+
+        Sortable by `created_at`, `user`, `state`, `service`, `failures`.
+        """
+        ...
+
+    async def deliveries(self, query: PageQuery) -> Page[Delivery]:
+        """List deliveries; sortable by `at`; filter: part of the user's id, or an outcome."""
+        ...
+
+    async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
+        """List dispatches without their deliveries; sortable by `accepted_at`; filter: part of user or title."""
+        ...
+
+    async def dispatch(self, dispatch: str) -> Dispatch:
+        """Return one dispatch with its deliveries; `not_found` if there is none."""
+        ...
+
+    async def keys(self, query: PageQuery) -> Page[VapidKey]:
+        """List VAPID keys, the newest first."""
+        ...
+
+    async def notify(
+        self,
+        user: str,
+        notification: Notification,
+        *,
+        wait_s: float = 0.0,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Accept a notification for a user.
+
+        Returns once it is durable, or up to `wait_s` seconds later, as soon as it is settled.
+        """
+        ...
+
+    async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
+        """Send the test push to a user's devices, or to one of them.
+
+        Raises:
+            PushdeskError: `subscription_not_found` if there is none.
+        """
+        ...
+
+    async def remove_subscriptions(self, ids: Sequence[str]) -> int:
+        """Remove subscriptions; returns how many there were."""
+        ...
+
+    async def rotate_key(self, *, confirm: str = "") -> VapidKey:
+        """Make a new current VAPID key; the old one goes on signing for its own subscriptions."""
+        ...
+
+    def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+        """Follow what happens, in batches; the first event is a `Hello`. Ends with `UnreachableError` when lost."""
+        ...

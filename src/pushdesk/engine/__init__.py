@@ -1,0 +1,1 @@
+"""What does the work: keys, subscriptions, the outbox and its senders."""

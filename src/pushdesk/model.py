@@ -1,0 +1,286 @@
+"""The nouns: what pushdesk knows and shows, in memory and on the wire.
+
+Every class is a frozen msgspec Struct: one definition serves the engine, the API and the console. Times are aware
+datetimes in UTC and travel as RFC 3339; durations carry their unit in their name. `PushTarget` is the exception:
+it holds a subscription's secrets, so it is no Struct, has no encoder and shows nothing of itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
+
+from msgspec import Meta, Struct
+
+T = TypeVar("T")
+
+UserId = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class Service(StrEnum):
+    """A push service, told from the endpoint's host."""
+
+    FCM = "fcm"
+    MOZILLA = "mozilla"
+    APPLE = "apple"
+    WNS = "wns"
+    OTHER = "other"
+
+
+class SubscriptionState(StrEnum):
+    """Whether a subscription is sent to, and if not, why."""
+
+    ACTIVE = "active"
+    GONE = "gone"
+    KEY_MISMATCH = "key_mismatch"
+    HELD = "held"
+
+
+class Outcome(StrEnum):
+    """What became of one notification on one subscription."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    GONE = "gone"
+    KEY_MISMATCH = "key_mismatch"
+    REFUSED = "refused"
+    OUR_CONFIGURATION = "our_configuration"
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more will be tried."""
+        return self not in UNSETTLED
+
+
+UNSETTLED = frozenset({Outcome.WAITING, Outcome.THROTTLED, Outcome.TRANSIENT, Outcome.HELD})
+
+
+class DispatchKind(StrEnum):
+    """What asked for a dispatch."""
+
+    NOTIFICATION = "notification"
+    TURN = "turn"
+    BROADCAST = "broadcast"
+    TEST = "test"
+
+
+class DispatchState(StrEnum):
+    """How far a dispatch has come."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENDING = "sending"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class KeyState(StrEnum):
+    """The life of a VAPID key (RFC 8292)."""
+
+    CURRENT = "current"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+class Urgency(StrEnum):
+    """RFC 8030 section 5.3."""
+
+    VERY_LOW = "very-low"
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Direction(StrEnum):
+    """Text direction of a notification."""
+
+    AUTO = "auto"
+    LTR = "ltr"
+    RTL = "rtl"
+
+
+class Action(Struct, frozen=True, omit_defaults=True):
+    """A button of a notification."""
+
+    action: Annotated[str, Meta(min_length=1, max_length=64)]
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    url: Annotated[str, Meta(max_length=2048)] | None = None
+
+
+class Notification(Struct, frozen=True, omit_defaults=True):
+    """What an application asks to be shown, and how it is to be delivered.
+
+    The bounds keep hostile input small; the limit that counts is that of the whole pushed message (3993 bytes).
+    """
+
+    title: Annotated[str, Meta(min_length=1, max_length=1000)]
+    body: Annotated[str, Meta(max_length=4000)] | None = None
+    icon: Annotated[str, Meta(max_length=2048)] | None = None
+    badge: Annotated[str, Meta(max_length=2048)] | None = None
+    image: Annotated[str, Meta(max_length=2048)] | None = None
+    tag: Annotated[str, Meta(max_length=200)] | None = None
+    url: Annotated[str, Meta(max_length=2048)] | None = None
+    actions: Annotated[tuple[Action, ...], Meta(max_length=8)] = ()
+    lang: Annotated[str, Meta(max_length=35)] | None = None
+    dir: Direction | None = None
+    silent: bool | None = None
+    require_interaction: bool | None = None
+    renotify: bool | None = None
+    timestamp: Annotated[int, Meta(ge=0, le=253402300799999)] | None = None
+    data: Any = None
+    app_badge: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
+    ttl: Annotated[int, Meta(ge=1, le=2419200)] = 86400
+    urgency: Urgency = Urgency.NORMAL
+    topic: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    send_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class Subscription(Struct, frozen=True):
+    """What may be shown of a subscription; its endpoint and keys are a `PushTarget`."""
+
+    id: str
+    user: str
+    service: Service
+    fingerprint: str
+    browser: str
+    platform: str
+    key_id: str
+    state: SubscriptionState
+    created_at: datetime
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PushTarget:
+    """The secrets of a subscription: what is needed to push to it (RFC 8030 section 4, RFC 8291 section 2).
+
+    Never leaves engine, storage and the senders, and its repr shows none of it.
+    """
+
+    subscription: str
+    version: int
+    user: str
+    service: Service
+    key_id: str
+    endpoint: str = field(repr=False)
+    p256dh: bytes = field(repr=False)
+    auth: bytes = field(repr=False)
+
+
+class User(Struct, frozen=True):
+    """A user, as the console lists them."""
+
+    id: str
+    created_at: datetime
+    subscriptions: int = 0
+    last_delivery_at: datetime | None = None
+
+
+class Delivery(Struct, frozen=True):
+    """One notification on its way to one subscription."""
+
+    id: str
+    dispatch: str
+    user: str
+    subscription: str
+    service: Service
+    outcome: Outcome
+    at: datetime
+    status: int | None = None
+    reason: str = ""
+    attempts: int = 0
+    latency_ms: float | None = None
+    next_attempt_at: datetime | None = None
+    device: str = ""
+
+
+class Dispatch(Struct, frozen=True):
+    """One accepted request to notify, with what became of it (at most 200 deliveries, then `next`)."""
+
+    id: str
+    user: str | None
+    kind: DispatchKind
+    title: str
+    accepted_at: datetime
+    state: DispatchState
+    counts: dict[Outcome, int] = {}
+    deliveries: tuple[Delivery, ...] = ()
+    next: str | None = None
+
+
+class VapidKey(Struct, frozen=True):
+    """A VAPID key, without its private half (RFC 8292)."""
+
+    id: str
+    public_key: str
+    state: KeyState
+    created_at: datetime
+    subscriptions: int = 0
+
+
+class ServiceHealth(Struct, frozen=True):
+    """How a push service has been answering since the server started."""
+
+    service: Service
+    sent: int = 0
+    accepted: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    last_error: str = ""
+    last_error_at: datetime | None = None
+
+
+class Stats(Struct, frozen=True):
+    """The state of the server in one immutable value: what the overview shows."""
+
+    time: datetime
+    version: str
+    url: str
+    started_at: datetime
+    storage: str
+    key_id: str
+    key_created_at: datetime
+    users: int = 0
+    subscriptions: int = 0
+    queue: int = 0
+    in_flight: int = 0
+    outcomes: dict[Outcome, int] = {}
+    """Settled and retried outcomes since the server started."""
+    sends_per_second: tuple[float, ...] = ()
+    """One value for each of the last 60 seconds, the newest last."""
+    p95_ms: tuple[float, ...] = ()
+    """95th percentile of the push services' answers for each of the last 60 seconds, the newest last."""
+    services: tuple[ServiceHealth, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What the operator should mend: sentences for a person."""
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """A page of a listing; `next` is the cursor of the following one."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class PageQuery(Struct, frozen=True):
+    """Which page of a listing: what the admin API takes as `?cursor=&limit=&filter=&sort=`."""
+
+    cursor: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
+    filter: Annotated[str, Meta(max_length=200)] = ""
+    sort: Annotated[str, Meta(max_length=64)] = ""
+    """A field's name, `-` before it for descending; empty for the newest first."""

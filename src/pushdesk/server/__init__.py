@@ -1,0 +1,1 @@
+"""The HTTP server: pages, subscription API, applications' API, admin API."""

@@ -1,0 +1,1 @@
+"""A push service that runs on this machine: virtual browsers that decrypt, and faults on demand."""
