@@ -284,3 +284,61 @@ class PageQuery(Struct, frozen=True):
     filter: Annotated[str, Meta(max_length=200)] = ""
     sort: Annotated[str, Meta(max_length=64)] = ""
     """A field's name, `-` before it for descending; empty for the newest first."""
+
+
+class SubscriptionKeys(Struct, frozen=True):
+    """The keys of a `PushSubscription`, in either base64 alphabet (RFC 8291 section 2.1)."""
+
+    p256dh: Annotated[str, Meta(max_length=200)]
+    auth: Annotated[str, Meta(max_length=100)]
+
+    def __repr__(self) -> str:
+        return "SubscriptionKeys(...)"
+
+
+class SubscriptionRequest(Struct, frozen=True, omit_defaults=True):
+    """What a browser hands over: `PushSubscription.toJSON()` and what our client library adds to it."""
+
+    endpoint: Annotated[str, Meta(min_length=1, max_length=2048)]
+    keys: SubscriptionKeys
+    expirationTime: float | None = None  # noqa: N815 (the W3C's name)
+    key_id: Annotated[str, Meta(pattern="^[0-9a-f]{8}$")] | None = None
+    replaces: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
+    user_agent: Annotated[str, Meta(max_length=512)] | None = None
+
+    def __repr__(self) -> str:
+        return "SubscriptionRequest(...)"
+
+
+class TestResult(StrEnum):
+    """What the test push of a new subscription came to."""
+
+    ACCEPTED = "accepted"
+    TRANSIENT = "transient"
+    SKIPPED = "skipped"
+
+
+class Subscribed(Struct, frozen=True):
+    """What came of subscribing: `token` is the device token, shown once, with a new subscription only."""
+
+    subscription: Subscription
+    test: TestResult
+    created: bool
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Subscribed(subscription={self.subscription!r}, test={self.test!r}, created={self.created!r})"
+
+
+class DeviceGrant(Struct, frozen=True):
+    """What a valid device token allows: to change, renew, remove and test this subscription."""
+
+    subscription: str
+    user: str
+
+
+class Accepted(Struct, frozen=True):
+    """An accepted dispatch; `repeated` when its idempotency key was known and nothing new was accepted."""
+
+    dispatch: Dispatch
+    repeated: bool = False
