@@ -310,7 +310,7 @@ class SubscriptionRequest(Struct, frozen=True, omit_defaults=True):
         return "SubscriptionRequest(...)"
 
 
-class TestResult(StrEnum):
+class PushTest(StrEnum):
     """What the test push of a new subscription came to."""
 
     ACCEPTED = "accepted"
@@ -322,7 +322,7 @@ class Subscribed(Struct, frozen=True):
     """What came of subscribing: `token` is the device token, shown once, with a new subscription only."""
 
     subscription: Subscription
-    test: TestResult
+    test: PushTest
     created: bool
     token: str | None = None
 
