@@ -1,0 +1,231 @@
+"""The configuration: a TOML file, overruled by the environment, overruled by flags, gives one frozen `Config`.
+
+`SETTINGS` is the one list of what can be set. A setting `ttl` of the table `[cache]` is the flag `--cache-ttl` and the
+variable `PUSHDESK_CACHE_TTL`; a few that everybody needs have a shorter name (`--port`). Importing this reads nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from pushdesk.config_file import ConfigFile, nearest, read_config_file
+from pushdesk.errors import StartUpError
+from pushdesk.setting_values import LOG_LEVELS, Reader, choice, duration, origin, origins, switch, text, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FILE_NAME: Final = "pushdesk.toml"
+
+
+class ServerConfig(Struct, frozen=True):
+    """Where the server listens and how it is reached."""
+
+    host: str = "localhost"
+    """Address to listen on; `localhost` is both 127.0.0.1 and ::1."""
+    port: int = 8484
+    """Port to listen on; 0 takes a free one."""
+    access_url: str | None = None
+    """Origin under which browsers reach the server; by default `http://localhost:PORT`."""
+
+
+class PushConfig(Struct, frozen=True):
+    """How push services are talked to."""
+
+    subscriber: str | None = None
+    """VAPID `sub` claim, `mailto:` or `https:`, whom a push service would write to; by default the access URL."""
+    allow_endpoint: tuple[str, ...] = ()
+    """Origins that are sent to although they are no known push service, be they http or private."""
+    connect_timeout_s: int = 5
+    """Seconds for a connection to a push service to come about."""
+    total_timeout_s: int = 15
+    """Seconds for one whole request to a push service."""
+    concurrency: int = 100
+    """Requests under way at once, per push service."""
+    max_devices: int = 50
+    """Subscriptions that one user may have."""
+
+
+class IdentityConfig(Struct, frozen=True):
+    """Who may say which user they are."""
+
+    local: bool = True
+    """Whether the page, opened on this machine, may name its user without a token."""
+
+
+class LogConfig(Struct, frozen=True):
+    """What is logged, and where to."""
+
+    level: str = "info"
+    file: Path | None = None
+    """Where the log goes; by default `pushdesk.log` in the data directory."""
+
+
+class ConsoleConfig(Struct, frozen=True):
+    """How the console looks."""
+
+    theme: str | None = None
+    """Name of a theme; by default the one chosen last."""
+
+
+class Config(Struct, frozen=True):
+    """All settings, read and checked."""
+
+    data_dir: Path
+    """Folder of the database, the keys, the admin token and the log."""
+    file: Path = Path(FILE_NAME)
+    """The configuration file, be it there or not."""
+    server: ServerConfig = ServerConfig()
+    push: PushConfig = PushConfig()
+    identity: IdentityConfig = IdentityConfig()
+    log: LogConfig = LogConfig()
+    console: ConsoleConfig = ConsoleConfig()
+    keymap: dict[str, str] = {}
+    """Binding id -> keys, separated by commas."""
+    dev: bool = False
+    """Gates open, debug log."""
+
+
+class Setting(NamedTuple):
+    """One thing that can be set."""
+
+    table: str
+    key: str
+    read: Reader
+    field: str = ""
+    """Name in `Config` where it differs from the key, because it says a unit."""
+    name: str = ""
+    """Name of flag and variable where it is not `table-key`."""
+
+    @property
+    def flag(self) -> str:
+        """The flag, as it is typed."""
+        return f"--{self.name or f'{self.table}-{self.key}'.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "PUSHDESK_" + self.flag.removeprefix("--").replace("-", "_").upper()
+
+
+SETTINGS: Final = (
+    Setting("server", "host", text, name="host"),
+    Setting("server", "port", whole(0, 65535), name="port"),
+    Setting("server", "access_url", origin, name="access-url"),
+    Setting("server", "data_dir", text, name="data-dir"),
+    Setting("server", "dev", switch, name="dev"),
+    Setting("push", "subscriber", text),
+    Setting("push", "allow_endpoint", origins, name="allow-endpoint"),
+    Setting("push", "connect_timeout", duration(1, 60), field="connect_timeout_s"),
+    Setting("push", "total_timeout", duration(1, 300), field="total_timeout_s"),
+    Setting("push", "concurrency", whole(1, 1000)),
+    Setting("push", "max_devices", whole(1, 1000)),
+    Setting("identity", "local", switch),
+    Setting("console", "theme", text),
+    Setting("log", "level", choice(*LOG_LEVELS)),
+    Setting("log", "file", text),
+)
+
+UNSET_TABLES: Final = ("cache", "outbox", "retention", "experiments", "summary")
+"""Tables that a file may have and that hold no settings yet."""
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], *, default_data_dir: Path) -> Config:
+    """Read the configuration.
+
+    Args:
+        flags: What was given on the command line, by flag (`--port`); None is not given. `--config` names the file.
+        environ: The environment.
+        default_data_dir: The data directory if nothing names another.
+
+    Raises:
+        StartUpError: A file that cannot be read, an unknown table or key, a value that cannot be used. Says where.
+    """
+    overruled = {(setting.table, setting.key): _overruled(setting, flags, environ) for setting in SETTINGS}
+    data_dir = Path(str(overruled["server", "data_dir"] or default_data_dir)).expanduser()
+    named = flags.get("--config") or environ.get("PUSHDESK_CONFIG")
+    path = Path(str(named)).expanduser() if named else data_dir / FILE_NAME
+    file = read_config_file(path, must_exist=bool(named))
+    file.refuse_unknown(
+        {setting.table: [other.key for other in SETTINGS if other.table == setting.table] for setting in SETTINGS}
+        | dict.fromkeys(UNSET_TABLES, ())
+        | {"keymap": None}
+    )
+    if not named and "data_dir" in file.tables.get("server", {}):
+        raise file.error("server", "data_dir", problem="is in the data directory's own file.", hint="Use --config.")
+
+    values: dict[str, dict[str, Any]] = {}
+    for setting in SETTINGS:
+        value = overruled[setting.table, setting.key]
+        if value is None:
+            value = _in_file(setting, file)
+        if value is not None:
+            values.setdefault(setting.table, {})[setting.field or setting.key] = value
+    return _assemble(values, data_dir, file)
+
+
+def refuse_unknown_bindings(config: Config, bindings: Sequence[str]) -> None:
+    """Refuse a keymap with a binding id that the console does not have.
+
+    Raises:
+        StartUpError: Names file, line and nearest valid id.
+    """
+    for binding in config.keymap:
+        if binding not in bindings:
+            file = read_config_file(config.file, must_exist=False)
+            problem = "is no binding of the console's."
+            raise file.error("keymap", binding, problem=problem, hint=nearest(binding, bindings))
+
+
+def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFile) -> Config:
+    server, log = values.get("server", {}), values.get("log", {})
+    dev = server.pop("dev", False)
+    if "file" in log:
+        log["file"] = Path(log["file"]).expanduser().absolute()
+    if dev:
+        log = {"level": "debug"} | log
+    return Config(
+        data_dir=Path(server.pop("data_dir", data_dir)).expanduser().absolute(),
+        file=file.path,
+        server=ServerConfig(**server),
+        push=PushConfig(**values.get("push", {})),
+        identity=IdentityConfig(**values.get("identity", {})),
+        log=LogConfig(**log),
+        console=ConsoleConfig(**values.get("console", {})),
+        keymap=_keymap(file),
+        dev=dev,
+    )
+
+
+def _overruled(setting: Setting, flags: Mapping[str, object], environ: Mapping[str, str]) -> object:
+    """Return what the flag or the variable says; None if neither does. An empty one says nothing."""
+    for name, value in ((setting.flag, flags.get(setting.flag)), (setting.variable, environ.get(setting.variable))):
+        if value is None or value in ("", [], ()):
+            continue
+        try:
+            return setting.read(value)
+        except ValueError as error:
+            raise StartUpError(f"{name} {error}.") from None
+    return None
+
+
+def _in_file(setting: Setting, file: ConfigFile) -> object:
+    value = file.tables.get(setting.table, {}).get(setting.key)
+    if value is None:
+        return None
+    try:
+        return setting.read(value)
+    except ValueError as error:
+        raise file.error(setting.table, setting.key, problem=f"{error}.") from None
+
+
+def _keymap(file: ConfigFile) -> dict[str, str]:
+    """Read `[keymap]`; which binding ids there are is the console's to know."""
+    keymap = file.tables.get("keymap", {})
+    for binding, keys in keymap.items():
+        if not isinstance(keys, str) or not keys:
+            raise file.error("keymap", binding, problem='must be keys such as "ctrl+s" or "j,down".')
+    return dict(keymap)

@@ -1,0 +1,102 @@
+"""What the values of settings look like: each reader takes what was written and returns what it means.
+
+A value comes from TOML with its type, or from a variable or a flag as text; a reader takes both. It raises
+`ValueError` with the end of a sentence that begins with the setting's name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Reader: TypeAlias = "Callable[[object], object]"
+
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def text(value: object) -> str:
+    """Read a text that is not empty and holds no control characters."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("must be a text")
+    return value
+
+
+def switch(value: object) -> bool:
+    """Read true or false; as text also yes, no, 1 and 0."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    raise ValueError("must be true or false")
+
+
+def whole(lowest: int, highest: int) -> Callable[[object], int]:
+    """Make a reader of whole numbers between two bounds, both allowed."""
+
+    def read(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"\d{1,10}", value, re.ASCII):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+def duration(lowest_s: int, highest_s: int) -> Callable[[object], int]:
+    """Make a reader of durations (`90s`, `3m`, `24h`, `7d`) that returns seconds, between two bounds, both allowed."""
+
+    def read(value: object) -> int:
+        match = re.fullmatch(r"(\d{1,9})([smhd])", value, re.ASCII) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError("must be a duration such as 90s, 3m, 24h or 7d")
+        seconds = int(match[1]) * SECONDS[match[2]]
+        if not lowest_s <= seconds <= highest_s:
+            raise ValueError(f"must be a duration from {lowest_s}s to {highest_s}s")
+        return seconds
+
+    return read
+
+
+def choice(*words: str) -> Callable[[object], str]:
+    """Make a reader of one word out of several."""
+
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
+def origin(value: object) -> str:
+    """Read an origin, `http(s)://HOST[:PORT]` (RFC 6454 section 6.2), and return it without its default port."""
+    wanted = "must be an origin such as https://push.example.com or http://127.0.0.1:8485"
+    try:
+        parts = urlsplit(text(value))
+        port = parts.port
+    except ValueError:
+        raise ValueError(wanted) from None
+    host = parts.hostname or ""
+    extras = (parts.username, parts.password, parts.query, parts.fragment, parts.path.strip("/"))
+    if parts.scheme not in {"http", "https"} or not re.fullmatch(r"[0-9a-z.:_-]+", host) or any(extras):
+        raise ValueError(wanted)
+    authority = f"[{host}]" if ":" in host else host
+    if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
+        authority += f":{port}"
+    return f"{parts.scheme}://{authority}"
+
+
+def origins(value: object) -> tuple[str, ...]:
+    """Read a list of origins, in a variable separated by commas."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(dict.fromkeys(origin(item) for item in items))

@@ -1,0 +1,199 @@
+"""The configuration: what overrules what, and what a person reads when a file or a value is wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushdesk.config import SETTINGS, UNSET_TABLES, Config, load, refuse_unknown_bindings
+from pushdesk.errors import StartUpError
+from tests.programs import bare_environment, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def read(
+    data_dir: Path,
+    source: str = "",
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    if source:
+        (data_dir / "pushdesk.toml").write_text(source, encoding="utf-8")
+    return load(flags or {}, environ or {}, default_data_dir=data_dir)
+
+
+def refusal(data_dir: Path, source: str) -> str:
+    with pytest.raises(StartUpError) as caught:
+        read(data_dir, source)
+    return str(caught.value)
+
+
+def test_nothing_given_is_the_documented_default(tmp_path: Path) -> None:
+    config = read(tmp_path)
+    assert (config.server.host, config.server.port, config.server.access_url) == ("localhost", 8484, None)
+    assert config.data_dir == tmp_path
+    assert config.identity.local
+    assert config.log.level == "info"
+
+
+def test_a_flag_overrules_a_variable_and_a_variable_the_file(tmp_path: Path) -> None:
+    source = '[server]\nport = 1001\n[log]\nlevel = "error"\n[push]\nconcurrency = 7\n'
+    environ = {"PUSHDESK_PORT": "1002", "PUSHDESK_LOG_LEVEL": "warning"}
+    config = read(tmp_path, source, {"--port": 1003}, environ)
+    assert (config.server.port, config.log.level, config.push.concurrency) == (1003, "warning", 7)
+
+
+def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
+    samples = {
+        "host": "127.0.0.1",
+        "port": "0",
+        "access_url": "https://push.example.com",
+        "data_dir": str(tmp_path / "data"),
+        "dev": "true",
+        "subscriber": "mailto:ops@example.com",
+        "allow_endpoint": "http://127.0.0.1:8485,http://127.0.0.1:8486",
+        "connect_timeout": "3s",
+        "total_timeout": "1m",
+        "concurrency": "9",
+        "max_devices": "3",
+        "local": "false",
+        "theme": "nord",
+        "level": "warning",
+        "file": str(tmp_path / "log"),
+    }
+    assert {setting.key for setting in SETTINGS} == set(samples)
+    environ = {setting.variable: samples[setting.key] for setting in SETTINGS}
+    from_variables = load({}, environ, default_data_dir=tmp_path)
+
+    named = tmp_path / "named.toml"
+    named.write_text(
+        "\n".join(f"{setting.table}.{setting.key} = {samples[setting.key]!r}" for setting in SETTINGS), encoding="utf-8"
+    )
+    from_file = load({"--config": str(named)}, {}, default_data_dir=tmp_path)
+    assert from_file.server == from_variables.server
+    assert from_file.push == from_variables.push
+    assert from_variables.push.allow_endpoint == ("http://127.0.0.1:8485", "http://127.0.0.1:8486")
+    assert from_variables.push.total_timeout_s == 60
+    assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
+    assert not from_variables.identity.local
+    assert from_variables.console.theme == "nord"
+    assert from_variables.dev
+
+
+def test_flag_key_and_variable_share_one_name() -> None:
+    names = {setting.flag: setting.variable for setting in SETTINGS}
+    assert names["--log-level"] == "PUSHDESK_LOG_LEVEL"
+    assert names["--push-connect-timeout"] == "PUSHDESK_PUSH_CONNECT_TIMEOUT"
+    assert len(names) == len(set(names.values())) == len(SETTINGS)
+
+
+def test_dev_means_a_debug_log_unless_a_level_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path, flags={"--dev": True}).log.level == "debug"
+    assert read(tmp_path, flags={"--dev": True, "--log-level": "error"}).log.level == "error"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("[sevrer]\nport = 1", "line 1: [sevrer] is no table of pushdesk's. Did you mean `server`?"),
+        (
+            "# first\n[server]\n\nprot = 1",
+            "line 4: `prot` in [server] is no setting of pushdesk's. Did you mean `port`?",
+        ),
+        ("[log]\nlevel = 'info'\n[server]\nlevel = 'x'", "line 4: `level` in [server] is no setting"),
+        ("[server]\nport = 'x'", "line 2: `port` in [server] must be a whole number from 0 to 65535."),
+        ("[server]\nport = true", "line 2: `port` in [server] must be a whole number from 0 to 65535."),
+        ("server.port = 70000", "line 1: `port` in [server] must be a whole number"),
+        ("[cache]\nttl = '1m'", "line 2: `ttl` in [cache] is no setting of pushdesk's. This table holds no settings"),
+        ("[push]\ntotal_timeout = 90", "line 2: `total_timeout` in [push] must be a duration such as 90s"),
+        ("[push]\ntotal_timeout = '7d'", "line 2: `total_timeout` in [push] must be a duration from 1s to 300s."),
+        ("[push]\nallow_endpoint = ['ftp://x']", "line 2: `allow_endpoint` in [push] must be an origin such as"),
+        ("[server]\naccess_url = 'https://x/path'", "line 2: `access_url` in [server] must be an origin such as"),
+        ("[identity]\nlocal = 'perhaps'", "line 2: `local` in [identity] must be true or false."),
+        ("[log]\nlevel = 'loud'", "line 2: `level` in [log] must be one of debug, info, warning, error."),
+        ("[keymap]\nquit = 3", "line 2: `quit` in [keymap] must be keys such as"),
+        ("[server]\ndata_dir = '/x'", "line 2: `data_dir` in [server] is in the data directory's own file."),
+        ("[[push]]\nconcurrency = 1", "line 1: [push] is a table, not a value."),
+        ("[server]\nport = = 1", "is not TOML: "),
+    ],
+)
+def test_a_wrong_file_is_refused_by_line_and_name(tmp_path: Path, source: str, message: str) -> None:
+    text = refusal(tmp_path, source)
+    assert text.startswith((f"{tmp_path}/pushdesk.toml", f"The configuration file {tmp_path}/pushdesk.toml"))
+    assert message in text
+    assert "\n" not in text
+
+
+def test_a_wrong_variable_and_a_wrong_flag_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StartUpError, match=r"^PUSHDESK_PORT must be a whole number"):
+        read(tmp_path, environ={"PUSHDESK_PORT": "http"})
+    with pytest.raises(StartUpError, match=r"^--access-url must be an origin"):
+        read(tmp_path, flags={"--access-url": "localhost:8484"})
+
+
+def test_a_table_that_holds_nothing_yet_may_stand_empty(tmp_path: Path) -> None:
+    source = "".join(f"[{table}]\n" for table in UNSET_TABLES)
+    assert read(tmp_path, source) == read(tmp_path)
+
+
+def test_a_named_file_must_be_there_and_the_usual_one_need_not(tmp_path: Path) -> None:
+    read(tmp_path / "nowhere")
+    with pytest.raises(StartUpError, match=r"other\.toml does not exist"):
+        read(tmp_path, flags={"--config": str(tmp_path / "other.toml")})
+
+
+def test_a_file_of_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pushdesk.toml").write_bytes(b"\xff\xfe")
+    assert "is not UTF-8" in refusal(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://Push.Example.com/", "https://push.example.com"),
+        ("https://push.example.com:443", "https://push.example.com"),
+        ("http://[::1]:8484", "http://[::1]:8484"),
+    ],
+)
+def test_an_access_url_is_brought_to_its_origin(tmp_path: Path, written: str, meant: str) -> None:
+    assert read(tmp_path, flags={"--access-url": written}).server.access_url == meant
+
+
+@pytest.mark.parametrize("written", ["https://", "https://a b", "https://u:p@x", "https://x:99999", "https://x?q", ""])
+def test_what_is_no_origin_is_refused(tmp_path: Path, written: str) -> None:
+    with pytest.raises(StartUpError, match="must be an origin"):
+        read(tmp_path, f"[server]\naccess_url = {written!r}")
+
+
+def test_a_binding_the_console_does_not_have_is_refused_by_line(tmp_path: Path) -> None:
+    config = read(tmp_path, '[keymap]\nquit = "ctrl+q"\nhlep = "f1"\n')
+    assert config.keymap == {"quit": "ctrl+q", "hlep": "f1"}
+    with pytest.raises(StartUpError, match=r"line 3: `hlep` in \[keymap\] is no binding.*Did you mean `help`\?"):
+        refuse_unknown_bindings(config, ["help", "quit"])
+    refuse_unknown_bindings(config, ["hlep", "quit"])
+
+
+def test_every_setting_is_documented() -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    missing = [setting.flag for setting in SETTINGS if f"`{setting.variable}`" not in document]
+    assert not missing
+
+
+async def test_importing_the_configuration_reads_no_file_and_loads_no_other_room(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda name, args: opened.append(str(args[0])) if name == 'open' else None)\n"
+        "import pushdesk.config\n"
+        "assert not [name for name in opened if name.endswith('.toml')], opened\n"
+        "assert not {'textual', 'aiohttp', 'sqlalchemy', 'structlog'} & set(sys.modules)\n"
+    )
+    finished = await run(sys.executable, "-c", code, env=bare_environment(tmp_path))
+    assert finished.code == 0, finished.err
