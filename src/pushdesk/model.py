@@ -173,6 +173,8 @@ class PushTarget:
     user: str
     service: Service
     key_id: str
+    device: str
+    """What a person would call it: browser and platform."""
     endpoint: str = field(repr=False)
     p256dh: bytes = field(repr=False)
     auth: bytes = field(repr=False)

@@ -1,0 +1,140 @@
+"""The connections to SQLite: one that writes, a few that read.
+
+A single writer connection serialises every change, and is the only one that checkpoints the write-ahead log.
+Every error of the driver becomes a `DatabaseError` here, so that nobody above knows which database this is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from pushdesk.errors import DatabaseError
+from pushdesk.storage import revisions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+READERS = 4
+BUSY_TIMEOUT_MS = 5000
+
+
+class Database:
+    """An open SQLite database.
+
+    `write()` gives the writer inside a transaction that is committed at the end of the block, `read()` gives one of
+    the readers, outside of a transaction: whoever needs two rows from one moment asks for them in one statement.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writing = asyncio.Lock()
+        self._writer = _engine(path, size=1)
+        event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+        self._readers = _engine(path, size=READERS, isolation_level="AUTOCOMMIT")
+
+    async def __aenter__(self) -> Self:
+        """Open the file, made with mode 0600 if it is new, and bring its schema to the newest revision.
+
+        Raises:
+            DatabaseError: It cannot be opened, is no database, or was written by a newer pushdesk.
+        """
+        try:
+            # SQLite gives the -wal and -shm files the mode of the database itself.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise DatabaseError(f"The database {self.path} cannot be opened: {error.strerror}.") from error
+        try:
+            async with self.write() as connection:
+                await connection.run_sync(revisions.upgrade)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """Close the readers, then the writer: the last to close checkpoints."""
+        await self._readers.dispose()
+        await self._writer.dispose()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give the writer inside a transaction: committed at the end, rolled back on any error.
+
+        Raises:
+            DatabaseError: The database refused; nothing was changed.
+        """
+        try:
+            async with self._writing, self._writer.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _database_error(error) from error
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a reader.
+
+        Raises:
+            DatabaseError: The database could not be read.
+        """
+        try:
+            async with self._readers.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _database_error(error) from error
+
+    async def ping(self) -> None:
+        """Read from the database, so that a caller knows that it answers.
+
+        Raises:
+            DatabaseError: It does not.
+        """
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1 FROM server_state"))
+
+
+def _engine(path: Path, *, size: int, **options: Any) -> AsyncEngine:  # noqa: ANN401 (SQLAlchemy's own options)
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=size,
+        max_overflow=0,
+        # The driver's message would name the parameters, endpoints and keys among them.
+        hide_parameters=True,
+        **options,
+    )
+    event.listen(engine.sync_engine, "connect", _set_up)
+    return engine
+
+
+def _set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driver's own connection)
+    # Transactions are begun by `_begin_immediate`; the driver's own habit of beginning them late is switched off.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _database_error(error: SQLAlchemyError) -> DatabaseError:
+    # Only the driver's own words: SQLAlchemy's would carry the statement.
+    cause = getattr(error, "orig", None) or type(error).__name__
+    return DatabaseError(
+        f"The database failed: {cause}.", hint="Look at the disk and at the log, then try again: nothing was changed."
+    )

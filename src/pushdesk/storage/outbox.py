@@ -1,0 +1,268 @@
+"""The outbox at rest: what was accepted, and what became of it.
+
+Everything here works on batches: one statement for many dispatches or deliveries, never one for each.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, select, tuple_, update
+
+from pushdesk.model import (
+    UNSETTLED,
+    Delivery,
+    DispatchState,
+    Outcome,
+    SubscriptionState,
+)
+from pushdesk.storage.records import Job, Message, Settled, Settlement
+from pushdesk.storage.rows import (
+    delivery_row,
+    dispatch_row,
+    idempotency_row,
+    settle_row,
+    to_delivery,
+    to_message,
+    to_target,
+)
+from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, subscriptions
+from pushdesk.storage.subscriptions import count_failures, count_successes, disable
+from pushdesk.storage.times import to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Row
+
+    from pushdesk.storage.database import Database
+
+OPEN_STATES = (DispatchState.QUEUED, DispatchState.SCHEDULED)
+IDEMPOTENCY_MS = 24 * 3_600_000
+"""How long an idempotency key is remembered."""
+
+
+class OutboxTable:
+    """The dispatches and deliveries of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, messages: Sequence[Message]) -> dict[str, tuple[str, bytes]]:
+        """Store a batch of dispatches in one transaction, but for those whose idempotency key is known.
+
+        Returns:
+            For each message whose key was known: its id -> the first dispatch of that key and its body's digest.
+
+        Raises:
+            DatabaseError: None was stored.
+        """
+        keyed = [(message.id, message.idempotency) for message in messages if message.idempotency is not None]
+        repeats: dict[str, tuple[str, bytes]] = {}
+        async with self._database.write() as connection:
+            if keyed:
+                oldest = max(message.accepted_at_ms for message in messages) - IDEMPOTENCY_MS
+                await connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < oldest))
+                first: dict[tuple[str, str], tuple[str, bytes]] = {}
+                names = tuple_(idempotency_keys.c.sender, idempotency_keys.c.key)
+                wanted = [(key.sender, key.key) for _, key in keyed]
+                for row in await connection.execute(select(idempotency_keys).where(names.in_(wanted))):
+                    first[row.sender, row.key] = (row.dispatch, row.body_digest)
+                for message, key in keyed:
+                    found = first.setdefault((key.sender, key.key), (message, key.body_digest))
+                    if found[0] != message:
+                        repeats[message] = found
+            fresh = [message for message in messages if message.id not in repeats]
+            if fresh:
+                await connection.execute(insert(dispatches), [dispatch_row(message) for message in fresh])
+            rows = [
+                idempotency_row(message, idempotency)
+                for message in fresh
+                if (idempotency := message.idempotency) is not None
+            ]
+            if rows:
+                await connection.execute(insert(idempotency_keys), rows)
+        return repeats
+
+    async def release_claims(self) -> None:
+        """Free every delivery that a process which is no more had claimed.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(deliveries.c.claim_id.is_not(None)).values(claim_id=None))
+
+    async def open_dispatches(self, now_ms: int, limit: int) -> tuple[Message, ...]:
+        """Return dispatches that are due and not spread over their devices yet, the longest due first.
+
+        Raises:
+            DatabaseError: They could not be read.
+        """
+        statement = (
+            select(dispatches)
+            .where(dispatches.c.state.in_(OPEN_STATES), dispatches.c.due_at <= now_ms)
+            .order_by(dispatches.c.due_at, dispatches.c.id)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return tuple(to_message(row) for row in await connection.execute(statement))
+
+    async def spread(self, jobs: Sequence[Job], empty: Collection[str], claim: str) -> None:
+        """Write one delivery for each device of some dispatches, claimed at once, in one transaction.
+
+        Args:
+            jobs: The deliveries to be written.
+            empty: Ids of dispatches whose user has no device: these are done.
+            claim: The claim under which the deliveries will be settled.
+
+        Raises:
+            DatabaseError: Nothing was changed; the dispatches are still open.
+        """
+        async with self._database.write() as connection:
+            if jobs:
+                await connection.execute(insert(deliveries), [delivery_row(job.delivery, claim) for job in jobs])
+            for ids, state in (
+                ({job.message.id for job in jobs}, DispatchState.SENDING),
+                (set(empty), DispatchState.DONE),
+            ):
+                if ids:
+                    await connection.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
+
+    async def claim(self, claim: str, now_ms: int, limit: int) -> tuple[tuple[Job, ...], tuple[Settlement, ...]]:
+        """Claim deliveries whose next attempt is due.
+
+        Returns:
+            The jobs to do, and settlements for the deliveries that have lost their subscription meanwhile.
+
+        Raises:
+            DatabaseError: Nothing was claimed.
+        """
+        due = (
+            select(deliveries.c.id)
+            .where(deliveries.c.next_attempt_at <= now_ms, deliveries.c.claim_id.is_(None))
+            .order_by(deliveries.c.next_attempt_at)
+            .limit(limit)
+        )
+        async with self._database.write() as connection:
+            claimed = (
+                await connection.execute(
+                    update(deliveries).where(deliveries.c.id.in_(due)).values(claim_id=claim).returning(deliveries)
+                )
+            ).all()
+            if not claimed:
+                return (), ()
+            messages = await connection.execute(
+                select(dispatches).where(dispatches.c.id.in_({row.dispatch for row in claimed}))
+            )
+            devices = await connection.execute(
+                select(subscriptions).where(subscriptions.c.id.in_({row.subscription for row in claimed}))
+            )
+            by_id = {row.id: to_message(row) for row in messages}
+            devices_by_id = {row.id: row for row in devices}
+        jobs: list[Job] = []
+        lost: list[Settlement] = []
+        for row in claimed:
+            delivery, device = to_delivery(row), devices_by_id.get(row.subscription)
+            if device is not None and device.state == SubscriptionState.ACTIVE:
+                jobs.append(Job(delivery, by_id[row.dispatch], to_target(device)))
+            else:
+                lost.append(Settlement(_lost(delivery, device, now_ms), version=0))
+        return tuple(jobs), tuple(lost)
+
+    async def settle(self, settlements: Sequence[Settlement], claim: str, now_ms: int) -> Settled:
+        """Write what a batch of attempts came to, in one transaction.
+
+        Deliveries that are no longer under this claim are left as they are.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as connection:
+            await connection.execute(_SETTLE, [settle_row(item.delivery, claim) for item in settlements])
+            accepted = {s.delivery.subscription for s in settlements if s.delivery.outcome is Outcome.ACCEPTED}
+            if accepted:
+                await count_successes(connection, accepted, now_ms)
+            disablings = [item.disabling for item in settlements if item.disabling is not None]
+            disabled = await disable(connection, disablings, now_ms)
+            failed = {
+                s.delivery.subscription
+                for s in settlements
+                if s.disabling is None and s.delivery.attempts and s.delivery.outcome is not Outcome.ACCEPTED
+            }
+            if failed:
+                await count_failures(connection, failed, now_ms)
+            touched = {item.delivery.dispatch for item in settlements if item.delivery.outcome.is_settled}
+            done: frozenset[str] = frozenset()
+            if touched:
+                rows = await connection.execute(
+                    update(dispatches)
+                    .where(dispatches.c.id.in_(touched), dispatches.c.state == DispatchState.SENDING, ~_has_unsettled())
+                    .values(state=DispatchState.DONE)
+                    .returning(dispatches.c.id)
+                )
+                done = frozenset(row.id for row in rows)
+        return Settled(disabled, done)
+
+    async def next_due_ms(self) -> tuple[int | None, int | None]:
+        """Return when the next dispatch, and when the next delivery that nobody has claimed, is due; None for none.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        statement = select(
+            select(func.min(dispatches.c.due_at)).where(dispatches.c.state.in_(OPEN_STATES)).scalar_subquery(),
+            select(func.min(deliveries.c.next_attempt_at))
+            .where(deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
+            .scalar_subquery(),
+        )
+        async with self._database.read() as connection:
+            dispatch, delivery = (await connection.execute(statement)).one()
+        return dispatch, delivery
+
+    async def depth(self) -> int:
+        """Return how many dispatches and deliveries are waiting.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        statement = select(
+            select(func.count()).select_from(dispatches).where(dispatches.c.state.in_(OPEN_STATES)).scalar_subquery(),
+            select(func.count())
+            .select_from(deliveries)
+            .where(deliveries.c.next_attempt_at.is_not(None))
+            .scalar_subquery(),
+        )
+        async with self._database.read() as connection:
+            queued, waiting = (await connection.execute(statement)).one()
+        return int(queued) + int(waiting)
+
+
+_SETTLE = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("settled_id"), deliveries.c.claim_id == bindparam("mine"))
+    .values(
+        outcome=bindparam("new_outcome"),
+        status=bindparam("new_status"),
+        reason=bindparam("new_reason"),
+        attempts=bindparam("new_attempts"),
+        latency_ms=bindparam("new_latency_ms"),
+        next_attempt_at=bindparam("new_next_attempt_at"),
+        at=bindparam("new_at"),
+        claim_id=None,
+    )
+)
+
+
+def _has_unsettled() -> ColumnElement[bool]:
+    return exists().where(deliveries.c.dispatch == dispatches.c.id, deliveries.c.outcome.in_(UNSETTLED))
+
+
+def _lost(delivery: Delivery, device: Row[Any] | None, now_ms: int) -> Delivery:
+    outcome, reason = Outcome.CANCELLED, "The subscription was removed before this could be sent."
+    if device is not None and device.state == SubscriptionState.KEY_MISMATCH:
+        outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
+    elif device is not None:
+        outcome, reason = Outcome.GONE, "The subscription was found to be gone."
+    return structs.replace(delivery, outcome=outcome, reason=reason, at=to_datetime(now_ms), next_attempt_at=None)

@@ -1,0 +1,131 @@
+"""What the store takes and gives besides the nouns of the model. Whatever holds a secret hides it from its repr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushdesk.model import (
+        Delivery,
+        DispatchKind,
+        KeyState,
+        PushTarget,
+        Service,
+        Subscription,
+        SubscriptionState,
+        Urgency,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription to be stored. Its repr shows none of its secrets."""
+
+    id: str
+    user: str
+    service: Service
+    key_id: str
+    key_is_declared: bool
+    """Whether the browser said which key it used; else a known subscription keeps the one it has."""
+    browser: str
+    platform: str
+    token_digest: bytes = field(repr=False)
+    endpoint: str = field(repr=False)
+    p256dh: bytes = field(repr=False)
+    auth: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing came to: `created` a new row, or `revived` one that had been disabled, or neither."""
+
+    subscription: Subscription
+    created: bool
+    revived: bool
+    removed: tuple[Subscription, ...]
+    touched: frozenset[str]
+    """The users whose generation was raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A user's active subscriptions and the generation that they belong to, read by one statement."""
+
+    generation: int
+    targets: tuple[PushTarget, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disabling:
+    """A subscription to be disabled, if it is still the version that was sent to."""
+
+    subscription: str
+    version: int
+    state: SubscriptionState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A VAPID key with its private half as PEM."""
+
+    id: str
+    public_key: str
+    private_key: bytes = field(repr=False)
+    state: KeyState
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """By whom, and under which key, a request was made; the digest is of its body."""
+
+    sender: str
+    key: str
+    body_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A dispatch as it is worked on: what is pushed, how, and until when. Times in milliseconds since the epoch."""
+
+    id: str
+    user: str
+    kind: DispatchKind
+    title: str
+    plaintext: bytes = field(repr=False)
+    urgency: Urgency
+    topic: str | None
+    subscription: str | None
+    """Set when only one subscription is meant."""
+    accepted_at_ms: int
+    due_at_ms: int
+    expires_at_ms: int
+    idempotency: IdempotencyKey | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One delivery to be attempted now: the message, the device, and what was tried before."""
+
+    delivery: Delivery
+    message: Message
+    target: PushTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt came to: the delivery as it is now, and the version of the subscription that was sent to."""
+
+    delivery: Delivery
+    version: int
+    disabling: Disabling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What settling a batch changed besides the deliveries themselves."""
+
+    disabled: tuple[Subscription, ...]
+    done: frozenset[str]
+    """Ids of the dispatches of which nothing is left to do."""

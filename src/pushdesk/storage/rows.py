@@ -1,0 +1,161 @@
+"""Between rows and records: every column's way in and out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pushdesk.model import (
+    Delivery,
+    DispatchKind,
+    DispatchState,
+    Outcome,
+    PushTarget,
+    Service,
+    Subscription,
+    SubscriptionState,
+    Urgency,
+)
+from pushdesk.storage.records import IdempotencyKey, Message
+from pushdesk.storage.times import to_datetime, to_datetime_or_none, to_milliseconds
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+
+def fingerprint_of(digest: bytes) -> str:
+    """Return the few digits by which a device is told from others."""
+    return digest[:4].hex()
+
+
+def to_subscription(row: Row[Any]) -> Subscription:
+    """Return what may be shown of a row."""
+    return Subscription(
+        id=row.id,
+        user=row.user,
+        service=Service(row.service),
+        fingerprint=fingerprint_of(row.endpoint_digest),
+        browser=row.browser,
+        platform=row.platform,
+        key_id=row.key_id,
+        state=SubscriptionState(row.state),
+        created_at=to_datetime(row.created_at),
+        last_success_at=to_datetime_or_none(row.last_success_at),
+        last_failure_at=to_datetime_or_none(row.last_failure_at),
+        failures=row.failures,
+    )
+
+
+def to_target(row: Row[Any]) -> PushTarget:
+    """Return the secrets of a row."""
+    return PushTarget(
+        subscription=row.id,
+        version=row.version,
+        user=row.user,
+        service=Service(row.service),
+        key_id=row.key_id,
+        device=f"{row.browser} · {row.platform}",
+        endpoint=row.endpoint,
+        p256dh=row.p256dh,
+        auth=row.auth,
+    )
+
+
+def settle_row(delivery: Delivery, claim: str) -> dict[str, object]:
+    """Return the parameters that settle a delivery under a claim."""
+    next_attempt_at = delivery.next_attempt_at
+    return {
+        "settled_id": delivery.id,
+        "mine": claim,
+        "new_outcome": delivery.outcome,
+        "new_status": delivery.status,
+        "new_reason": delivery.reason,
+        "new_attempts": delivery.attempts,
+        "new_latency_ms": delivery.latency_ms,
+        "new_next_attempt_at": None if next_attempt_at is None else to_milliseconds(next_attempt_at),
+        "new_at": to_milliseconds(delivery.at),
+    }
+
+
+def dispatch_row(message: Message) -> dict[str, object]:
+    """Return the row of a new dispatch."""
+    scheduled = message.due_at_ms > message.accepted_at_ms
+    return {
+        "id": message.id,
+        "user": message.user,
+        "kind": message.kind,
+        "title": message.title,
+        "message": message.plaintext,
+        "urgency": message.urgency,
+        "topic": message.topic,
+        "subscription": message.subscription,
+        "state": DispatchState.SCHEDULED if scheduled else DispatchState.QUEUED,
+        "accepted_at": message.accepted_at_ms,
+        "due_at": message.due_at_ms,
+        "expires_at": message.expires_at_ms,
+    }
+
+
+def idempotency_row(message: Message, key: IdempotencyKey) -> dict[str, object]:
+    """Return the row of a message's idempotency key."""
+    return {
+        "sender": key.sender,
+        "key": key.key,
+        "body_digest": key.body_digest,
+        "dispatch": message.id,
+        "created_at": message.accepted_at_ms,
+    }
+
+
+def delivery_row(delivery: Delivery, claim: str) -> dict[str, object]:
+    """Return the row of a new delivery, claimed."""
+    now_ms = to_milliseconds(delivery.at)
+    return {
+        "id": delivery.id,
+        "dispatch": delivery.dispatch,
+        "user": delivery.user,
+        "subscription": delivery.subscription,
+        "service": delivery.service,
+        "device": delivery.device,
+        "outcome": delivery.outcome,
+        "reason": delivery.reason,
+        "attempts": delivery.attempts,
+        "next_attempt_at": now_ms,
+        "at": now_ms,
+        "claim_id": claim,
+    }
+
+
+def to_message(row: Row[Any]) -> Message:
+    """Return the dispatch as it is worked on."""
+    return Message(
+        id=row.id,
+        user=row.user,
+        kind=DispatchKind(row.kind),
+        title=row.title,
+        plaintext=row.message,
+        urgency=Urgency(row.urgency),
+        topic=row.topic,
+        subscription=row.subscription,
+        accepted_at_ms=row.accepted_at,
+        due_at_ms=row.due_at,
+        expires_at_ms=row.expires_at,
+    )
+
+
+def to_delivery(row: Row[Any]) -> Delivery:
+    """Return what may be shown of a row: all of it but its claim."""
+    return Delivery(
+        id=row.id,
+        dispatch=row.dispatch,
+        user=row.user,
+        subscription=row.subscription,
+        service=Service(row.service),
+        outcome=Outcome(row.outcome),
+        at=to_datetime(row.at),
+        status=row.status,
+        reason=row.reason,
+        attempts=row.attempts,
+        latency_ms=row.latency_ms,
+        next_attempt_at=to_datetime_or_none(row.next_attempt_at),
+        device=row.device,
+    )

@@ -1,0 +1,176 @@
+"""The tables.
+
+Plain SQLAlchemy Core that SQLite and PostgreSQL both take. Times are integers, milliseconds since the epoch in UTC.
+Changes go through a new revision in `migrations/versions`; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# One row for the whole database: the generation counter, and the key of the endpoint digests.
+server_state = Table(
+    "server_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The last generation given out. Global, so that a user who was deleted and came back never repeats one.
+    Column("generation", BigInteger, nullable=False),
+    Column("digest_key", LargeBinary, nullable=False),
+)
+
+user_state = Table(
+    "user_state",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+vapid_keys = Table(
+    "vapid_keys",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("public_key", String(87), nullable=False, unique=True),
+    Column("private_key", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(
+        "uq_vapid_keys_one_current",
+        "state",
+        unique=True,
+        sqlite_where=text("state = 'current'"),
+        postgresql_where=text("state = 'current'"),
+    ),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(128), ForeignKey("user_state.user", ondelete="CASCADE"), nullable=False),
+    # HMAC-SHA256 of the endpoint: unique, and the source of the fingerprint, so that `endpoint` itself can be sealed.
+    Column("endpoint_digest", LargeBinary(32), nullable=False, unique=True),
+    Column("endpoint", Text, nullable=False),
+    Column("p256dh", LargeBinary(65), nullable=False),
+    Column("auth", LargeBinary(16), nullable=False),
+    Column("token_digest", LargeBinary(32), nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("service", String(16), nullable=False),
+    Column("browser", String(64), nullable=False),
+    Column("platform", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    # Raised with every change of endpoint, keys, owner or state: a late answer cannot disable what came after.
+    Column("version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_success_at", BigInteger),
+    Column("last_failure_at", BigInteger),
+    Column("failures", Integer, nullable=False),
+    Index("ix_subscriptions_user_id", "user", "id"),
+    Index("ix_subscriptions_created_at_id", "created_at", "id"),
+    Index("ix_subscriptions_key_id", "key_id"),
+)
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    # Null for a broadcast.
+    Column("user", String(128)),
+    Column("kind", String(16), nullable=False),
+    Column("title", Text, nullable=False),
+    # The message as it is pushed, before it is encrypted for each device.
+    Column("message", LargeBinary, nullable=False),
+    Column("urgency", String(8), nullable=False),
+    Column("topic", String(32)),
+    # Set when only one subscription is meant: the test push.
+    Column("subscription", String(32)),
+    Column("state", String(16), nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_dispatches_user_id", "user", "id"),
+    Index(
+        "ix_dispatches_open_due_at",
+        "due_at",
+        sqlite_where=text("state IN ('queued', 'scheduled')"),
+        postgresql_where=text("state IN ('queued', 'scheduled')"),
+    ),
+)
+
+# A repeated request returns the first dispatch. `sender` is the token that the request came with.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("sender", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("body_digest", LargeBinary(32), nullable=False),
+    Column("dispatch", String(32), ForeignKey("dispatches.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("dispatch", String(32), ForeignKey("dispatches.id", ondelete="CASCADE"), nullable=False),
+    Column("user", String(128), nullable=False),
+    Column("subscription", String(32), nullable=False),
+    Column("service", String(16), nullable=False),
+    Column("device", String(140), nullable=False),
+    Column("outcome", String(24), nullable=False),
+    Column("status", Integer),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("latency_ms", Double),
+    Column("next_attempt_at", BigInteger),
+    Column("at", BigInteger, nullable=False),
+    # The fence of a claim: who claimed a delivery settles it with the same value, or not at all.
+    Column("claim_id", String(32)),
+    Index("ix_deliveries_dispatch_id", "dispatch", "id"),
+    Index("ix_deliveries_at_id", "at", "id"),
+    Index("ix_deliveries_user_id", "user", "id"),
+    Index(
+        "ix_deliveries_due",
+        "next_attempt_at",
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+    ),
+)
+
+# A broadcast's recipients in stretches of up to 500: the watermark is the last user of a chunk that is settled.
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("dispatch", String(32), ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("first_user", String(128), nullable=False),
+    Column("last_user", String(128), nullable=False),
+    Column("watermark", String(128)),
+    Column("counts", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("claim_id", String(32)),
+    Column("lease_until", BigInteger),
+)

@@ -1,0 +1,301 @@
+"""Subscriptions: who has which, and what may be pushed to.
+
+Every change of a user's subscriptions raises the user's generation in the same transaction, to the next value of one
+counter for the whole database: it strictly rises, also for a user who was deleted and came back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+
+from pushdesk.errors import PushdeskError
+from pushdesk.model import PushTarget, Subscription, SubscriptionState
+from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
+from pushdesk.storage.rows import to_subscription, to_target
+from pushdesk.storage.schema import server_state, subscriptions, user_state
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from pushdesk.storage.database import Database
+
+SUCCESS_WRITE_INTERVAL_MS = 3_600_000
+"""`last_success_at` is written at most this often per subscription: it is for people, and would cost a row a push."""
+
+
+class Subscriptions:
+    """The subscriptions of a database."""
+
+    def __init__(self, database: Database, digest_key: bytes) -> None:
+        self._database = database
+        self._digest_key = digest_key
+
+    async def put(self, new: NewSubscription, *, replaces: str | None, max_per_user: int, now_ms: int) -> Stored:
+        """Store a subscription: a new one, or the one with this endpoint and these keys, moved and revived if need be.
+
+        Args:
+            new: What to store. When the endpoint is known, only owner, key and state are taken from it.
+            replaces: An endpoint of the same user that is removed by the same transaction.
+            max_per_user: How many active subscriptions a user may have.
+            now_ms: The time, for `created_at`.
+
+        Raises:
+            PushdeskError: `endpoint_taken` when the endpoint is known with other keys; `forbidden` over the cap.
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as connection:
+            known = await self._by_endpoint(connection, new.endpoint)
+            if known is not None and not _same_keys(known, new):
+                raise PushdeskError(
+                    "This endpoint is known with other keys.",
+                    code="endpoint_taken",
+                    hint="Unsubscribe in the browser and subscribe again: that gives a new endpoint.",
+                )
+            touched = {new.user}
+            removed: tuple[Subscription, ...] = ()
+            await self._ensure_user(connection, new.user, now_ms)
+            if replaces is not None and replaces != new.endpoint:
+                mine = and_(subscriptions.c.endpoint_digest == self.digest(replaces), subscriptions.c.user == new.user)
+                removed = await self._delete(connection, mine)
+            created = known is None
+            revived = False
+            if known is None:
+                await self._check_cap(connection, new.user, max_per_user)
+                await connection.execute(insert(subscriptions).values(self._row(new, now_ms)))
+            else:
+                revived = known.state != SubscriptionState.ACTIVE
+                key_id = new.key_id if new.key_is_declared else known.key_id
+                if not revived and not removed and (known.user, known.key_id) == (new.user, key_id):
+                    return Stored(to_subscription(known), created=False, revived=False, removed=(), touched=frozenset())
+                if known.user != new.user or revived:
+                    await self._check_cap(connection, new.user, max_per_user)
+                touched.add(known.user)
+                await connection.execute(
+                    update(subscriptions)
+                    .where(subscriptions.c.id == known.id)
+                    .values(
+                        user=new.user,
+                        key_id=key_id,
+                        state=SubscriptionState.ACTIVE,
+                        version=subscriptions.c.version + 1,
+                        failures=0,
+                    )
+                )
+            await raise_generations(connection, touched)
+            row = await self._by_endpoint(connection, new.endpoint)
+            assert row is not None  # noqa: S101 (written four statements ago, in this transaction)
+            return Stored(to_subscription(row), created, revived, removed, frozenset(touched))
+
+    async def remove(self, user: str, endpoint: str) -> Subscription:
+        """Remove a user's subscription.
+
+        Raises:
+            PushdeskError: `subscription_not_found` when the user has none with this endpoint.
+            DatabaseError: Nothing was changed.
+        """
+        mine = and_(subscriptions.c.endpoint_digest == self.digest(endpoint), subscriptions.c.user == user)
+        async with self._database.write() as connection:
+            removed = await self._delete(connection, mine)
+            if not removed:
+                raise not_found(user)
+            await raise_generations(connection, {user})
+        return removed[0]
+
+    async def remove_ids(self, ids: Collection[str]) -> tuple[Subscription, ...]:
+        """Remove subscriptions by id; those that are not there are passed over.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as connection:
+            removed = await self._delete(connection, subscriptions.c.id.in_(ids))
+            await raise_generations(connection, {subscription.user for subscription in removed})
+        return removed
+
+    async def find(self, user: str, endpoint: str) -> Subscription:
+        """Return a user's subscription.
+
+        Raises:
+            PushdeskError: `subscription_not_found`.
+            DatabaseError: It could not be read.
+        """
+        async with self._database.read() as connection:
+            row = await self._by_endpoint(connection, endpoint)
+        if row is None or row.user != user:
+            raise not_found(user)
+        return to_subscription(row)
+
+    async def token_digest(self, subscription: str) -> tuple[str, bytes] | None:
+        """Return the owner of a subscription and the SHA-256 of its device token, or None if it is not there.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        statement = select(subscriptions.c.user, subscriptions.c.token_digest).where(subscriptions.c.id == subscription)
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else (row.user, row.token_digest)
+
+    async def targets(self, users: Collection[str]) -> dict[str, Targets]:
+        """Return the active subscriptions of these users; users who are not known are left out.
+
+        Raises:
+            DatabaseError: They could not be read.
+        """
+        active = and_(subscriptions.c.user == user_state.c.user, subscriptions.c.state == SubscriptionState.ACTIVE)
+        statement = (
+            select(user_state.c.user.label("owner"), user_state.c.generation, subscriptions)
+            .select_from(user_state.outerjoin(subscriptions, active))
+            .where(user_state.c.user.in_(users))
+            .order_by(user_state.c.user, subscriptions.c.id)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        found: dict[str, tuple[int, list[PushTarget]]] = {}
+        for row in rows:
+            _, targets = found.setdefault(row.owner, (row.generation, []))
+            if row.id is not None:
+                targets.append(to_target(row))
+        return {user: Targets(generation, tuple(targets)) for user, (generation, targets) in found.items()}
+
+    async def totals(self) -> tuple[int, int]:
+        """Return how many users and how many active subscriptions there are.
+
+        Raises:
+            DatabaseError: They could not be read.
+        """
+        active = subscriptions.c.state == SubscriptionState.ACTIVE
+        statement = select(
+            select(func.count()).select_from(user_state).scalar_subquery(),
+            select(func.count()).select_from(subscriptions).where(active).scalar_subquery(),
+        )
+        async with self._database.read() as connection:
+            users, devices = (await connection.execute(statement)).one()
+        return users, devices
+
+    def digest(self, endpoint: str) -> bytes:
+        """Return the HMAC-SHA256 by which an endpoint is known without being shown."""
+        return hmac.digest(self._digest_key, endpoint.encode(), hashlib.sha256)
+
+    async def _by_endpoint(self, connection: AsyncConnection, endpoint: str) -> Row[Any] | None:
+        statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
+        return (await connection.execute(statement)).one_or_none()
+
+    async def _ensure_user(self, connection: AsyncConnection, user: str, now_ms: int) -> None:
+        if await connection.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None:
+            await connection.execute(insert(user_state).values(user=user, generation=0, created_at=now_ms))
+
+    async def _check_cap(self, connection: AsyncConnection, user: str, max_per_user: int) -> None:
+        mine = and_(subscriptions.c.user == user, subscriptions.c.state == SubscriptionState.ACTIVE)
+        count = await connection.scalar(select(func.count()).select_from(subscriptions).where(mine))
+        if count is not None and count >= max_per_user:
+            raise PushdeskError(
+                f"The user already has {count} subscriptions, the most that are allowed.",
+                code="forbidden",
+                hint="Remove one that is no longer used, or raise max_devices in [push].",
+            )
+
+    async def _delete(self, connection: AsyncConnection, which: ColumnElement[bool]) -> tuple[Subscription, ...]:
+        rows = (await connection.execute(delete(subscriptions).where(which).returning(subscriptions))).all()
+        return tuple(to_subscription(row) for row in rows)
+
+    def _row(self, new: NewSubscription, now_ms: int) -> dict[str, object]:
+        return {
+            "id": new.id,
+            "user": new.user,
+            "endpoint_digest": self.digest(new.endpoint),
+            "endpoint": new.endpoint,
+            "p256dh": new.p256dh,
+            "auth": new.auth,
+            "token_digest": new.token_digest,
+            "key_id": new.key_id,
+            "service": new.service,
+            "browser": new.browser,
+            "platform": new.platform,
+            "state": SubscriptionState.ACTIVE,
+            "version": 1,
+            "created_at": now_ms,
+            "failures": 0,
+        }
+
+
+async def raise_generations(connection: AsyncConnection, users: Iterable[str]) -> None:
+    """Give each of these users the next generation, in the caller's transaction."""
+    for user in sorted(users):
+        await connection.execute(update(server_state).values(generation=server_state.c.generation + 1))
+        await connection.execute(
+            update(user_state)
+            .where(user_state.c.user == user)
+            .values(generation=select(server_state.c.generation).scalar_subquery())
+        )
+
+
+async def disable(
+    connection: AsyncConnection, disablings: Sequence[Disabling], now_ms: int
+) -> tuple[Subscription, ...]:
+    """Disable subscriptions that are still the version that was sent to, in the caller's transaction.
+
+    Returns:
+        Those that were disabled: a late answer disables nobody who has subscribed again since.
+    """
+    disabled = []
+    for item in disablings:
+        statement = (
+            update(subscriptions)
+            .where(subscriptions.c.id == item.subscription, subscriptions.c.version == item.version)
+            .values(
+                state=item.state,
+                version=subscriptions.c.version + 1,
+                last_failure_at=now_ms,
+                failures=subscriptions.c.failures + 1,
+            )
+            .returning(subscriptions)
+        )
+        disabled += (await connection.execute(statement)).all()
+    found = tuple(to_subscription(row) for row in disabled)
+    await raise_generations(connection, {subscription.user for subscription in found})
+    return found
+
+
+async def count_successes(connection: AsyncConnection, ids: Collection[str], now_ms: int) -> None:
+    """Note that these subscriptions were pushed to, in the caller's transaction; most need no write."""
+    due = or_(
+        subscriptions.c.last_success_at.is_(None),
+        subscriptions.c.last_success_at < now_ms - SUCCESS_WRITE_INTERVAL_MS,
+        subscriptions.c.failures > 0,
+    )
+    await connection.execute(
+        update(subscriptions).where(subscriptions.c.id.in_(ids), due).values(last_success_at=now_ms, failures=0)
+    )
+
+
+async def count_failures(connection: AsyncConnection, ids: Collection[str], now_ms: int) -> None:
+    """Note that these subscriptions were not pushed to, in the caller's transaction."""
+    await connection.execute(
+        update(subscriptions)
+        .where(subscriptions.c.id.in_(ids))
+        .values(
+            last_failure_at=now_ms,
+            failures=subscriptions.c.failures + 1,
+        )
+    )
+
+
+def not_found(user: str) -> PushdeskError:
+    """Return the error for a user who has no such subscription."""
+    return PushdeskError(
+        f"{user!r} has no such subscription.",
+        code="subscription_not_found",
+        hint="Open the page in the browser and enable notifications.",
+    )
+
+
+def _same_keys(known: Row[Any], new: NewSubscription) -> bool:
+    return hmac.compare_digest(known.p256dh, new.p256dh) and hmac.compare_digest(known.auth, new.auth)
