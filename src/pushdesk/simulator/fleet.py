@@ -1,0 +1,108 @@
+"""A crowd of virtual browsers for made-up users."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushdesk.errors import PushdeskError
+from pushdesk.simulator.browser import VirtualBrowser
+from pushdesk.simulator.decryption import ReceivedMessage
+from pushdesk.simulator.display import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_SERVER_AGAIN_AFTER_S = 0.5
+_RETRIED = frozenset({"rate_limited", "unreachable"})
+
+_USERS = ("ada", "bo", "cy", "dee", "eli", "fay", "gus", "hana", "ivo", "jun", "kai", "lea", "mo", "nia", "oz")
+_MOZILLA = "Mozilla/5.0"
+_CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0"
+_SAFARI = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0"
+_MAC, _WINDOWS = "(Macintosh; Intel Mac OS X 10_15_7)", "(Windows NT 10.0; Win64; x64)"
+_BROWSERS = (
+    ("Firefox on Linux", f"{_MOZILLA} (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"),
+    ("Chrome on Windows", f"{_MOZILLA} {_WINDOWS} {_CHROME} Safari/537.36"),
+    ("Safari on iPhone", f"{_MOZILLA} (iPhone; CPU iPhone OS 18_7 like Mac OS X) {_SAFARI} Mobile/15E148 Safari/604.1"),
+    ("Chrome on Android", f"{_MOZILLA} (Linux; Android 10; K) {_CHROME} Mobile Safari/537.36"),
+    ("Edge on Windows", f"{_MOZILLA} {_WINDOWS} {_CHROME} Safari/537.36 Edg/156.0.0.0"),
+    ("Firefox on Android", f"{_MOZILLA} (Android 16; Mobile; rv:153.0) Gecko/153.0 Firefox/153.0"),
+    ("Safari on macOS", f"{_MOZILLA} {_MAC} {_SAFARI} Safari/605.1.15"),
+)
+"""What a person calls a browser, and what it calls itself."""
+
+
+class Persona(NamedTuple):
+    """A made-up user with one of their browsers."""
+
+    user: str
+    browser: str
+    user_agent: str
+
+
+def personas() -> Iterator[Persona]:
+    """Make up users without end, the same ones every time; every third has two devices."""
+    place = 0
+    while True:
+        lap, index = divmod(place, len(_USERS))
+        user = _USERS[index] + (str(lap + 1) if lap else "")
+        for device in range(2 if place % 3 == 0 else 1):
+            yield Persona(user, *_BROWSERS[(place + 3 * device) % len(_BROWSERS)])
+        place += 1
+
+
+async def run_browsers(
+    count: int,
+    *,
+    push_service: str,
+    server: str,
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
+) -> None:
+    """Subscribe `count` virtual browsers with a server and show what they are pushed, until cancelled.
+
+    Args:
+        count: How many.
+        push_service: The simulator's URL.
+        server: The pushdesk server's URL; waited for if it is not up yet.
+        say: Takes a line about what happens, for instance a push received.
+        complain: Takes a line about what went wrong and is tried again.
+
+    Raises:
+        PushdeskError: The server refused a subscription.
+    """
+    names: dict[VirtualBrowser, str] = {}
+
+    def report(browser: VirtualBrowser, event: ReceivedMessage | PushdeskError) -> None:
+        if isinstance(event, ReceivedMessage):
+            say(f"{names[browser]}: {plain(event.title) or '(no title)'}")
+        else:
+            complain(f"{names[browser]}: {event}")
+
+    async with AsyncExitStack() as stack:
+        for persona, _ in zip(personas(), range(count), strict=False):
+            browser = VirtualBrowser(push_service, user=persona.user, user_agent=persona.user_agent, report=report)
+            names[browser] = f"{persona.user}, {persona.browser}"
+            await stack.enter_async_context(browser)
+            await _subscribe(browser, server, complain)
+        say(f"{count} virtual browsers of {len({browser.user for browser in names})} users are subscribed")
+        await asyncio.gather(*(browser.closed() for browser in names))
+
+
+async def _subscribe(browser: VirtualBrowser, server: str, complain: Callable[[str], None]) -> None:
+    """Subscribe, again and again while the server is not there or has had too many requests; says so once."""
+    complained = False
+    while True:
+        try:
+            await browser.subscribe(server)
+        except PushdeskError as error:
+            if error.code not in _RETRIED:
+                raise
+            if not complained:
+                complain(f"{error.detail} Trying again.")
+                complained = True
+            await asyncio.sleep(_SERVER_AGAIN_AFTER_S)
+        else:
+            return
