@@ -102,8 +102,10 @@ async function setBadge(count) {
 
 function clickTarget({ action, notification }) {
   const data = isObject(notification.data) ? notification.data : {};
-  const pressed = action && Array.isArray(data.actions) && data.actions.find((each) => each?.action === action);
-  return (pressed && webUrl(pressed.navigate)) ?? webUrl(data.navigate) ?? self.registration.scope;
+  const actions = Array.isArray(data.actions) ? data.actions : [];
+  // A click on the notification itself has the action "".
+  const pressed = actions.find((each) => each?.action === action);
+  return webUrl(pressed?.navigate) ?? webUrl(data.navigate) ?? self.registration.scope;
 }
 
 /** Focuses an open tab of that address, else opens one. */
