@@ -64,13 +64,6 @@ class LogConfig(Struct, frozen=True):
     """Where the log goes; by default `pushdesk.log` in the data directory."""
 
 
-class ConsoleConfig(Struct, frozen=True):
-    """How the console looks."""
-
-    theme: str | None = None
-    """Name of a theme; by default the one chosen last."""
-
-
 class Config(Struct, frozen=True):
     """All settings, read and checked."""
 
@@ -82,7 +75,6 @@ class Config(Struct, frozen=True):
     push: PushConfig = PushConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
-    console: ConsoleConfig = ConsoleConfig()
     keymap: dict[str, str] = {}
     """Binding id -> keys, separated by commas."""
     dev: bool = False
@@ -124,12 +116,11 @@ SETTINGS: Final = (
     Setting("push", "concurrency", whole(1, 1000)),
     Setting("push", "max_devices", whole(1, 1000)),
     Setting("identity", "local", switch),
-    Setting("console", "theme", text),
     Setting("log", "level", choice(*LOG_LEVELS)),
     Setting("log", "file", text),
 )
 
-UNSET_TABLES: Final = ("cache", "outbox", "retention", "experiments", "summary")
+UNSET_TABLES: Final = ("cache", "outbox", "retention", "experiments", "summary", "console")
 """Tables that a file may have and that hold no settings yet."""
 
 
@@ -194,7 +185,6 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
         push=PushConfig(**values.get("push", {})),
         identity=IdentityConfig(**values.get("identity", {})),
         log=LogConfig(**log),
-        console=ConsoleConfig(**values.get("console", {})),
         keymap=_keymap(file),
         dev=dev,
     )

@@ -64,7 +64,6 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "concurrency": "9",
         "max_devices": "3",
         "local": "false",
-        "theme": "nord",
         "level": "warning",
         "file": str(tmp_path / "log"),
     }
@@ -83,7 +82,6 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_variables.push.total_timeout_s == 60
     assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
     assert not from_variables.identity.local
-    assert from_variables.console.theme == "nord"
     assert from_variables.dev
 
 

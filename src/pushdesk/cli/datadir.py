@@ -1,0 +1,191 @@
+"""The data directory: who may read it, the admin token in it, and the lock of the one server that works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pushdesk.errors import PushdeskError, StartUpError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+LOCK_NAME: Final = "server.lock"
+TOKEN_NAME: Final = "admin.token"  # noqa: S105 - the name of the file, not what is in it
+TOKEN_LENGTH: Final = 32
+"""Characters that an admin token has at least."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """The process that holds a data directory; without a URL it does not listen, or not yet."""
+
+    pid: int
+    url: str | None = None
+
+
+class DataDirectoryHeldError(StartUpError):
+    """Another process works on the data directory."""
+
+    def __init__(self, data_dir: Path, holder: Holder, *, command: str) -> None:
+        if holder.url is None:
+            super().__init__(f"Process {holder.pid} is at work in {data_dir}.", hint="Try again when it has ended.")
+        else:
+            super().__init__(
+                f"pushdesk is already running in {data_dir}: process {holder.pid}, listening at {holder.url}.",
+                hint=f"Look at it with `{command}`.",
+            )
+        self.holder = holder
+
+
+def open_data_directory(path: Path) -> None:
+    """Make the directory if there is none, and close it to everybody else (0700; every file made from now on, 0600).
+
+    Raises:
+        StartUpError: It cannot be written, or it is a folder of other things that others may read.
+    """
+    os.umask(0o077)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            _close_to_others(path)
+        os.close(os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StartUpError(
+            f"The data directory {path} cannot be used: {reason}.", hint="Name another one with --data-dir."
+        ) from None
+
+
+def _close_to_others(path: Path) -> None:
+    """Take a directory's permissions away from group and others, unless it is shared for other purposes."""
+    if any(path.iterdir()) and not (path / LOCK_NAME).exists() and not (path / "pushdesk.toml").exists():
+        raise StartUpError(
+            f"The data directory {path} holds other things and others may read it.",
+            hint="Name an empty one with --data-dir.",
+        )
+    path.chmod(0o700)
+
+
+def admin_token(data_dir: Path, environ: Mapping[str, str]) -> str:
+    """Return the server's admin token: `PUSHDESK_ADMIN_TOKEN`, else `admin.token`, made at the first start.
+
+    Raises:
+        StartUpError: It is too short, or cannot be read or written.
+    """
+    token, source = environ.get("PUSHDESK_ADMIN_TOKEN", ""), "PUSHDESK_ADMIN_TOKEN"
+    if not token:
+        path = data_dir / TOKEN_NAME
+        source = str(path)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            token = read_token_file(path)
+        except OSError as error:
+            raise StartUpError(f"{path} cannot be written: {error.strerror}.") from None
+        else:
+            token = secrets.token_urlsafe(32)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(token + "\n")
+    if len(token) < TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
+        raise StartUpError(f"{source} must hold at least {TOKEN_LENGTH} visible ASCII characters.")
+    return token
+
+
+def read_token_file(path: Path) -> str:
+    """Read a token from a file; white space around it does not count.
+
+    Raises:
+        StartUpError: The file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise StartUpError(f"The token file {path} is not text.") from None
+    except OSError as error:
+        raise StartUpError(f"The token file {path} cannot be read: {error.strerror}.") from None
+
+
+def client_token(data_dir: Path, token_file: Path | None, environ: Mapping[str, str]) -> str:
+    """Return the token to show to a server: `PUSHDESK_TOKEN`, else the token file, else that of the data directory.
+
+    Raises:
+        PushdeskError: `unauthorized` if there is none.
+        StartUpError: The file cannot be read.
+    """
+    token = environ.get("PUSHDESK_TOKEN", "").strip()
+    if token:
+        return token
+    if token_file is not None:
+        return read_token_file(token_file.expanduser())
+    path = data_dir / TOKEN_NAME
+    if not path.is_file():
+        raise PushdeskError(
+            f"There is no token: {path} does not exist.",
+            code="unauthorized",
+            hint="Set PUSHDESK_TOKEN or name a file with --token-file.",
+        )
+    return read_token_file(path)
+
+
+class ServerLock:
+    """The lock of a data directory: held from `take` to the process's end, or to `release`.
+
+    The file is never removed: a lock on a removed file would keep nobody out. What stands in it counts only while the
+    lock is held.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    @classmethod
+    def take(cls, data_dir: Path, *, attach_command: str = "pushdesk attach") -> ServerLock:
+        """Take the lock.
+
+        Args:
+            data_dir: An opened data directory.
+            attach_command: How a person attaches to the server that holds it; its URL is added.
+
+        Raises:
+            DataDirectoryHeldError: Somebody else has it.
+            StartUpError: The file system does not lock.
+        """
+        path = data_dir / LOCK_NAME
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = _read_holder(handle)
+                os.close(handle)
+                raise DataDirectoryHeldError(data_dir, holder, command=f"{attach_command} {holder.url}") from None
+        except OSError as error:
+            raise StartUpError(f"{path} cannot be locked: {error.strerror}.") from None
+        os.fchmod(handle, 0o600)
+        lock = cls(handle)
+        lock.announce(None)
+        return lock
+
+    def announce(self, url: str | None) -> None:
+        """Write who holds the lock, and under which URL this machine reaches it."""
+        content = msgspec.json.encode(Holder(os.getpid(), url))
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, content, 0)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.ftruncate(self._handle, 0)
+        os.close(self._handle)
+
+
+def _read_holder(handle: int) -> Holder:
+    """Read who holds the lock; a holder that has not written yet is process 0, which nobody is."""
+    try:
+        return msgspec.json.decode(os.pread(handle, 4096, 0), type=Holder)
+    except msgspec.DecodeError:
+        return Holder(pid=0)

@@ -1,0 +1,48 @@
+"""The options that several commands share: settings of `pushdesk.config.SETTINGS`, and how to reach a server."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+Host: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--host", metavar="HOST", help="Address to listen on [default: localhost, which is 127.0.0.1 and ::1]"
+    ),
+]
+Port: TypeAlias = Annotated[
+    str | None, typer.Option("--port", metavar="PORT", help="Port to listen on; 0 for a free one [default: 8484]")
+]
+DataDir: TypeAlias = Annotated[
+    str | None, typer.Option("--data-dir", metavar="FOLDER", help="Folder of database, keys, token and log")
+]
+ConfigFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Configuration [default: pushdesk.toml in the data directory]"),
+]
+AccessUrl: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--access-url", metavar="ORIGIN", help="How browsers reach it [default: http://localhost:PORT]"),
+]
+AllowEndpoint: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-endpoint", metavar="ORIGIN", help="Send to this origin too, such as the simulator; may be repeated"
+    ),
+]
+Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="Gates open, debug log")]
+LogLevel: TypeAlias = Annotated[
+    str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error [default: info]")
+]
+LogFile: TypeAlias = Annotated[
+    str | None, typer.Option("--log-file", metavar="FILE", help="Log [default: pushdesk.log in the data directory]")
+]
+TokenFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--token-file", metavar="FILE", help="The server's token, unless PUSHDESK_TOKEN holds it [default: admin.token]"
+    ),
+]
+Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Send the token over plain http to another host")]
