@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Dispatch, DispatchKind, DispatchState, Outcome, Page, SubscriptionState, User
-from pushdesk.storage.rows import to_delivery, to_subscription
+from pushdesk.model import Dispatch, Outcome, Page, SubscriptionState, User
+from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state
 from pushdesk.storage.times import to_datetime, to_datetime_or_none
 
@@ -118,7 +118,7 @@ class Listings:
                 column.contains(query.filter, autoescape=True) for column in (dispatches.c.user, dispatches.c.title)
             ]
             statement = statement.where(or_(*found))
-        return await self._page(_DISPATCHES, statement, query, _to_dispatch)
+        return await self._page(_DISPATCHES, statement, query, to_dispatch)
 
     async def dispatch(self, dispatch: str) -> Dispatch:
         """Return a dispatch with its first deliveries and the counts of all.
@@ -141,7 +141,7 @@ class Listings:
             shown = [to_delivery(delivery) for delivery in first]
         more = len(shown) > DELIVERIES_SHOWN
         return msgspec.structs.replace(
-            _to_dispatch(row),
+            to_dispatch(row),
             counts={Outcome(count.outcome): count[1] for count in counts},
             deliveries=tuple(shown[:DELIVERIES_SHOWN]),
             next=shown[DELIVERIES_SHOWN - 1].id if more else None,
@@ -201,14 +201,3 @@ def _decode(cursor: str) -> tuple[int | str, str]:
 
 def _to_user(row: Row[Any]) -> User:
     return User(row.user, to_datetime(row.created_at), row.devices, to_datetime_or_none(row.last))
-
-
-def _to_dispatch(row: Row[Any]) -> Dispatch:
-    return Dispatch(
-        id=row.id,
-        user=row.user,
-        kind=DispatchKind(row.kind),
-        title=row.title,
-        accepted_at=to_datetime(row.accepted_at),
-        state=DispatchState(row.state),
-    )

@@ -24,6 +24,7 @@ from pushdesk.storage.rows import (
     idempotency_row,
     settle_row,
     to_delivery,
+    to_dispatch,
     to_message,
     to_target,
 )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from pushdesk.model import Dispatch
     from pushdesk.storage.database import Database
 
 OPEN_STATES = (DispatchState.QUEUED, DispatchState.SCHEDULED)
@@ -168,7 +170,7 @@ class OutboxTable:
             if device is not None and device.state == SubscriptionState.ACTIVE:
                 jobs.append(Job(delivery, by_id[row.dispatch], to_target(device)))
             else:
-                lost.append(Settlement(_lost(delivery, device, now_ms), version=0))
+                lost.append(Settlement(_lost(delivery, device, now_ms)))
         return tuple(jobs), tuple(lost)
 
     async def settle(self, settlements: Sequence[Settlement], claim: str, now_ms: int) -> Settled:
@@ -194,15 +196,15 @@ class OutboxTable:
             if failed:
                 await count_failures(connection, failed, now_ms)
             touched = {item.delivery.dispatch for item in settlements if item.delivery.outcome.is_settled}
-            done: frozenset[str] = frozenset()
+            done: tuple[Dispatch, ...] = ()
             if touched:
                 rows = await connection.execute(
                     update(dispatches)
                     .where(dispatches.c.id.in_(touched), dispatches.c.state == DispatchState.SENDING, ~_has_unsettled())
                     .values(state=DispatchState.DONE)
-                    .returning(dispatches.c.id)
+                    .returning(dispatches)
                 )
-                done = frozenset(row.id for row in rows)
+                done = tuple(to_dispatch(row) for row in rows)
         return Settled(disabled, done)
 
     async def next_due_ms(self) -> tuple[int | None, int | None]:

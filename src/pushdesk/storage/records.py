@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pushdesk.model import (
         Delivery,
+        Dispatch,
         DispatchKind,
         KeyState,
         PushTarget,
@@ -115,10 +116,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt came to: the delivery as it is now, and the version of the subscription that was sent to."""
+    """What an attempt came to: the delivery as it is now, and the subscription to be disabled because of it."""
 
     delivery: Delivery
-    version: int
     disabling: Disabling | None = None
 
 
@@ -127,5 +127,5 @@ class Settled:
     """What settling a batch changed besides the deliveries themselves."""
 
     disabled: tuple[Subscription, ...]
-    done: frozenset[str]
-    """Ids of the dispatches of which nothing is left to do."""
+    done: tuple[Dispatch, ...]
+    """The dispatches of which nothing is left to do."""

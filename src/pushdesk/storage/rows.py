@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushdesk.model import (
     Delivery,
+    Dispatch,
     DispatchKind,
     DispatchState,
     Outcome,
@@ -45,6 +46,11 @@ def to_subscription(row: Row[Any]) -> Subscription:
     )
 
 
+def device_label(browser: str, platform: str) -> str:
+    """Return what a person would call a device."""
+    return " · ".join(part for part in (browser, platform) if part != "unknown") or "unknown device"
+
+
 def to_target(row: Row[Any]) -> PushTarget:
     """Return the secrets of a row."""
     return PushTarget(
@@ -53,7 +59,7 @@ def to_target(row: Row[Any]) -> PushTarget:
         user=row.user,
         service=Service(row.service),
         key_id=row.key_id,
-        device=f"{row.browser} · {row.platform}",
+        device=device_label(row.browser, row.platform),
         endpoint=row.endpoint,
         p256dh=row.p256dh,
         auth=row.auth,
@@ -158,4 +164,16 @@ def to_delivery(row: Row[Any]) -> Delivery:
         latency_ms=row.latency_ms,
         next_attempt_at=to_datetime_or_none(row.next_attempt_at),
         device=row.device,
+    )
+
+
+def to_dispatch(row: Row[Any]) -> Dispatch:
+    """Return what may be shown of a row, without the deliveries."""
+    return Dispatch(
+        id=row.id,
+        user=row.user,
+        kind=DispatchKind(row.kind),
+        title=row.title,
+        accepted_at=to_datetime(row.accepted_at),
+        state=DispatchState(row.state),
     )

@@ -103,7 +103,7 @@ dispatches = Table(
     # The message as it is pushed, before it is encrypted for each device.
     Column("message", LargeBinary, nullable=False),
     Column("urgency", String(8), nullable=False),
-    Column("topic", String(32)),
+    Column("topic", String(200)),
     # Set when only one subscription is meant: the test push.
     Column("subscription", String(32)),
     Column("state", String(16), nullable=False),

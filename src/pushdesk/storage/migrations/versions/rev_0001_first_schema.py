@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("message", sa.LargeBinary(), nullable=False),
         sa.Column("urgency", sa.String(length=8), nullable=False),
-        sa.Column("topic", sa.String(length=32), nullable=True),
+        sa.Column("topic", sa.String(length=200), nullable=True),
         sa.Column("subscription", sa.String(length=32), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("accepted_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,419 @@
+"""The engine: wires what does the work, owns it while it runs, and satisfies `Desk`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+from msgspec import structs
+
+from pushdesk import __version__
+from pushdesk.clock import SystemClock
+from pushdesk.engine.dispatcher import Dispatcher
+from pushdesk.engine.events import EventBus
+from pushdesk.engine.identifiers import Identifiers
+from pushdesk.engine.keyring import Keyring
+from pushdesk.engine.outbox import Outbox
+from pushdesk.engine.publisher import Publisher, to_dispatch
+from pushdesk.engine.registration import TEST_NOTIFICATION, Registration
+from pushdesk.engine.senders import Senders
+from pushdesk.engine.statistics import Statistics, utc
+from pushdesk.engine.subscriptions import TargetReader
+from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.model import Accepted, DispatchKind, Page, Stats
+from pushdesk.storage.records import IdempotencyKey, Message
+from pushdesk.storage.store import Store
+from pushdesk.storage.subscriptions import not_found
+from pushdesk.storage.times import to_milliseconds
+from pushdesk.webpush.request import message as pushed_message
+from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.vapid import Authorizer, subscriber_from, subscriber_problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from pushdesk.clock import Clock
+    from pushdesk.config import Config
+    from pushdesk.desk import AnyEvent, Position
+    from pushdesk.model import (
+        Delivery,
+        DeviceGrant,
+        Dispatch,
+        Notification,
+        PageQuery,
+        Subscribed,
+        Subscription,
+        SubscriptionRequest,
+        User,
+        VapidKey,
+    )
+    from pushdesk.storage.records import Stored
+    from pushdesk.webpush.transport import Transport
+
+DATABASE_NAME: Final = "pushdesk.db"
+TICK_S: Final = 1.0
+"""How often the state of the server is looked at, and told if it has changed."""
+TEST_WAIT_S: Final = 10.0
+"""How long the outcome of a test push is waited for."""
+ROTATE_WORD: Final = "rotate"
+ADMIN_SENDER: Final = "admin"
+
+
+class Engine:
+    """Accepts, sends and tells; used as an async context manager. See `Desk` for what it can be asked.
+
+    Args:
+        config: Subscriber, endpoints that are allowed, concurrency, devices per user.
+        access_url: Origin under which browsers reach the server.
+        store: An open store.
+        transport: What posts to the push services.
+        clock: All time that is used.
+    """
+
+    def __init__(self, config: Config, *, access_url: str, store: Store, transport: Transport, clock: Clock) -> None:
+        self._access_url = access_url
+        self._store = store
+        self._clock = clock
+        self._started_at = utc(clock)
+        self._subscriber = subscriber_from(config.push.subscriber, access_url)
+        self._identifiers = Identifiers(clock, secrets.token_bytes)
+        self._statistics = Statistics(clock)
+        self._bus = EventBus(clock, epoch=self._identifiers.new())
+        self._publisher = Publisher(self._bus, self._statistics)
+        self._keyring = Keyring(store.keys, clock)
+        allowed_origins = frozenset(config.push.allow_endpoint)
+        self._outbox = Outbox(
+            table=store.outbox,
+            dispatcher=Dispatcher(
+                keyring=self._keyring,
+                authorizer=Authorizer(subscriber=self._subscriber, clock=clock.time),
+                senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
+                allowed_origins=allowed_origins,
+                clock=clock,
+                uniform=random.uniform,
+            ),
+            targets=TargetReader(store.subscriptions),
+            clock=clock,
+            identifiers=self._identifiers,
+            observer=self._publisher,
+        )
+        self._registration = Registration(
+            subscriptions=store.subscriptions,
+            keyring=self._keyring,
+            allowed_origins=allowed_origins,
+            max_devices=config.push.max_devices,
+            test=self._test_push,
+            stored=self._stored,
+            identifiers=self._identifiers,
+            clock=clock,
+        )
+        self._totals = (0, 0)
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Load the keys, take up what was left, and begin to work.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        await self._keyring.load()
+        await self._outbox.start()
+        self._ticker = asyncio.create_task(self._tick(), name="engine tick")
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """Stop at once; what is in flight is tried again at the next start."""
+        await self.drain(0)
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
+        return await self._outbox.stop(timeout_s)
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that are under way or not written down yet."""
+        return self._outbox.in_flight
+
+    def public_key(self) -> VapidKey:
+        """Return the key that browsers are to subscribe with."""
+        return self._keyring.current
+
+    async def ready(self) -> dict[str, str]:
+        """Return what keeps the server from doing its work, by name; nothing if it can."""
+        try:
+            await self._store.ping()
+        except DatabaseError as error:
+            return {"database": error.detail}
+        return {}
+
+    async def subscribe(self, user: str, request: SubscriptionRequest) -> Subscribed:
+        """Store a browser's subscription; see `Registration.subscribe`."""
+        return await self._registration.subscribe(user, request)
+
+    async def unsubscribe(self, user: str, endpoint: str) -> None:
+        """Remove a user's subscription.
+
+        Raises:
+            PushdeskError: `subscription_not_found`.
+            DatabaseError: It is still there.
+        """
+        self._publisher.subscriptions_removed([await self._store.subscriptions.remove(user, endpoint)])
+
+    async def find_subscription(self, user: str, endpoint: str) -> Subscription:
+        """Return a user's subscription.
+
+        Raises:
+            PushdeskError: `subscription_not_found`.
+        """
+        return await self._store.subscriptions.find(user, endpoint)
+
+    async def device_grant(self, token: str) -> DeviceGrant | None:
+        """Return what a device token allows, or None if it is not valid."""
+        return await self._registration.grant(token)
+
+    async def is_invited(self, user: str) -> bool:  # noqa: ARG002
+        """Return whether a user has a subscription that an invitation made."""
+        return False
+
+    async def accept(
+        self,
+        user: str,
+        notification: Notification,
+        *,
+        idempotency_key: str | None = None,
+        wait_s: float = 0.0,
+        kind: DispatchKind = DispatchKind.NOTIFICATION,
+        subscription: str | None = None,
+    ) -> Accepted:
+        """Accept a notification: return once it is committed, or as soon as it is settled within `wait_s`.
+
+        Args:
+            user: Whom to notify.
+            notification: What to show, and how to deliver it.
+            idempotency_key: Makes a repeat return the first dispatch.
+            wait_s: How long to wait for the outcomes, in seconds.
+            kind: What asked for it.
+            subscription: The only subscription that is meant, if not all of the user's.
+
+        Raises:
+            PayloadTooLargeError: The pushed message would be over 3993 bytes.
+            PushdeskError: `idempotency_conflict` when the key was used with another body.
+            DatabaseError: It was not accepted.
+        """
+        message = self._message(user, notification, idempotency_key, kind, subscription)
+        done = self._outbox.done(message.id) if wait_s > 0 else None
+        try:
+            first = await self._outbox.accept(message)
+            if first is not None:
+                if message.idempotency is not None and first.body_digest != message.idempotency.body_digest:
+                    raise PushdeskError(
+                        "This Idempotency-Key was used with another body.",
+                        code="idempotency_conflict",
+                        hint="Take a new key for a new notification.",
+                    )
+                return Accepted(await self._store.listings.dispatch(first.dispatch), repeated=True)
+            if done is None:
+                return Accepted(to_dispatch(message))
+            await asyncio.wait([done], timeout=wait_s)
+        finally:
+            self._outbox.forget(message.id)
+        return Accepted(await self._store.listings.dispatch(message.id))
+
+    async def stats(self) -> Stats:
+        """Return the state of the server."""
+        sends, p95 = self._statistics.last_minute()
+        users, subscriptions = await self._counted()
+        key = self._keyring.current
+        return Stats(
+            time=utc(self._clock),
+            version=__version__,
+            url=self._access_url,
+            started_at=self._started_at,
+            storage=self._store.description,
+            key_id=key.id,
+            key_created_at=key.created_at,
+            users=users,
+            subscriptions=subscriptions,
+            queue=self._outbox.depth,
+            in_flight=self._outbox.in_flight,
+            outcomes=dict(self._statistics.outcomes),
+            sends_per_second=sends,
+            p95_ms=p95,
+            services=self._statistics.services(),
+            warnings=self._warnings(),
+        )
+
+    async def users(self, query: PageQuery) -> Page[User]:
+        """List users."""
+        return await self._store.listings.users(query)
+
+    async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
+        """List subscriptions."""
+        return await self._store.listings.subscriptions(query)
+
+    async def deliveries(self, query: PageQuery) -> Page[Delivery]:
+        """List deliveries."""
+        return await self._store.listings.deliveries(query)
+
+    async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
+        """List dispatches without their deliveries."""
+        return await self._store.listings.dispatches(query)
+
+    async def dispatch(self, dispatch: str) -> Dispatch:
+        """Return one dispatch with its deliveries."""
+        return await self._store.listings.dispatch(dispatch)
+
+    async def keys(self, query: PageQuery) -> Page[VapidKey]:
+        """List VAPID keys, the newest first; there are few, so there is one page."""
+        keys = await self._store.keys.listing()
+        return Page(keys[: query.limit])
+
+    async def notify(
+        self, user: str, notification: Notification, *, wait_s: float = 0.0, idempotency_key: str | None = None
+    ) -> Dispatch:
+        """Accept a notification for a user."""
+        accepted = await self.accept(user, notification, wait_s=wait_s, idempotency_key=idempotency_key)
+        return accepted.dispatch
+
+    async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
+        """Send the test push to a user's devices, or to one of them."""
+        deliveries = await self._test_push(user, subscription, TEST_WAIT_S)
+        if not deliveries:
+            raise not_found(user)
+        return deliveries
+
+    async def remove_subscriptions(self, ids: Sequence[str]) -> int:
+        """Remove subscriptions; returns how many there were."""
+        removed = await self._store.subscriptions.remove_ids(ids)
+        self._publisher.subscriptions_removed(removed)
+        return len(removed)
+
+    async def rotate_key(self, *, confirm: str = "") -> VapidKey:
+        """Make a new current VAPID key.
+
+        Raises:
+            PushdeskError: `confirm_required` unless `confirm` is the word that it names.
+        """
+        if confirm != ROTATE_WORD:
+            raise PushdeskError(
+                "Rotating the key makes every browser subscribe again when it next comes by.",
+                code="confirm_required",
+                hint=f'Confirm with the word "{ROTATE_WORD}".',
+            )
+        key = await self._keyring.rotate()
+        self._publisher.key_changed(key)
+        return key
+
+    def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+        """Follow what happens, in batches."""
+        return self._bus.follow(after)
+
+    async def _test_push(self, user: str, subscription: str | None, wait_s: float) -> tuple[Delivery, ...]:
+        accepted = await self.accept(
+            user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=wait_s
+        )
+        return accepted.dispatch.deliveries
+
+    def _stored(self, stored: Stored) -> None:
+        self._publisher.subscriptions_removed(stored.removed)
+        if stored.touched:
+            self._publisher.subscriptions_changed([stored.subscription])
+
+    def _message(
+        self,
+        user: str,
+        notification: Notification,
+        idempotency_key: str | None,
+        kind: DispatchKind,
+        subscription: str | None,
+    ) -> Message:
+        dispatch = self._identifiers.new()
+        now_ms = round(self._clock.time() * 1000)
+        due_ms = now_ms if notification.send_at is None else max(now_ms, to_milliseconds(notification.send_at))
+        idempotency = None
+        if idempotency_key is not None:
+            digest = hashlib.sha256(msgspec.json.encode((user, notification))).digest()
+            idempotency = IdempotencyKey(ADMIN_SENDER, idempotency_key, digest)
+        return Message(
+            id=dispatch,
+            user=user,
+            kind=kind,
+            title=notification.title,
+            plaintext=pushed_message(notification, dispatch=dispatch, access_url=self._access_url),
+            urgency=notification.urgency,
+            topic=notification.topic,
+            subscription=subscription,
+            accepted_at_ms=now_ms,
+            due_at_ms=due_ms,
+            expires_at_ms=due_ms + notification.ttl * 1000,
+            idempotency=idempotency,
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        problem = subscriber_problem(self._subscriber)
+        found = []
+        if problem is not None:
+            found.append(f"{problem} Apple refuses pushes signed so: set subscriber in [push] to your mailto: address.")
+        if not self._access_url.startswith("https:"):
+            found.append(
+                f"{self._access_url} is not https: browsers allow notifications there on this machine only. "
+                "Put the server behind https and set --access-url."
+            )
+        return tuple(found)
+
+    async def _counted(self) -> tuple[int, int]:
+        if self._publisher.totals_are_stale:
+            self._publisher.totals_are_stale = False
+            self._totals = await self._store.subscriptions.totals()
+        return self._totals
+
+    async def _tick(self) -> None:
+        last: Stats | None = None
+        while True:
+            try:
+                stats = await self.stats()
+            except DatabaseError:
+                # Told by /readyz and the log; what was counted last is still what is known.
+                self._publisher.totals_are_stale = True
+            else:
+                if last is None or structs.replace(stats, time=last.time) != last:
+                    last = stats
+                    self._publisher.stats_changed(stats)
+            await asyncio.sleep(TICK_S)
+
+
+@asynccontextmanager
+async def open_engine(config: Config, *, access_url: str, clock: Clock | None = None) -> AsyncIterator[Engine]:
+    """Open the data directory's database and run an engine on it, sending to the real push services.
+
+    Args:
+        config: All settings.
+        access_url: Origin under which browsers reach the server.
+        clock: The machine's own if not given.
+
+    Raises:
+        DatabaseError: The database cannot be opened.
+    """
+    clock = clock or SystemClock()
+    transport = AiohttpTransport(
+        allowed_origins=frozenset(config.push.allow_endpoint),
+        connect_timeout_s=config.push.connect_timeout_s,
+        total_timeout_s=config.push.total_timeout_s,
+        clock=clock.monotonic,
+    )
+    try:
+        async with (
+            Store(config.data_dir / DATABASE_NAME) as store,
+            Engine(config, access_url=access_url, store=store, transport=transport, clock=clock) as engine,
+        ):
+            yield engine
+    finally:
+        await transport.aclose()

@@ -1,0 +1,89 @@
+"""Tells what the engine has done: counters for what is counted, events for display."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushdesk.desk import (
+    DeliveryChanged,
+    DispatchChanged,
+    KeyChanged,
+    StatsChanged,
+    SubscriptionChanged,
+    SubscriptionRemoved,
+)
+from pushdesk.model import Dispatch, DispatchState, Outcome
+from pushdesk.storage.times import to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushdesk.engine.events import EventBus
+    from pushdesk.engine.statistics import Statistics
+    from pushdesk.model import Delivery, Stats, Subscription, VapidKey
+    from pushdesk.storage.records import Message, Settled
+
+
+class Publisher:
+    """The outbox's observer, and the registration's."""
+
+    def __init__(self, bus: EventBus, statistics: Statistics) -> None:
+        self._bus = bus
+        self._statistics = statistics
+        self.totals_are_stale = True
+        """Whether users or subscriptions have changed since somebody counted them."""
+
+    def dispatches_accepted(self, messages: Sequence[Message]) -> None:
+        """Count dispatches that are durable, and tell of each."""
+        self._statistics.accepted_dispatches += len(messages)
+        for message in messages:
+            self._dispatch(to_dispatch(message))
+
+    def deliveries_changed(self, deliveries: Sequence[Delivery]) -> None:
+        """Count deliveries that were made, tried or settled, and tell of each."""
+        for delivery in deliveries:
+            if delivery.outcome is not Outcome.WAITING:
+                self._statistics.count(delivery)
+            self._bus.publish(DeliveryChanged, delivery)
+
+    def settled(self, settled: Settled) -> None:
+        """Tell of the subscriptions that were disabled and the dispatches that are done."""
+        self.subscriptions_changed(settled.disabled)
+        for dispatch in settled.done:
+            self._dispatch(dispatch)
+
+    def subscriptions_changed(self, subscriptions: Sequence[Subscription]) -> None:
+        """Tell of subscriptions that were made, moved or changed their state."""
+        for subscription in subscriptions:
+            self.totals_are_stale = True
+            self._bus.publish(SubscriptionChanged, subscription)
+
+    def subscriptions_removed(self, subscriptions: Sequence[Subscription]) -> None:
+        """Tell of subscriptions that are no longer known."""
+        for subscription in subscriptions:
+            self.totals_are_stale = True
+            self._bus.publish(SubscriptionRemoved, subscription.id, subscription.user)
+
+    def key_changed(self, key: VapidKey) -> None:
+        """Tell of a key that was made."""
+        self._bus.publish(KeyChanged, key)
+
+    def stats_changed(self, stats: Stats) -> None:
+        """Tell of the server's state."""
+        self._bus.publish(StatsChanged, stats)
+
+    def _dispatch(self, dispatch: Dispatch) -> None:
+        self._bus.publish(DispatchChanged, dispatch)
+
+
+def to_dispatch(message: Message, state: DispatchState | None = None) -> Dispatch:
+    """Return what may be shown of a message, without deliveries: as it was accepted, or in the given state."""
+    is_due = message.due_at_ms <= message.accepted_at_ms
+    return Dispatch(
+        id=message.id,
+        user=message.user,
+        kind=message.kind,
+        title=message.title,
+        accepted_at=to_datetime(message.accepted_at_ms),
+        state=state or (DispatchState.QUEUED if is_due else DispatchState.SCHEDULED),
+    )

@@ -1,0 +1,190 @@
+"""Subscribing and unsubscribing: what a browser hands over is checked, stored, and tried out with a test push."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from pushdesk.engine.user_agent import UNKNOWN, describe
+from pushdesk.errors import BadKeysError, PushdeskError
+from pushdesk.model import (
+    DeviceGrant,
+    Notification,
+    Outcome,
+    PushTest,
+    Subscribed,
+    Urgency,
+)
+from pushdesk.storage.records import NewSubscription
+from pushdesk.webpush.encryption import check_keys, decode_base64url
+from pushdesk.webpush.endpoint import check_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushdesk.clock import Clock
+    from pushdesk.engine.identifiers import Identifiers
+    from pushdesk.engine.keyring import Keyring
+    from pushdesk.model import Delivery, SubscriptionKeys, SubscriptionRequest
+    from pushdesk.storage.records import Stored
+    from pushdesk.storage.subscriptions import Subscriptions
+
+TEST_WAIT_S: Final = 5.0
+"""How long a browser is kept waiting for the outcome of its test push."""
+TOKEN_PREFIX: Final = "pdd"  # noqa: S105 (how a device token starts, no secret)
+TEST_NOTIFICATION: Final = Notification(
+    title="It's working!",
+    body="You've subscribed to push notifications.",
+    tag="pushdesk-test",
+    ttl=60,
+    urgency=Urgency.HIGH,
+)
+
+_REFUSED: Final = {
+    Outcome.GONE: ("subscription_gone", "The push service no longer knows this subscription."),
+    Outcome.KEY_MISMATCH: ("key_mismatch", "The subscription was made with another key than this server's."),
+}
+
+
+class Registration:
+    """Takes subscriptions in and out.
+
+    Args:
+        subscriptions: Where they are stored.
+        keyring: Says which key a subscription was made with.
+        allowed_origins: Endpoints' origins that are taken although they are no known push service.
+        max_devices: How many subscriptions a user may have.
+        test: Sends the test push to one subscription and returns its deliveries after at most so many seconds.
+        stored: Told what storing changed.
+        identifiers: For ids and device tokens.
+        clock: For the time of creation.
+    """
+
+    def __init__(
+        self,
+        *,
+        subscriptions: Subscriptions,
+        keyring: Keyring,
+        allowed_origins: frozenset[str],
+        max_devices: int,
+        test: Callable[[str, str, float], Awaitable[tuple[Delivery, ...]]],
+        stored: Callable[[Stored], None],
+        identifiers: Identifiers,
+        clock: Clock,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._keyring = keyring
+        self._allowed_origins = allowed_origins
+        self._max_devices = max_devices
+        self._test = test
+        self._stored = stored
+        self._identifiers = identifiers
+        self._clock = clock
+
+    async def subscribe(self, user: str, request: SubscriptionRequest) -> Subscribed:
+        """Store a browser's subscription for a user, and try it out if it is new and replaces none.
+
+        Raises:
+            EndpointRefusedError: The endpoint is not one that is sent to.
+            BadKeysError: p256dh or auth cannot be used.
+            PushdeskError: `endpoint_taken`, `forbidden` (too many devices), `subscription_gone` or `key_mismatch`
+                (the test push was answered so, and nothing was kept), `bad_field` (a key that is not known).
+            DatabaseError: Nothing was kept.
+        """
+        new, secret = self._new(user, request)
+        stored = await self._subscriptions.put(
+            new,
+            replaces=request.replaces,
+            max_per_user=self._max_devices,
+            now_ms=round(self._clock.time() * 1000),
+        )
+        self._stored(stored)
+        subscription = stored.subscription
+        test = PushTest.SKIPPED
+        if request.replaces is None and (stored.created or stored.revived):
+            test = await self._try_out(user, subscription.id, keep=not stored.created)
+        token = f"{TOKEN_PREFIX}_{subscription.id}_{secret}" if stored.created else None
+        return Subscribed(subscription, test, stored.created, token)
+
+    async def grant(self, token: str) -> DeviceGrant | None:
+        """Return what a device token allows, or None if it is not valid.
+
+        Raises:
+            DatabaseError: It could not be looked up.
+        """
+        match token.split("_"):
+            case [prefix, subscription, secret] if prefix == TOKEN_PREFIX:
+                found = await self._subscriptions.token_digest(subscription)
+            case _:
+                return None
+        if found is None or not hmac.compare_digest(found[1], _digest(secret)):
+            return None
+        return DeviceGrant(subscription, found[0])
+
+    async def _try_out(self, user: str, subscription: str, *, keep: bool) -> PushTest:
+        """Send the test push; a subscription that cannot be pushed to is not kept, unless it was there before."""
+        for delivery in await self._test(user, subscription, TEST_WAIT_S):
+            if delivery.outcome is Outcome.ACCEPTED:
+                return PushTest.ACCEPTED
+            if delivery.outcome in _REFUSED:
+                if not keep:
+                    await self._subscriptions.remove_ids([subscription])
+                code, detail = _REFUSED[delivery.outcome]
+                raise PushdeskError(
+                    detail,
+                    code=code,
+                    hint="Unsubscribe in the browser and subscribe again, with the key of /api/v1/vapid.",
+                )
+        return PushTest.TRANSIENT
+
+    def _new(self, user: str, request: SubscriptionRequest) -> tuple[NewSubscription, str]:
+        service = check_endpoint(request.endpoint, allowed_origins=self._allowed_origins)
+        p256dh, auth = _decode_keys(request.keys)
+        key_id = request.key_id or self._keyring.current.id
+        if self._keyring.signing_key(key_id) is None:
+            raise PushdeskError(
+                f"key_id {key_id} is no key that this server signs with.",
+                code="bad_field",
+                fields=("key_id",),
+                hint="Subscribe with the key of /api/v1/vapid.",
+            )
+        browser, platform = describe(request.user_agent) if request.user_agent else (UNKNOWN, UNKNOWN)
+        secret = self._identifiers.secret()
+        new = NewSubscription(
+            id=self._identifiers.new(),
+            user=user,
+            service=service,
+            key_id=key_id,
+            key_is_declared=request.key_id is not None,
+            browser=browser,
+            platform=platform,
+            token_digest=_digest(secret),
+            endpoint=request.endpoint,
+            p256dh=p256dh,
+            auth=auth,
+        )
+        return new, secret
+
+
+def _decode_keys(keys: SubscriptionKeys) -> tuple[bytes, bytes]:
+    decoded: dict[str, bytes] = {}
+    unreadable: list[str] = []
+    for name, text in (("keys.p256dh", keys.p256dh), ("keys.auth", keys.auth)):
+        try:
+            decoded[name] = decode_base64url(text)
+        except ValueError:
+            unreadable.append(name)
+    if unreadable:
+        raise BadKeysError(
+            f"{' and '.join(unreadable)} cannot be read as base64.",
+            fields=tuple(unreadable),
+            hint="Send them as PushSubscription.toJSON() gives them.",
+        )
+    p256dh, auth = decoded["keys.p256dh"], decoded["keys.auth"]
+    check_keys(p256dh, auth)
+    return p256dh, auth
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,126 @@
+"""Counters, raised where things happen, and the last minute by the second. Memory is fixed."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pushdesk.model import Outcome, Service, ServiceHealth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushdesk.clock import Clock
+    from pushdesk.model import Delivery
+
+SECONDS: Final = 60
+LATENCIES_PER_SERVICE: Final = 512
+LATENCIES_PER_SECOND: Final = 1024
+
+
+class _Second:
+    """What happened within one second."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.sends = 0
+        self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_PER_SECOND)
+
+
+class _ServiceRecord:
+    """How one push service has been answering."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.accepted = 0
+        self.failed = 0
+        self.in_flight = 0
+        self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_PER_SERVICE)
+        self.last_error = ""
+        self.last_error_at: datetime | None = None
+
+
+class Statistics:
+    """Counts attempts and outcomes since the server started."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._services: dict[Service, _ServiceRecord] = {}
+        self._seconds: deque[_Second] = deque(maxlen=SECONDS)
+        self.outcomes: Counter[Outcome] = Counter()
+        self.accepted_dispatches = 0
+
+    def attempt_started(self, service: Service) -> None:
+        """Note that a request to a push service is under way."""
+        self._record(service).in_flight += 1
+
+    def attempt_ended(self, service: Service) -> None:
+        """Note that it is over, however it ended."""
+        self._record(service).in_flight -= 1
+
+    def count(self, delivery: Delivery) -> None:
+        """Count what became of a delivery: `latency_ms` says whether a push service was asked."""
+        self.outcomes[delivery.outcome] += 1
+        if delivery.latency_ms is None:
+            return
+        record = self._record(delivery.service)
+        second = self._second()
+        record.sent += 1
+        second.sends += 1
+        record.latencies_ms.append(delivery.latency_ms)
+        second.latencies_ms.append(delivery.latency_ms)
+        if delivery.outcome is Outcome.ACCEPTED:
+            record.accepted += 1
+        else:
+            record.failed += 1
+            record.last_error = delivery.reason
+            record.last_error_at = delivery.at
+
+    def services(self) -> tuple[ServiceHealth, ...]:
+        """Return how each push service that was talked to has been answering."""
+        return tuple(
+            ServiceHealth(
+                service=service,
+                sent=record.sent,
+                accepted=record.accepted,
+                failed=record.failed,
+                in_flight=record.in_flight,
+                p50_ms=percentile(record.latencies_ms, 50),
+                p95_ms=percentile(record.latencies_ms, 95),
+                last_error=record.last_error,
+                last_error_at=record.last_error_at,
+            )
+            for service, record in sorted(self._services.items())
+        )
+
+    def last_minute(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return sends per second and the 95th percentile of latency, in ms, for each of the last 60 seconds."""
+        now = int(self._clock.monotonic())
+        by_number = {second.number: second for second in self._seconds}
+        # The second that is not over yet would always look like a drop.
+        seconds = [by_number.get(number) for number in range(now - SECONDS, now)]
+        sends = tuple(float(second.sends) if second else 0.0 for second in seconds)
+        return sends, tuple((percentile(second.latencies_ms, 95) or 0.0) if second else 0.0 for second in seconds)
+
+    def _record(self, service: Service) -> _ServiceRecord:
+        return self._services.setdefault(service, _ServiceRecord())
+
+    def _second(self) -> _Second:
+        number = int(self._clock.monotonic())
+        if not self._seconds or self._seconds[-1].number != number:
+            self._seconds.append(_Second(number))
+        return self._seconds[-1]
+
+
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """Return the nearest-rank percentile, or None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def utc(clock: Clock) -> datetime:
+    """Return the clock's time, aware."""
+    return datetime.fromtimestamp(clock.time(), UTC)
