@@ -1,1 +1,57 @@
-"""One module per screen."""
+"""One module per screen, and the one list of them.
+
+A screen is added by its module and its line here: number key, tab, palette entry and remembered state follow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pushdesk.console.screens.pane import PaneScreen
+
+
+class Entry(NamedTuple):
+    """A screen of the console."""
+
+    name: str
+    key: str
+    title: str
+    tooltip: str
+    module: str
+    """Imported when the screen is first shown, so that the first one does not wait for the others."""
+    screen: str
+
+    def make(self) -> PaneScreen:
+        """Return a new screen."""
+        made: PaneScreen = getattr(import_module(self.module), self.screen)()
+        return made
+
+
+SCREENS: Final = (
+    Entry(
+        "overview",
+        "1",
+        "Overview",
+        "The server, the push services and what happens now",
+        "pushdesk.console.screens.overview",
+        "OverviewScreen",
+    ),
+    Entry(
+        "subscriptions",
+        "3",
+        "Subscriptions",
+        "The browsers that are subscribed",
+        "pushdesk.console.screens.subscriptions",
+        "SubscriptionsScreen",
+    ),
+    Entry(
+        "deliveries",
+        "5",
+        "Deliveries",
+        "Every attempt to deliver, live",
+        "pushdesk.console.screens.deliveries",
+        "DeliveriesScreen",
+    ),
+)

@@ -1,0 +1,275 @@
+"""The console: a Textual app that holds a `Desk`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+
+from textual.app import App
+from textual.binding import Binding
+from textual.message import Message
+from textual.reactive import reactive
+from textual.worker import WorkerState
+
+from pushdesk.console.feed import Connection, Feed, News
+from pushdesk.console.keys import bind
+from pushdesk.console.screens import SCREENS
+from pushdesk.console.state import UiState, load_state, save_state
+from pushdesk.console.text import plain
+from pushdesk.console.themes import DARK, LIGHT
+from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, PushdeskError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from textual.binding import BindingType
+    from textual.command import Provider
+    from textual.notifications import SeverityLevel
+    from textual.screen import Screen
+    from textual.worker import Worker
+
+    from pushdesk.desk import AnyEvent, Desk
+    from pushdesk.model import Stats
+
+TOAST_S: Final = 5.0
+MINUTE_S: Final = 60
+KEPT_FAILURES: Final = 20
+WIDTHS: Final = [(0, "-narrow"), (81, "-wide")]
+"""The class that a screen has from so many columns on."""
+
+
+class Failure(NamedTuple):
+    """An error that the console met."""
+
+    time: datetime
+    text: str
+
+
+def _commands() -> type[Provider]:
+    from pushdesk.console.commands import Commands  # noqa: PLC0415 - not needed before the palette is opened
+
+    return Commands
+
+
+class PushdeskApp(App[int]):
+    """The operator's console.
+
+    `run()` returns the exit code; after it, `error` is the reason why the app ended by itself, if it did.
+
+    Args:
+        desk: The server that is looked at.
+        url: Where its pages are, shown until it says so itself.
+        mode: Whether the server runs in this program or elsewhere: what quitting means.
+        now: The time, aware; its zone is the one in which times are shown.
+        state_file: Where screen, sort orders and theme are kept.
+        starting: Awaited once the first screen is painted and before the desk is asked anything: it starts the
+            embedded server without delaying the picture. A `PushdeskError` from it ends the app.
+        keymap: Ids of bindings, and the keys that they are to have.
+    """
+
+    CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    NOTIFICATION_TIMEOUT = TOAST_S
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {entry.name: entry.make for entry in SCREENS}
+    DEFAULT_MODE = SCREENS[0].name
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            bind(entry.key, f"show('{entry.name}')", entry.title, f"screen.{entry.name}", entry.tooltip)
+            for entry in SCREENS
+        ),
+        bind(
+            "colon", "command_palette", "Command", "palette.open", "Find a command by its name", show=True, display=":"
+        ),
+        bind("question_mark", "help", "Help", "help.open", "What every key does", show=True, display="?"),
+        bind("q", "quit", "Quit", "app.quit", "Leave the console", show=True),
+        # Not printable, so it may have priority: it quits from wherever the focus is.
+        Binding("ctrl+c", "quit", "Quit", id="app.interrupt", tooltip="Leave the console", show=False, priority=True),
+    ]
+
+    stats: reactive[Stats | None] = reactive(None)
+    """The state of the server, as last heard of."""
+    events: reactive[tuple[AnyEvent, ...]] = reactive(())
+    """What happened in the last tick that brought anything."""
+    connection: reactive[Connection] = reactive(Connection.STARTING)
+    loaded: reactive[int] = reactive(0)
+    """Rises when everything listed is to be listed again: connected for the first time, or events were missed."""
+    failures: reactive[tuple[Failure, ...]] = reactive(())
+    """The errors that the console met, the newest last."""
+    minute: reactive[str] = reactive("")
+    """The time of day, to the minute: a clock with seconds would repaint an idle screen."""
+
+    class NewsArrived(Message):
+        """A tick's worth of news came from the server."""
+
+        def __init__(self, news: News) -> None:
+            super().__init__()
+            self.news = news
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        url: str,
+        mode: Literal["embedded", "attached"],
+        now: Callable[[], datetime],
+        state_file: Path | None = None,
+        starting: Callable[[], Awaitable[None]] | None = None,
+        keymap: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.title = "pushdesk"
+        self.desk = desk
+        self.mode = mode
+        self.now = now
+        self.error: PushdeskError | None = None
+        self.sorts: dict[str, str] = {}
+        self._url = url
+        self._state_file = state_file
+        self._starting = starting
+        self._keymap_wanted = dict(keymap or {})
+        self._handled: list[signal.Signals] = []
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        state = load_state(state_file)
+        self.sorts.update(state.sorts)
+        self.theme = state.theme if state.theme in self.available_themes else DARK.name
+        self._first_screen = state.screen if state.screen in self.MODES else self.DEFAULT_MODE
+
+    @property
+    def url(self) -> str:
+        """Where the server's pages are."""
+        return self.stats.url if self.stats else self._url
+
+    def on_mount(self) -> None:
+        """Start to listen: to signals, to the clock, to the server."""
+        self.set_keymap(self._keymap_wanted)
+        self._handle_signals()
+        self._tell_minute()
+        self.switch_mode(self._first_screen)
+        self.call_after_refresh(self._follow)
+
+    def on_unmount(self) -> None:
+        """Leave the signals as they were found."""
+        loop = asyncio.get_running_loop()
+        for number in self._handled:
+            loop.remove_signal_handler(number)
+
+    def fail(self, error: PushdeskError) -> None:
+        """End the app because of an error, with its exit code. From another thread: through `call_from_thread`."""
+        self.error = error
+        self.exit(error.exit_code, return_code=error.exit_code)
+
+    def report(self, error: PushdeskError) -> None:
+        """Show an error, as a toast and as a row of what happened; not that the server is away, which is seen."""
+        if isinstance(error, UnreachableError):
+            return
+        self.failures = (*self.failures[1 - KEPT_FAILURES :], Failure(self.now(), str(error)))
+        self.notify(str(error), severity="error", title=error.kind.title)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a toast. Its text is never markup, whatever is asked for: most of them repeat a text from outside."""
+        del markup
+        super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    def remember_sort(self, listing: str, sort: str) -> None:
+        """Keep the sort order of a listing for the next run."""
+        self.sorts[listing] = sort
+        self._save_state()
+
+    def action_show(self, name: str) -> None:
+        """Show a screen."""
+        self.switch_mode(name)
+        self._save_state()
+
+    def action_help(self) -> None:
+        """Show what every key does."""
+        from pushdesk.console.screens.help import HelpScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        self.push_screen(HelpScreen(self.screen))
+
+    async def action_quit(self) -> None:
+        """Quit; with a word first if something is in flight here. A second press quits at once."""
+        from pushdesk.console.screens.confirm import QuitScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        stats = self.stats
+        under_way = stats.queue + stats.in_flight if stats and self.mode == "embedded" else 0
+        if under_way == 0 or isinstance(self.screen, QuitScreen):
+            self.exit(EXIT_DONE)
+        else:
+            self.push_screen(QuitScreen(under_way))
+
+    def on_pushdesk_app_news_arrived(self, message: NewsArrived) -> None:
+        """Hand the news to whoever watches."""
+        news = message.news
+        self.connection = news.connection
+        if news.stats is not None:
+            self.stats = news.stats
+        if news.anew:
+            self.loaded += 1
+        if news.events:
+            self.events = news.events
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """End the app when what it lives on has ended; anything less is shown."""
+        error = event.worker.error
+        if event.state is not WorkerState.ERROR or error is None:
+            return
+        known = error if isinstance(error, PushdeskError) else PushdeskError(f"The console failed: {error!r}")
+        if event.worker.group == "feed":
+            self.fail(known)
+        else:
+            self.report(known)
+
+    def watch_theme(self) -> None:
+        """Keep the theme for the next run."""
+        if self.is_running:
+            self._save_state()
+
+    def _follow(self) -> None:
+        self.run_worker(self._start_and_follow(), name="feed", group="feed", exit_on_error=False)
+
+    async def _start_and_follow(self) -> None:
+        if self._starting is not None:
+            await self._starting()
+        await Feed(self.desk, self._publish).run()
+
+    def _publish(self, news: News) -> None:
+        self.post_message(self.NewsArrived(news))
+
+    def _tell_minute(self) -> None:
+        now = self.now()
+        self.minute = f"{now:%H:%M}"
+        self.set_timer(MINUTE_S - now.second, self._tell_minute)
+
+    def _save_state(self) -> None:
+        state = UiState(screen=self.current_mode, theme=self.theme, sorts=self.sorts)
+        try:
+            save_state(self._state_file, state)
+        except OSError as error:
+            self.notify(f"What the console remembers could not be written: {error.strerror}", severity="warning")
+
+    def _handle_signals(self) -> None:
+        """Exit on the signals that Textual leaves to the default, which would leave the terminal in disorder."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number, code in (
+            (signal.SIGTERM, EXIT_DONE),
+            (signal.SIGHUP, EXIT_DONE),
+            (signal.SIGINT, EXIT_INTERRUPTED),
+        ):
+            loop.add_signal_handler(number, self.exit, code, code)
+            self._handled.append(number)

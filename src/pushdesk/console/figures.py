@@ -1,0 +1,68 @@
+"""Times, ages, durations and counts in the few characters that a table has for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def moment(time: datetime | None, now: datetime) -> str:
+    """Return a time in the zone of `now`: with seconds today, with the day this year, else the date alone."""
+    if time is None:
+        return "never"
+    local = time.astimezone(now.tzinfo)
+    if local.date() == now.date():
+        return f"{local:%H:%M:%S}"
+    if local.year == now.year:
+        return f"{local:%b %d %H:%M}"
+    return f"{local:%Y-%m-%d}"
+
+
+def age(time: datetime, now: datetime) -> str:
+    """Return how long ago a time is, in its largest unit."""
+    seconds = int((now - time).total_seconds())
+    if seconds < MINUTE:
+        return "new"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE} min"
+    if seconds < DAY:
+        return f"{seconds // HOUR} h"
+    return f"{seconds // DAY} d"
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a duration: `61 ms`, `1.2 s`, `12 s`."""
+    if value is None:
+        return "-"
+    if value < 1000:
+        return f"{value:.0f} ms"
+    if value < 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value / 1000:.0f} s"
+
+
+def count(number: int) -> str:
+    """Return a count in groups of three digits."""
+    return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def rate(number: float) -> str:
+    """Return a rate in at most four characters: `0`, `0.4`, `412`, `1.2k`."""
+    if number >= 10_000:
+        return f"{number / 1000:.0f}k"
+    if number >= 1000:
+        return f"{number / 1000:.1f}k"
+    if number >= 10 or number == int(number):
+        return f"{number:.0f}"
+    return f"{number:.1f}"
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Return a count with its noun."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"

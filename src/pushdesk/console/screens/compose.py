@@ -1,0 +1,289 @@
+"""The form of a notification: write it, see it, send it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Button, Input, Select, Static, TextArea
+from textual.worker import WorkerState
+
+from pushdesk.console.figures import count, plural
+from pushdesk.console.keys import bind
+from pushdesk.console.message import LIMIT, pushed_size
+from pushdesk.console.screens.dialog import Dialog
+from pushdesk.console.status import BAD, BUSY, GOOD, OUTCOMES, QUIET
+from pushdesk.console.text import plain, plain_lines
+from pushdesk.errors import PushdeskError
+from pushdesk.model import Notification, Outcome, PageQuery, Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.worker import Worker
+
+    from pushdesk.desk import Desk
+    from pushdesk.model import Delivery, Dispatch
+
+WAIT_S: Final = 5.0
+"""How long the outcome is waited for; after that it is seen among the deliveries."""
+WARN_AT: Final = 2800
+"""Bytes above which Firefox on Android may refuse a message."""
+
+
+class SuggestUser(Suggester):
+    """Completes the name of a user that the server knows."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._desk = desk
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return the first user whose name begins so; none when the server does not answer: it is only a help."""
+        try:
+            page = await self._desk.users(PageQuery(limit=1, filter=value[:200], sort="id"))
+        except PushdeskError:
+            return None
+        return next((plain(user.id) for user in page.items if plain(user.id) == user.id), None)
+
+
+class ComposeScreen(Dialog[None]):
+    """A notification for a user, or the test push."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("ctrl+s", "send", "Send", "compose.send", "Send the notification", show=True),
+        bind("ctrl+t", "test", "Test push", "compose.test", "Send the test push to all the user's devices", show=True),
+    ]
+
+    class Sent(Message):
+        """The server accepted what was sent."""
+
+        def __init__(self, user: str, outcomes: Mapping[Outcome, int], *, devices: int) -> None:
+            super().__init__()
+            self.user = user
+            self.outcomes = outcomes
+            self.devices = devices
+
+    class Refused(Message):
+        """The server refused what was sent."""
+
+        def __init__(self, error: PushdeskError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self, user: str = "") -> None:
+        super().__init__()
+        self._suggested = user
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        """Compose the fields, and beside them what a device will show."""
+        with Vertical(classes="dialog -form") as frame:
+            frame.border_title = Content("Test send")
+            frame.border_subtitle = Content("ctrl+s sends · esc closes")
+            with Horizontal(id="form"):
+                with VerticalScroll(id="fields", can_focus=False):
+                    yield Static("To user", classes="label")
+                    yield Input(
+                        self._suggested,
+                        placeholder="a user's name",
+                        suggester=SuggestUser(self.app.desk),
+                        max_length=128,
+                        id="user",
+                        compact=True,
+                    )
+                    yield Static("Title", classes="label")
+                    yield Input("Hello from pushdesk", max_length=1000, id="title", compact=True)
+                    yield Static("Body", classes="label")
+                    yield TextArea("It works.", id="text", compact=True, tab_behavior="focus")
+                    yield Static("URL that a click opens", classes="label")
+                    yield Input(placeholder=plain(self.app.url), max_length=2048, id="url", compact=True)
+                    yield Static("Urgency", classes="label")
+                    yield Select(
+                        [(urgency.value, urgency) for urgency in Urgency],
+                        value=Urgency.NORMAL,
+                        allow_blank=False,
+                        id="urgency",
+                        compact=True,
+                    )
+                with Vertical(id="shown"):
+                    yield Static("Preview", classes="label")
+                    yield Static(id="preview")
+                    yield Static(id="size")
+            yield Static(id="answer")
+            with Horizontal(classes="buttons"):
+                yield Button("Send", id="send", variant="primary", compact=True)
+                yield Button("Test push", id="test", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin where something is missing."""
+        self.query_one("#title" if self._suggested else "#user", Input).focus()
+        self._preview()
+
+    def on_input_changed(self) -> None:
+        """Show what was typed."""
+        self._preview()
+
+    def on_text_area_changed(self) -> None:
+        """Show what was typed."""
+        self._preview()
+
+    def on_select_changed(self) -> None:
+        """Show what was chosen."""
+        self._preview()
+
+    def on_input_submitted(self) -> None:
+        """Go on to the next field: `enter` in the middle of a form is not yet a decision to send."""
+        self.focus_next()
+
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Do what the button says."""
+        await self.run_action({"send": "send", "test": "test"}.get(event.button.id or "", "close"))
+
+    def action_send(self) -> None:
+        """Send the notification, if it is complete."""
+        notification = self._notification()
+        if missing := self._missing(notification):
+            self._answer(missing, BAD)
+            return
+        self._begin()
+        self.run_worker(self._send(self._user, notification), group="send", exit_on_error=False)
+
+    def action_test(self) -> None:
+        """Send the test push."""
+        if not self._user:
+            self._answer("Whom is it for?", BAD)
+            return
+        self._begin()
+        self.run_worker(self._test(self._user), group="send", exit_on_error=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Dim sending while something is being sent."""
+        del parameters
+        return None if self._busy and action in {"send", "test"} else True
+
+    def on_compose_screen_sent(self, message: Sent) -> None:
+        """Close, and say what became of it."""
+        user, devices = plain(message.user), plural(message.devices, "device")
+        if message.devices == 0:
+            self.app.notify(f"{user} has no devices: nobody was sent to.", severity="warning")
+        else:
+            said = ", ".join(
+                f"{OUTCOMES[outcome].glyph} {number} {OUTCOMES[outcome].word}"
+                for outcome, number in message.outcomes.items()
+                if number
+            )
+            bad = any(number and outcome is not Outcome.ACCEPTED for outcome, number in message.outcomes.items())
+            self.app.notify(f"{user}, {devices}: {said or 'queued'}", severity="warning" if bad else "information")
+        self.dismiss(None)
+
+    def on_compose_screen_refused(self, message: Refused) -> None:
+        """Say why, and leave what was typed."""
+        self._end()
+        self._answer(str(message.error), BAD)
+        self.app.report(message.error)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Give the form back when sending failed in a way that nobody foresaw."""
+        if event.state is WorkerState.ERROR:
+            self._end()
+            self._answer("It could not be sent.", BAD)
+
+    @property
+    def _user(self) -> str:
+        return self.query_one("#user", Input).value
+
+    def _notification(self) -> Notification:
+        urgency = self.query_one("#urgency", Select).value
+        return Notification(
+            title=self.query_one("#title", Input).value,
+            body=self.query_one("#text", TextArea).text or None,
+            url=self.query_one("#url", Input).value.strip() or None,
+            urgency=urgency if isinstance(urgency, Urgency) else Urgency.NORMAL,
+        )
+
+    def _missing(self, notification: Notification) -> str:
+        if not self._user:
+            return "Whom is it for?"
+        if not notification.title:
+            return "It needs a title."
+        try:
+            msgspec.convert(msgspec.to_builtins(notification), Notification)
+        except msgspec.ValidationError as error:
+            return str(error)
+        return ""
+
+    def _preview(self) -> None:
+        notification = self._notification()
+        self.query_one("#preview", Static).update(
+            Content.assemble(
+                (plain(notification.title) or "no title", "bold"),
+                "\n",
+                plain_lines(notification.body or ""),
+                "\n",
+                (plain(notification.url or self.app.url), QUIET),
+            )
+        )
+        size = pushed_size(notification, self.app.url)
+        style = BAD if size > LIMIT else BUSY if size > WARN_AT else GOOD
+        remark = ""
+        if size > LIMIT:
+            remark = "\n✗ too large: no push service takes it"
+        elif size > WARN_AT:
+            remark = f"\n! Firefox on Android takes about {count(WARN_AT)}"
+        self.query_one("#size", Static).update(
+            Content.assemble(
+                ("about ", QUIET), (count(size), style), (f" of {count(LIMIT)} bytes", QUIET), (remark, style)
+            )
+        )
+
+    def _answer(self, text: str, style: str) -> None:
+        self.query_one("#answer", Static).update(Content.styled(plain(text), style))
+
+    def _begin(self) -> None:
+        self._busy = True
+        self.refresh_bindings()
+        for name in ("#send", "#test"):
+            self.query_one(name, Button).disabled = True
+        self._answer("sending…", BUSY)
+
+    def _end(self) -> None:
+        self._busy = False
+        self.refresh_bindings()
+        for name in ("#send", "#test"):
+            self.query_one(name, Button).disabled = False
+
+    async def _send(self, user: str, notification: Notification) -> None:
+        try:
+            dispatch = await self.app.desk.notify(user, notification, wait_s=WAIT_S)
+        except PushdeskError as error:
+            self.post_message(self.Refused(error))
+        else:
+            self.post_message(self.Sent(user, dispatch.counts, devices=_devices(dispatch)))
+
+    async def _test(self, user: str) -> None:
+        try:
+            deliveries = await self.app.desk.test(user)
+        except PushdeskError as error:
+            self.post_message(self.Refused(error))
+        else:
+            self.post_message(self.Sent(user, outcomes_of(deliveries), devices=len(deliveries)))
+
+
+def _devices(dispatch: Dispatch) -> int:
+    return max(sum(dispatch.counts.values()), len(dispatch.deliveries))
+
+
+def outcomes_of(deliveries: tuple[Delivery, ...]) -> dict[Outcome, int]:
+    """Return how many deliveries ended how."""
+    counts: dict[Outcome, int] = {}
+    for delivery in deliveries:
+        counts[delivery.outcome] = counts.get(delivery.outcome, 0) + 1
+    return counts

@@ -1,0 +1,253 @@
+"""The live log of deliveries: a line for each attempt, the newest at the bottom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.content import Content
+from textual.message import Message
+
+from pushdesk.console.figures import count, milliseconds, moment
+from pushdesk.console.happenings import attempt_key, delivery_device
+from pushdesk.console.keys import bind
+from pushdesk.console.screens.pane import PaneScreen
+from pushdesk.console.status import QUIET, SERVICES, delivery_status
+from pushdesk.console.text import plain
+from pushdesk.console.widgets.columns import Column
+from pushdesk.console.widgets.filter import FilterInput
+from pushdesk.console.widgets.panel import Panel
+from pushdesk.console.widgets.rows import Rows
+from pushdesk.desk import DeliveryChanged
+from pushdesk.errors import PushdeskError
+from pushdesk.model import Delivery, Page, PageQuery
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from pushdesk.desk import AnyEvent
+
+PAGE: Final = 200
+KEPT: Final = 100_000
+"""Lines that are kept; older ones are fetched again when they are scrolled to."""
+
+
+class DeliveriesScreen(PaneScreen):
+    """The live log; the server filters what is fetched, the same rule what comes by itself."""
+
+    NAME: ClassVar[str] = "deliveries"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("p", "pause", "Pause", "deliveries.pause", "Hold the log still, or let it go on", show=True),
+        bind("f", "follow", "Follow", "deliveries.follow", "Keep the newest line in sight", show=True),
+        bind(
+            "slash",
+            "filter",
+            "Filter",
+            "deliveries.filter",
+            "Part of a user's name, or an outcome",
+            show=True,
+            display="/",
+        ),
+        bind("escape", "clear_filter", "Clear filter", "deliveries.clear", "Show everything again"),
+    ]
+
+    class DeliveriesLoaded(Message):
+        """A page came from the server."""
+
+        def __init__(self, query: PageQuery, page: Page[Delivery]) -> None:
+            super().__init__()
+            self.query = query
+            self.page = page
+
+    class Refused(Message):
+        """The server refused the page."""
+
+        def __init__(self, error: PushdeskError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = ""
+        self._older: str | None = None
+        self._loading_older = False
+        self._paused = False
+        self._held: list[Delivery] = []
+        self._rows: Rows[Delivery] = Rows(
+            (
+                Column("at", "time", 12),
+                Column("status", "outcome", 16, grows=1),
+                Column("user", "user", 12, grows=2),
+                Column("device", "device", 18, priority=1, grows=2),
+                Column("service", "service", 8, priority=3),
+                Column("latency", "latency", 7, priority=2, right=True),
+                Column("attempts", "try", 3, priority=5, right=True),
+                Column("reason", "reason", 10, priority=4, grows=3),
+            ),
+            key=attempt_key,
+            cells=self._cells,
+            name="rows",
+            most=KEPT,
+            follow=True,
+        )
+
+    def compose_body(self) -> ComposeResult:
+        """Compose the log and the line for its filter."""
+        yield FilterInput("part of a user's name, or an outcome such as gone")
+        yield Panel(self._rows, title="Deliveries", name="deliveries-panel")
+
+    def on_mount(self) -> None:
+        """Begin with what the server has kept."""
+        super().on_mount()
+        self._rows.focus()
+        self._entitle()
+
+    def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
+        """Add what was delivered, or count it while the log is held."""
+        fresh = [
+            event.delivery
+            for event in batch
+            if isinstance(event, DeliveryChanged) and matches(event.delivery, self._filter)
+        ]
+        if not fresh:
+            return
+        if self._paused:
+            self._held = [*self._held, *fresh][-KEPT:]
+        else:
+            self._rows.put(fresh)
+        self._entitle()
+
+    def load(self) -> None:
+        """Fetch the newest page."""
+        self._fetch(PageQuery(limit=PAGE, filter=self._filter))
+
+    def _fetch(self, query: PageQuery) -> None:
+        self.run_worker(self._load(query), group="page", exclusive=True, exit_on_error=False)
+
+    async def _load(self, query: PageQuery) -> None:
+        try:
+            self.post_message(self.DeliveriesLoaded(query, await self.app.desk.deliveries(query)))
+        except PushdeskError as error:
+            self.post_message(self.Refused(error))
+
+    def on_deliveries_screen_deliveries_loaded(self, message: DeliveriesLoaded) -> None:
+        """Show the page: the newest in place of all, an older one above."""
+        self._loading_older = False
+        self._older = message.page.next
+        oldest_first = message.page.items[::-1]
+        if message.query.cursor is None:
+            self._held.clear()
+            self._say_when_empty()
+            self._rows.show(oldest_first)
+        else:
+            self._rows.put_before(oldest_first)
+        self._entitle()
+
+    def on_deliveries_screen_refused(self, message: Refused) -> None:
+        """Show the error."""
+        self._loading_older = False
+        self.app.report(message.error)
+
+    def on_rows_top_reached(self) -> None:
+        """Fetch what is older."""
+        if self._older is not None and not self._loading_older:
+            self._loading_older = True
+            self._fetch(PageQuery(cursor=self._older, limit=PAGE, filter=self._filter))
+
+    def on_rows_moved(self) -> None:
+        """Say whether the newest is in sight."""
+        self._entitle()
+        self.refresh_bindings()
+
+    def on_rows_chosen(self, message: Rows.Chosen) -> None:
+        """Show the dispatch that a delivery belongs to."""
+        if isinstance(message.item, Delivery):
+            self.show_dispatch(message.item.dispatch)
+
+    def on_filter_input_set(self, message: FilterInput.Set) -> None:
+        """Filter."""
+        self._rows.focus()
+        if message.text != self._filter:
+            self._filter = message.text
+            self._rows.follow = True
+            self.load()
+
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        if action == "clear_filter" and not self._filter:
+            return "There is no filter."
+        if action == "follow" and self._rows.follow and not self._paused:
+            return "The newest line is followed already."
+        return super().refusal(action)
+
+    def suggested_user(self) -> str:
+        """Return the user of the line under the cursor."""
+        return self._rows.current.user if self._rows.current else ""
+
+    def copied(self) -> str:
+        """Return the id of the dispatch under the cursor; without one, the server's URL."""
+        return plain(self._rows.current.dispatch) if self._rows.current else super().copied()
+
+    def action_pause(self) -> None:
+        """Hold the log still, or let it go on."""
+        self._paused = not self._paused
+        if not self._paused:
+            self._rows.put(self._held)
+            self._held = []
+        self._entitle()
+        self.refresh_bindings()
+
+    def action_follow(self) -> None:
+        """Go to the newest line and stay there."""
+        if self._paused:
+            self.action_pause()
+        self._rows.follow = True
+        self._entitle()
+        self.refresh_bindings()
+
+    def action_filter(self) -> None:
+        """Open the filter."""
+        self.query_one(FilterInput).open()
+
+    def action_clear_filter(self) -> None:
+        """Show everything again."""
+        self.query_one(FilterInput).action_give_up()
+
+    def _say_when_empty(self) -> None:
+        if self._filter:
+            self._rows.say_when_empty(
+                Content.assemble(
+                    "Nothing matches ", (plain(self._filter), "bold"), "\n", ("esc shows everything again", QUIET)
+                )
+            )
+        else:
+            self._rows.say_when_empty(
+                Content.assemble(("Nothing was sent yet.\n", "bold"), ("Press t to send a test.", QUIET))
+            )
+
+    def _entitle(self) -> None:
+        title = f"Deliveries · filter: {plain(self._filter)}" if self._filter else "Deliveries"
+        if self._paused:
+            note = f"paused, {count(len(self._held))} new"
+        elif self._rows.follow:
+            note = "following"
+        else:
+            note = "f follows the newest"
+        self.query_one("#deliveries-panel", Panel).entitle(title, note)
+
+    def _cells(self, delivery: Delivery) -> list[Content]:
+        return [
+            Content.styled(moment(delivery.at, self.app.now()), QUIET),
+            delivery_status(delivery),
+            Content(plain(delivery.user)),
+            Content(delivery_device(delivery)),
+            Content(SERVICES[delivery.service]),
+            Content(milliseconds(delivery.latency_ms)),
+            Content(str(delivery.attempts)),
+            Content.styled(plain(delivery.reason), QUIET),
+        ]
+
+
+def matches(delivery: Delivery, text: str) -> bool:
+    """Return whether a delivery passes a filter, by the rule of `Desk.deliveries`."""
+    return not text or text in delivery.user or text == delivery.outcome.value

@@ -1,0 +1,253 @@
+"""The first screen: the server, the push services, and what happens now; or what to do first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
+from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
+from pushdesk.console.screens.pane import PaneScreen
+from pushdesk.console.status import BAD, BUSY, GOOD, QUIET, SERVICES, STRONG, service_status
+from pushdesk.console.text import plain
+from pushdesk.console.widgets.chart import Chart
+from pushdesk.console.widgets.columns import Column
+from pushdesk.console.widgets.panel import Panel
+from pushdesk.console.widgets.rows import Rows
+from pushdesk.model import Outcome, PageQuery
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from pushdesk.desk import AnyEvent
+    from pushdesk.model import Delivery, ServiceHealth, Stats
+
+HAPPENINGS: Final = 200
+"""Lines of what happened that are kept."""
+
+GROUPS: Final[tuple[tuple[str, str, tuple[Outcome, ...]], ...]] = (
+    ("accepted", GOOD, (Outcome.ACCEPTED,)),
+    ("gone", BAD, (Outcome.GONE, Outcome.KEY_MISMATCH)),
+    ("failed", BAD, (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
+    ("retried", BUSY, (Outcome.THROTTLED, Outcome.TRANSIENT)),
+)
+"""Outcomes as an operator adds them up."""
+
+
+class OverviewScreen(PaneScreen):
+    """What an operator sees first."""
+
+    NAME: ClassVar[str] = "overview"
+
+    class DeliveriesLoaded(Message):
+        """The latest deliveries came from the server."""
+
+        def __init__(self, deliveries: tuple[Delivery, ...]) -> None:
+            super().__init__()
+            self.deliveries = deliveries
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._happenings: dict[str, Happening] = {}
+        self._health: tuple[ServiceHealth, ...] = ()
+        self._sends = Chart("$primary", name="sends-chart")
+        self._latency = Chart("$accent", name="latency-chart")
+        self._mix = Static(id="mix")
+        self._facts = Static(id="facts")
+        self._steps = Static(id="steps")
+        self._services: Rows[ServiceHealth] = Rows(
+            (
+                Column("service", "service", 8),
+                Column("state", "state", 9),
+                Column("p50", "p50", 7, priority=1, right=True),
+                Column("p95", "p95", 7, priority=0, right=True),
+                Column("accepted", "accepted", 8, priority=2, right=True),
+                Column("sent", "sent", 7, priority=0, right=True),
+                Column("error", "last error", 12, priority=3, grows=1),
+            ),
+            key=lambda health: health.service.value,
+            cells=self._service_cells,
+            name="services",
+        )
+        self._happening: Rows[Happening] = Rows(
+            (
+                Column("time", "time", 8),
+                Column("status", "outcome", 15, grows=1),
+                Column("user", "user", 10, grows=2),
+                Column("device", "device", 16, priority=2, grows=3),
+                Column("remark", "", 12, priority=1, grows=3),
+            ),
+            key=lambda happening: happening.key,
+            cells=self._happening_cells,
+            name="happening",
+        )
+
+    def compose_body(self) -> ComposeResult:
+        """Compose the panels: two columns where there is room, else one."""
+        with Horizontal(id="columns"):
+            with Vertical(id="left"):
+                with Horizontal(id="charts"):
+                    yield Panel(self._sends, title="Sends", name="sends")
+                    yield Panel(self._latency, title="Latency", name="latency")
+                yield Panel(self._happening, title="Happening now", name="happening-panel")
+                yield Panel(self._steps, title="First steps", name="steps-panel")
+            with Vertical(id="right"):
+                yield Panel(self._mix, title="Outcomes", name="mix-panel")
+                yield Panel(self._services, title="Push services", name="services-panel")
+                yield Panel(self._facts, title="Server", name="facts-panel")
+
+    def on_mount(self) -> None:
+        """Watch, besides the rest, the errors that the console meets."""
+        super().on_mount()
+        self._services.say_when_empty(Content.styled("No push was sent yet.", QUIET))
+        self._happening.say_when_empty(
+            Content.assemble(("Nothing has happened yet.\n", "bold"), ("Press t to send a test.", QUIET))
+        )
+        self.watch(self.app, "failures", self._take_failures)
+        self.watch(self.app, "minute", self._say_facts, init=False)
+        self._happening.focus()
+
+    def show_stats(self, stats: Stats) -> None:
+        """Show the figures."""
+        self.set_class(stats.subscriptions == 0, "-empty")
+        self._sends.values = stats.sends_per_second
+        self._latency.values = stats.p95_ms
+        now, peak = (stats.sends_per_second or (0.0,))[-1], max(stats.sends_per_second, default=0.0)
+        self._panel("sends").entitle("Sends", f"{rate(now)}/s · peak {rate(peak)}")
+        known = [value for value in stats.p95_ms if value > 0]
+        note = f"now {milliseconds(known[-1])} · worst {milliseconds(max(known))}" if known else "no answers yet"
+        self._panel("latency").entitle("Latency p95", note)
+        self._health = stats.services
+        self._services.show(stats.services)
+        self._say_mix(stats)
+        self._say_facts()
+        if stats.subscriptions == 0:
+            self._steps.update(first_steps(stats.url))
+
+    def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
+        """Add what happened."""
+        self._add(*(line for event in batch if (line := of_event(event)) is not None))
+
+    def load(self) -> None:
+        """Fetch the latest deliveries."""
+        self.run_worker(self._load(), group="happenings", exclusive=True, exit_on_error=False)
+
+    async def _load(self) -> None:
+        page = await self.app.desk.deliveries(PageQuery(limit=50))
+        self.post_message(self.DeliveriesLoaded(page.items))
+
+    def on_overview_screen_deliveries_loaded(self, message: DeliveriesLoaded) -> None:
+        """Show the latest deliveries among what happened."""
+        self._add(*(of_delivery(delivery) for delivery in message.deliveries))
+
+    def on_rows_chosen(self, message: Rows.Chosen) -> None:
+        """Show the dispatch behind a line."""
+        if isinstance(message.item, Happening) and message.item.dispatch:
+            self.show_dispatch(message.item.dispatch)
+
+    def suggested_user(self) -> str:
+        """Return the user of the line under the cursor."""
+        line = self._happening.current
+        return line.user if line is not None and self._happening.has_focus else ""
+
+    def _panel(self, name: str) -> Panel:
+        return self.query_one(f"#{name}", Panel)
+
+    def _take_failures(self) -> None:
+        self._add(*(of_failure(failure.time, failure.text) for failure in self.app.failures))
+
+    def _add(self, *lines: Happening) -> None:
+        if not lines:
+            return
+        self._happenings.update({line.key: line for line in lines})
+        latest = sorted(self._happenings.values(), key=lambda line: line.time, reverse=True)[:HAPPENINGS]
+        self._happenings = {line.key: line for line in latest}
+        self._happening.show(latest)
+
+    def _say_mix(self, stats: Stats) -> None:
+        figures = [(name, style, sum(stats.outcomes.get(each, 0) for each in group)) for name, style, group in GROUPS]
+        legend = Content("  ").join(
+            Content.assemble((f"{name} ", QUIET), (count(number), style if number else QUIET))
+            for name, style, number in figures
+        )
+        self._say(self._mix, Content("\n").join([_bar(figures, self._mix.content_size.width), legend]))
+
+    def _say_facts(self) -> None:
+        stats, now = self.app.stats, self.app.now()
+        if stats is None or not self.is_shown:
+            return
+        facts = (
+            ("subscriptions", f"{count(stats.subscriptions)} of {plural(stats.users, 'user')}"),
+            ("queue", f"{count(stats.queue)}, {count(stats.in_flight)} in flight"),
+            ("VAPID key", f"{plain(stats.key_id)}, made {moment(stats.key_created_at, now)}"),
+            ("storage", plain(stats.storage)),
+            ("running", f"{age(stats.started_at, now)}, since {moment(stats.started_at, now)}"),
+            ("version", plain(stats.version)),
+        )
+        lines = (Content.assemble((name.ljust(15), QUIET), value) for name, value in facts)
+        self._say(self._facts, Content("\n").join(lines))
+
+    @staticmethod
+    def _say(widget: Static, text: Content) -> None:
+        if widget.content != text:
+            widget.update(text)
+
+    def _service_cells(self, health: ServiceHealth) -> list[Content]:
+        accepted = f"{100 * health.accepted / health.sent:.1f} %" if health.sent else "-"
+        error = (
+            f"{moment(health.last_error_at, self.app.now())} {plain(health.last_error)}" if health.last_error else ""
+        )
+        return [
+            Content(SERVICES[health.service]),
+            service_status(health).content(),
+            Content(milliseconds(health.p50_ms)),
+            Content(milliseconds(health.p95_ms)),
+            Content(accepted),
+            Content(count(health.sent)),
+            Content.styled(error, QUIET),
+        ]
+
+    def _happening_cells(self, line: Happening) -> list[Content]:
+        return [
+            Content.styled(moment(line.time, self.app.now())[-8:], QUIET),
+            line.status,
+            Content(line.user),
+            Content(line.device),
+            Content.styled(line.remark, QUIET),
+        ]
+
+
+def first_steps(url: str) -> Content:
+    """Return what a first user is to do."""
+    url = plain(url)
+    return Content.assemble(
+        ("No browser is subscribed yet.\n\n", "bold"),
+        ("1 ", STRONG),
+        "Open ",
+        (url, "bold underline"),
+        " in Firefox or Chromium ",
+        ("(y copies it)\n", QUIET),
+        ("2 ", STRONG),
+        "Type a name, press the button and allow notifications\n",
+        ("3 ", STRONG),
+        "Come back here and press ",
+        ("t", "bold"),
+        " to send your first push\n\n",
+        ("No internet, or no browser at hand?\n", QUIET),
+        ("pushdesk simulate", "bold"),
+        (" runs a push service with browsers of its own", QUIET),
+    )
+
+
+def _bar(figures: list[tuple[str, str, int]], width: int) -> Content:
+    total = sum(number for _, _, number in figures)
+    if total == 0 or width <= 0:
+        return Content.styled("─" * max(width, 0), QUIET)
+    # Whatever happened at all is seen; the first, the accepted ones, get what the others leave.
+    widths = [max(1, width * number // total) if number else 0 for _, _, number in figures]
+    widths[0] = max(0, width - sum(widths[1:]))
+    return Content.assemble(*(("█" * cells, style) for (_, style, _), cells in zip(figures, widths, strict=True)))

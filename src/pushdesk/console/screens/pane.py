@@ -1,0 +1,145 @@
+"""What the screens of the console have in common: bars around a body, news handed in, commands that say why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from pushdesk.console.feed import Connection
+from pushdesk.console.keys import bind
+from pushdesk.console.widgets.bars import Banner, ScreenTabs, StartingNotice, StatusBar
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from pushdesk.console.app import PushdeskApp
+    from pushdesk.desk import AnyEvent
+    from pushdesk.model import Stats
+
+NOT_CONNECTED = "The server does not answer yet."
+
+
+class PaneScreen(Screen[None]):
+    """A screen with a number key.
+
+    A subclass composes its body in `compose_body` and overrides what it wants to hear: `show_stats` and `show_events`
+    once for each tick, `load` when its lists are to be fetched anew.
+    """
+
+    app: PushdeskApp
+    NAME: ClassVar[str]
+    """Its name in `SCREENS`."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("t", "compose", "Test send", "send.compose", "Write a notification and send it", show=True),
+        bind("y", "copy", "Copy", "pane.copy", "Copy what is selected to the clipboard"),
+        bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Put the bars around the body."""
+        yield StatusBar()
+        yield ScreenTabs(self.NAME)
+        yield Banner()
+        yield StartingNotice()
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield Footer(show_command_palette=False, compact=True)
+
+    def compose_body(self) -> ComposeResult:
+        """Compose what is between the bars."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Watch the app: it alone talks to the feed."""
+        self.watch(self.app, "connection", self._watch_connection)
+        self.watch(self.app, "stats", self._watch_stats)
+        self.watch(self.app, "events", self._watch_events, init=False)
+        self.watch(self.app, "loaded", self._watch_loaded)
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what came while another screen was shown."""
+        self._watch_stats()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether this is the screen that is looked at, perhaps with a dialog over it."""
+        return self.app.current_mode == self.NAME
+
+    def show_stats(self, stats: Stats) -> None:
+        """Show the state of the server; called only while this screen is shown."""
+
+    def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
+        """Take in what happened; called whether this screen is shown or not."""
+
+    def load(self) -> None:
+        """Fetch what this screen lists."""
+
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now, or None if it can."""
+        if self.app.connection is Connection.STARTING and action in {"compose", "refresh"}:
+            return NOT_CONNECTED
+        return None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Dim what cannot be done now; nothing is hidden."""
+        del parameters
+        return None if self.refusal(action) else True
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why, when the key of a dimmed action was pressed."""
+        bound = self.active_bindings.get(event.key)
+        if bound is not None and not bound.enabled and (reason := self.refusal(bound.binding.action)):
+            event.stop()
+            self.app.notify(reason, severity="warning")
+
+    def suggested_user(self) -> str:
+        """Return the user to whom a test would go: that of the row under the cursor."""
+        return ""
+
+    def copied(self) -> str:
+        """Return what `y` copies."""
+        return self.app.url
+
+    def show_dispatch(self, dispatch: str) -> None:
+        """Show a dispatch with its deliveries."""
+        from pushdesk.console.screens.details import DispatchScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        self.app.push_screen(DispatchScreen(dispatch))
+
+    def action_compose(self) -> None:
+        """Open the form of a notification."""
+        from pushdesk.console.screens.compose import ComposeScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        self.app.push_screen(ComposeScreen(self.suggested_user()))
+
+    def action_copy(self) -> None:
+        """Copy through the terminal (OSC 52)."""
+        text = self.copied()
+        self.app.copy_to_clipboard(text)
+        self.app.notify(f"Copied: {text}")
+
+    def action_refresh(self) -> None:
+        """Fetch everything anew."""
+        self.load()
+
+    def _watch_connection(self) -> None:
+        connection = self.app.connection
+        self.set_class(connection is Connection.STARTING, "-starting")
+        self.set_class(connection is Connection.LOST, "-lost")
+        self.refresh_bindings()
+
+    def _watch_stats(self) -> None:
+        if self.is_shown and self.app.stats is not None:
+            self.show_stats(self.app.stats)
+
+    def _watch_events(self, batch: tuple[AnyEvent, ...]) -> None:
+        self.show_events(batch)
+
+    def _watch_loaded(self, loaded: int) -> None:
+        if loaded:
+            self.load()

@@ -1,0 +1,100 @@
+"""What a state looks like: a glyph, a word and a colour, so that any one of them may be missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from textual.content import Content
+
+from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState
+
+if TYPE_CHECKING:
+    from pushdesk.model import Delivery, ServiceHealth
+
+GOOD: Final = "$text-success"
+BUSY: Final = "$text-warning"
+BAD: Final = "$text-error"
+QUIET: Final = "$text-muted"
+STRONG: Final = "$text-accent"
+
+
+class Look(NamedTuple):
+    """How a state is shown."""
+
+    glyph: str
+    word: str
+    style: str
+
+    def content(self, between: str = "") -> Content:
+        """Return the glyph, what stands between (a status code), and the word."""
+        return Content.styled(" ".join(part for part in (self.glyph, between, self.word) if part), self.style)
+
+
+OUTCOMES: Final[dict[Outcome, Look]] = {
+    Outcome.WAITING: Look("…", "waiting", QUIET),
+    Outcome.ACCEPTED: Look("✓", "accepted", GOOD),
+    Outcome.GONE: Look("✗", "gone", BAD),
+    Outcome.KEY_MISMATCH: Look("✗", "other key", BAD),
+    Outcome.REFUSED: Look("✗", "refused", BAD),
+    Outcome.OUR_CONFIGURATION: Look("!", "our key", BAD),
+    Outcome.THROTTLED: Look("↻", "throttled", BUSY),
+    Outcome.TRANSIENT: Look("↻", "will retry", BUSY),
+    Outcome.EXPIRED: Look("✗", "expired", BAD),
+    Outcome.SUPERSEDED: Look("-", "superseded", QUIET),
+    Outcome.HELD: Look("!", "held", BUSY),
+    Outcome.CANCELLED: Look("-", "cancelled", QUIET),
+}
+
+SUBSCRIPTIONS: Final[dict[SubscriptionState, Look]] = {
+    SubscriptionState.ACTIVE: Look("✓", "active", GOOD),
+    SubscriptionState.GONE: Look("✗", "gone", BAD),
+    SubscriptionState.KEY_MISMATCH: Look("✗", "other key", BAD),
+    SubscriptionState.HELD: Look("!", "held", BUSY),
+}
+
+KEYS: Final[dict[KeyState, Look]] = {
+    KeyState.CURRENT: Look("✓", "current", GOOD),
+    KeyState.RETIRING: Look("↻", "retiring", BUSY),
+    KeyState.RETIRED: Look("✗", "retired", BAD),
+    KeyState.REVOKED: Look("✗", "revoked", BAD),
+}
+UNKNOWN_KEY: Final = Look("!", "unknown", BAD)
+
+DISPATCHES: Final[dict[DispatchState, Look]] = {
+    DispatchState.SCHEDULED: Look("…", "scheduled", QUIET),
+    DispatchState.QUEUED: Look("…", "queued", QUIET),
+    DispatchState.SENDING: Look("↻", "sending", BUSY),
+    DispatchState.DONE: Look("✓", "done", GOOD),
+    DispatchState.CANCELLED: Look("-", "cancelled", QUIET),
+}
+
+SERVICES: Final[dict[Service, str]] = {
+    Service.FCM: "FCM",
+    Service.MOZILLA: "Mozilla",
+    Service.APPLE: "Apple",
+    Service.WNS: "WNS",
+    Service.OTHER: "other",
+}
+
+
+def delivery_status(delivery: Delivery) -> Content:
+    """Return the status of a delivery: `✓ 201`, `✗ 410 gone`, `↻ 429 throttled`."""
+    look = OUTCOMES[delivery.outcome]
+    if delivery.status is None:
+        return look.content()
+    if delivery.outcome is Outcome.ACCEPTED:
+        return Content.styled(f"{look.glyph} {delivery.status}", look.style)
+    return look.content(str(delivery.status))
+
+
+def service_status(health: ServiceHealth) -> Look:
+    """Return how a push service is doing: by its last minutes' waiting, then by its failures."""
+    if health.waiting:
+        return Look("↻", "waiting", BUSY)
+    if health.sent == 0:
+        return Look("·", "idle", QUIET)
+    if health.accepted == 0 and health.failed:
+        return Look("✗", "failing", BAD)
+    if health.failed * 20 > health.sent:
+        return Look("!", "errors", BUSY)
+    return Look("✓", "healthy", GOOD)

@@ -1,0 +1,143 @@
+"""The lines around a screen's body: what is looked at, which screens there are, what is to be mended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from pushdesk.console.feed import Connection
+from pushdesk.console.figures import age, count
+from pushdesk.console.screens import SCREENS
+from pushdesk.console.status import BUSY, QUIET, STRONG
+from pushdesk.console.text import plain
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from pushdesk.console.app import PushdeskApp
+    from pushdesk.console.screens import Entry
+
+GAP = "   "
+
+
+class StatusBar(Widget):
+    """One line: which server, its key, storage and queue, how the console is connected, the time."""
+
+    app: PushdeskApp
+
+    def on_mount(self) -> None:
+        """Watch what the line says."""
+        for name in ("stats", "connection", "minute"):
+            self.watch(self.app, name, self._say, init=False)
+
+    def _say(self) -> None:
+        text = self._text()
+        if text != self.said:
+            self.said = text
+
+    said: reactive[Content] = reactive(Content(""))
+
+    def on_resize(self) -> None:
+        """Say what fits."""
+        self._say()
+
+    def render(self) -> Content:
+        """Return the line."""
+        return self.said
+
+    def _text(self) -> Content:
+        app, stats, width = self.app, self.app.stats, self.content_size.width
+        lost = app.connection is Connection.LOST
+        where = Content.styled("↻ reconnecting", f"bold {BUSY}") if lost else Content(app.mode)
+        # From the most to the least important: what does not fit is left out from the end.
+        parts = [Content.styled("pushdesk", f"bold {STRONG}"), Content.styled(plain(app.url), "bold"), where]
+        if stats is not None:
+            key_age = age(stats.key_created_at, app.now())
+            parts += [
+                _fact("queue", count(stats.queue)),
+                _fact("key", f"{plain(stats.key_id)[:6]} · {key_age}"),
+                Content(plain(stats.storage)),
+            ]
+        clock = Content.styled(app.minute, QUIET)
+        room = width - clock.cell_length - len(GAP)
+        while len(parts) > 2 and sum(part.cell_length + len(GAP) for part in parts) > room:
+            parts.pop()
+        if len(parts) > 3:
+            # In the order of reading: the server's own facts first, how one looks at it last.
+            parts.append(parts.pop(2))
+        left = Content(GAP).join(parts).truncate(max(room, 0), ellipsis=True, pad=True)
+        return Content.assemble(left, GAP, clock)
+
+
+def _fact(name: str, value: str) -> Content:
+    return Content.assemble((f"{name} ", QUIET), value)
+
+
+class ScreenTab(Static):
+    """The name of a screen, with its key; a click shows it."""
+
+    app: PushdeskApp
+
+    def __init__(self, entry: Entry, *, active: bool) -> None:
+        super().__init__(Content.assemble((entry.key, "bold"), f" {entry.title}"), classes="-active" if active else "")
+        self._entry = entry
+        self.tooltip = entry.tooltip
+
+    def on_click(self) -> None:
+        """Show the screen."""
+        self.app.action_show(self._entry.name)
+
+
+class ScreenTabs(Horizontal):
+    """The screens that there are."""
+
+    def __init__(self, active: str) -> None:
+        super().__init__()
+        self._active = active
+
+    def compose(self) -> ComposeResult:
+        """Compose a tab for each."""
+        for entry in SCREENS:
+            yield ScreenTab(entry, active=entry.name == self._active)
+
+
+class Banner(Static):
+    """What the operator should mend; absent when there is nothing."""
+
+    app: PushdeskApp
+
+    def on_mount(self) -> None:
+        """Watch the server's warnings."""
+        self._warnings: tuple[str, ...] | None = None
+        self.watch(self.app, "stats", self._say)
+
+    def _say(self) -> None:
+        warnings = self.app.stats.warnings if self.app.stats else ()
+        if warnings != self._warnings:
+            self._warnings = warnings
+            self.display = bool(warnings)
+            self.update(Content("\n").join(Content(f"! {plain(warning)}") for warning in warnings))
+
+
+class StartingNotice(Static):
+    """Stands for the body until the server has answered for the first time."""
+
+    app: PushdeskApp
+
+    def on_mount(self) -> None:
+        """Say what is waited for."""
+        embedded = self.app.mode == "embedded"
+        self.update(
+            Content.assemble(
+                ("starting…" if embedded else "connecting…", f"bold {STRONG}"),
+                "\n\n",
+                "The server will be at " if embedded else "Looking for the server at ",
+                (plain(self.app.url), "bold"),
+                ("\n\nIt keeps trying by itself; q quits.", QUIET),
+            )
+        )
