@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -39,3 +40,11 @@ def application(session: aiohttp.ClientSession, clock: Clock) -> Application:
 async def wire(session: aiohttp.ClientSession, simulator: Simulator) -> AsyncIterator[Wire]:
     async with Wire(session, simulator.url) as wire:
         yield wire
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -42,6 +42,10 @@ class AutopushConnection:
         )
         self._closing: asyncio.Task[bool] | None = None
 
+    def can_serve(self, request: web.Request) -> bool:
+        """Whether the request asks for a WebSocket at all."""
+        return bool(self._socket.can_prepare(request))
+
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Talk with the browser until either side closes."""
         await self._socket.prepare(request)

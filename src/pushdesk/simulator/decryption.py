@@ -43,6 +43,10 @@ class _Pushed(msgspec.Struct):
     notification: dict[str, Any]
 
 
+_SHORTEST_BODY = 16 + 4 + 1 + 65 + 1 + 16
+"""Salt, record size, key length, key, and a record of nothing but its delimiter and tag (RFC 8188 section 2)."""
+
+
 class UndecryptableError(Exception):
     """A push that is not encrypted for this subscription."""
 
@@ -70,6 +74,9 @@ class BrowserKeys:
         Raises:
             UndecryptableError: It is not encrypted for these keys.
         """
+        if len(body) < _SHORTEST_BODY:
+            # http_ece would take a header without a record for an empty message.
+            raise UndecryptableError
         try:
             plaintext = http_ece.decrypt(
                 body, private_key=self._private_key, auth_secret=self._auth, version="aes128gcm"

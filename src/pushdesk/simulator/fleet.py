@@ -87,7 +87,9 @@ async def run_browsers(
             names[browser] = f"{persona.user}, {persona.browser}"
             await stack.enter_async_context(browser)
             await _subscribe(browser, server, complain)
-        say(f"{count} virtual browsers of {len({browser.user for browser in names})} users are subscribed")
+        users = list(dict.fromkeys(browser.user for browser in names))
+        named = ", ".join(users[: len(_USERS)]) + (", ..." if len(users) > len(_USERS) else "")
+        say(f"{count} virtual browsers are subscribed, for {named}")
         await asyncio.gather(*(browser.closed() for browser in names))
 
 

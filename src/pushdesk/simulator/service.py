@@ -138,11 +138,11 @@ class Simulator:
         await asyncio.gather(*(connection.close() for connection in self._connections))
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        if not web.WebSocketResponse().can_prepare(request):
-            return web.Response(text=_ABOUT)
         if len(self._connections) >= self._limits.browsers:
             raise web.HTTPServiceUnavailable(text="There are too many connections\n")
         connection = AutopushConnection(self.registry, self.endpoint)
+        if not connection.can_serve(request):
+            return web.Response(text=_ABOUT)
         self._connections.add(connection)
         try:
             return await connection.serve(request)
