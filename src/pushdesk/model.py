@@ -119,11 +119,12 @@ class Action(Struct, frozen=True, omit_defaults=True):
 class Notification(Struct, frozen=True, omit_defaults=True):
     """What an application asks to be shown, and how it is to be delivered.
 
-    The bounds keep hostile input small; the limit that counts is that of the whole pushed message (3993 bytes).
+    The bounds keep hostile input small; the limit that counts is that of the whole pushed message (3993 bytes). It is
+    the only one of title and body.
     """
 
-    title: Annotated[str, Meta(min_length=1, max_length=1000)]
-    body: Annotated[str, Meta(max_length=4000)] | None = None
+    title: Annotated[str, Meta(min_length=1)]
+    body: str | None = None
     icon: Annotated[str, Meta(max_length=2048)] | None = None
     badge: Annotated[str, Meta(max_length=2048)] | None = None
     image: Annotated[str, Meta(max_length=2048)] | None = None
