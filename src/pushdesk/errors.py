@@ -37,6 +37,7 @@ ERROR_KINDS: Final[dict[str, ErrorKind]] = {
     "forbidden": ErrorKind(403, EXIT_REFUSED, "This is not allowed"),
     "not_found": ErrorKind(404, EXIT_NO, "There is nothing here"),
     "subscription_not_found": ErrorKind(404, EXIT_NO, "There is no such subscription"),
+    "method_not_allowed": ErrorKind(405, EXIT_USAGE, "This can be asked for in another way only"),
     "endpoint_taken": ErrorKind(409, EXIT_NO, "The endpoint is known with other keys"),
     "confirm_required": ErrorKind(409, EXIT_USAGE, "This needs to be confirmed"),
     "idempotency_conflict": ErrorKind(409, EXIT_USAGE, "The idempotency key was used with another body"),

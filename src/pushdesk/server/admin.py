@@ -1,0 +1,165 @@
+"""`Desk` over HTTP: what operators look at and command. The event stream is in `stream.py`."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from pushdesk.model import Delivery, Dispatch, Page, PageQuery, ServiceHealth, Stats, Subscription, User, VapidKey
+from pushdesk.server.auth import Access
+from pushdesk.server.browsers import Deliveries
+from pushdesk.server.parameters import check_user
+from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
+from pushdesk.server.stream import EventsQuery, follow
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from pushdesk.desk import Desk
+
+Id = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class RotateRequest(Struct, frozen=True):
+    """Rotation is confirmed with the word `rotate`."""
+
+    confirm: Annotated[str, Meta(max_length=64)] = ""
+
+
+class RotatedKey(Struct, frozen=True):
+    """The new current key."""
+
+    key: VapidKey
+
+
+class RemoveRequest(Struct, frozen=True):
+    """The ids of the subscriptions to remove."""
+
+    ids: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=1000)]
+
+
+class Removed(Struct, frozen=True):
+    """How many of them there were."""
+
+    removed: int
+
+
+class UserPushTest(Struct, frozen=True):
+    """Whom to send the test push to: all devices of a user, or one by its subscription's id."""
+
+    user: str
+    subscription: Id | None = None
+
+
+async def stats(call: Call[NoQuery, None]) -> web.Response:
+    """Answer with the state of the server."""
+    return answer(await call.engine.stats())
+
+
+async def services(call: Call[PageQuery, None]) -> web.Response:
+    """Answer with how each push service has been doing."""
+    return answer(Page[ServiceHealth](items=(await call.engine.stats()).services))
+
+
+async def rotate(call: Call[NoQuery, RotateRequest]) -> web.Response:
+    """Make a new current key."""
+    return answer(RotatedKey(await call.engine.rotate_key(confirm=call.body.confirm)))
+
+
+async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
+    """Remove subscriptions."""
+    return answer(Removed(await call.engine.remove_subscriptions(call.body.ids)))
+
+
+async def test(call: Call[NoQuery, UserPushTest]) -> web.Response:
+    """Send the test push."""
+    return answer(Deliveries(await call.engine.test(check_user(call.body.user), call.body.subscription)))
+
+
+def _listing(name: str, item: type[Struct], query: Callable[[Desk, PageQuery], Awaitable[Page[Any]]]) -> AnyRoute:
+    async def page(call: Call[PageQuery, None]) -> web.Response:
+        return answer(await query(call.engine, call.query))
+
+    return Route(
+        method="GET",
+        path=f"/api/v1/admin/{name}",
+        summary=f"A page of the {name}",
+        access=Access.ADMIN,
+        query=PageQuery,
+        body=NoneType,
+        handler=page,
+        answers={200: Page[item]},  # type: ignore[valid-type]  # a type made at run time, for the schema
+    )
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="GET",
+        path="/api/v1/admin/stats",
+        summary="The state of the server",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=NoneType,
+        handler=stats,
+        answers={200: Stats},
+    ),
+    _listing("users", User, lambda desk, query: desk.users(query)),
+    _listing("subscriptions", Subscription, lambda desk, query: desk.subscriptions(query)),
+    _listing("dispatches", Dispatch, lambda desk, query: desk.dispatches(query)),
+    _listing("deliveries", Delivery, lambda desk, query: desk.deliveries(query)),
+    _listing("keys", VapidKey, lambda desk, query: desk.keys(query)),
+    Route(
+        method="GET",
+        path="/api/v1/admin/services",
+        summary="How each push service has been doing",
+        access=Access.ADMIN,
+        query=PageQuery,
+        body=NoneType,
+        handler=services,
+        answers={200: Page[ServiceHealth]},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/keys/rotate",
+        summary="Make a new current VAPID key",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=RotateRequest,
+        handler=rotate,
+        answers={200: RotatedKey},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/subscriptions/remove",
+        summary="Remove subscriptions",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=RemoveRequest,
+        handler=remove,
+        answers={200: Removed},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/test",
+        summary="Send the test push to a user's devices, or to one",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=UserPushTest,
+        handler=test,
+        answers={200: Deliveries},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/admin/events",
+        summary="The event stream, a WebSocket of JSON arrays of events",
+        access=Access.ADMIN,
+        query=EventsQuery,
+        body=NoneType,
+        handler=follow,
+        answers={101: None},
+    ),
+)

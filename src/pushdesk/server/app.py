@@ -1,0 +1,120 @@
+"""The server: an aiohttp application over an engine, and the runner that fits it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from aiohttp import web
+from yarl import URL
+
+from pushdesk import __version__
+from pushdesk.assets import assets_directory
+from pushdesk.server import admin, applications, browsers, operations
+from pushdesk.server.auth import Gate
+from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
+from pushdesk.server.local_page import Place
+from pushdesk.server.metrics import METRICS, Metrics, count_requests
+from pushdesk.server.middleware import security_headers
+from pushdesk.server.openapi import describe
+from pushdesk.server.operations import OPENAPI
+from pushdesk.server.pages import read_assets, register_assets
+from pushdesk.server.problems import problems
+from pushdesk.server.routes import register
+from pushdesk.server.stream import STREAMS, close_streams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pushdesk.engine.engine import Engine
+    from pushdesk.server.routes import AnyRoute
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    *browsers.ROUTES,
+    *applications.ROUTES,
+    *admin.ROUTES,
+    *operations.ROUTES,
+)
+"""Every route but the pages."""
+
+
+def create_app(
+    engine: Engine,
+    *,
+    access_url: str,
+    admin_token: str,
+    listening_on_loopback_only: bool,
+    local_identity: bool = True,
+    session_token: str | None = None,
+    assets: Path | None = None,
+    body_timeout_s: float = 10.0,
+) -> web.Application:
+    """Return the server's application.
+
+    Args:
+        engine: A running engine; it outlives the application.
+        access_url: Origin under which browsers reach the server, with the real port.
+        admin_token: The admin token.
+        listening_on_loopback_only: Whether every socket that will be listened on is loopback.
+        local_identity: `[identity] local`.
+        session_token: A second admin token, for the console of the same program.
+        assets: The directory of the page; by default the package's own.
+        body_timeout_s: Seconds in which a request's body must have arrived.
+    """
+    app = web.Application(middlewares=(count_requests, problems), client_max_size=MAX_BODY)
+    app[STREAMS] = set()
+    app[METRICS] = Metrics()
+    app[OPENAPI] = msgspec.json.encode(describe(ROUTES, version=__version__))
+    app[BODY_TIMEOUT_S] = body_timeout_s
+    gate = Gate(
+        engine,
+        place=Place(access_url, listening_on_loopback_only, local_identity),
+        admin_tokens=(admin_token,) if session_token is None else (admin_token, session_token),
+    )
+    register(app, ROUTES, engine=engine, gate=gate)
+    register_assets(app, read_assets(assets or assets_directory()))
+    app.on_response_prepare.append(security_headers(is_https=URL(access_url).scheme == "https"))
+    app.on_shutdown.append(close_streams)
+    return app
+
+
+def create_runner(app: web.Application, *, shutdown_timeout_s: float = 10.0) -> web.AppRunner:
+    """Return the runner for the application; sites are added to it by whoever bound the sockets.
+
+    Args:
+        app: What `create_app` returned.
+        shutdown_timeout_s: Seconds that requests under way may take when the server stops.
+    """
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=_protocol_logger(),
+        handle_signals=False,
+        # A request that was accepted is finished, whether or not somebody still waits for the answer.
+        handler_cancellation=False,
+        shutdown_timeout=shutdown_timeout_s,
+        keepalive_timeout=75.0,
+        # Long enough for a client that is still sending to read why it was refused.
+        lingering_time=2.0,
+        # A small body can be a large one compressed.
+        auto_decompress=False,
+        # A user's id of absurd length is to be answered by us, with a problem document.
+        max_line_size=128 * 1024,
+    )
+
+
+class _WithoutValues(logging.Filter):
+    """Takes out what was received: aiohttp's parser errors quote request lines and headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        record.exc_text = None
+        return True
+
+
+def _protocol_logger() -> logging.Logger:
+    logger = logging.getLogger("pushdesk.http")
+    if not any(isinstance(known, _WithoutValues) for known in logger.filters):
+        logger.addFilter(_WithoutValues())
+    return logger

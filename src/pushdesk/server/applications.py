@@ -1,0 +1,67 @@
+"""What applications use: sending notifications, and asking what became of them."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Final
+
+from msgspec import Meta, Struct
+
+from pushdesk.model import Dispatch, DispatchState, Notification
+from pushdesk.server.auth import Access
+from pushdesk.server.parameters import idempotency_key
+from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+
+class WaitQuery(Struct, frozen=True):
+    """How long to wait for the outcomes, in seconds."""
+
+    wait: Annotated[float, Meta(ge=0, le=30)] = 0.0
+
+
+class AcceptedDispatch(Struct, frozen=True):
+    """The dispatch that a request became."""
+
+    dispatch: Dispatch
+
+
+async def notify(call: Call[WaitQuery, Notification]) -> web.Response:
+    """Accept a notification."""
+    accepted = await call.engine.accept(
+        call.user, call.body, idempotency_key=idempotency_key(call.request), wait_s=call.query.wait
+    )
+    is_settled = call.query.wait > 0 and accepted.dispatch.state is DispatchState.DONE
+    return answer(AcceptedDispatch(accepted.dispatch), status=200 if accepted.repeated or is_settled else 202)
+
+
+async def dispatch(call: Call[NoQuery, None]) -> web.Response:
+    """Answer with a dispatch and its deliveries."""
+    return answer(await call.engine.dispatch(call.request.match_info["id"]))
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        method="POST",
+        path="/api/v1/users/{user}/notifications",
+        summary="Notify a user",
+        access=Access.ADMIN,
+        query=WaitQuery,
+        body=Notification,
+        handler=notify,
+        answers={202: AcceptedDispatch, 200: AcceptedDispatch},
+        headers={"Idempotency-Key": "1 to 255 visible characters; makes a repeat harmless for 24 hours"},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/dispatches/{id}",
+        summary="What became of a dispatch",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=NoneType,
+        handler=dispatch,
+        answers={200: Dispatch},
+    ),
+)

@@ -1,0 +1,142 @@
+"""Who may do what: the admin token, device tokens, the local page, and what a foreign page may never do."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from pushdesk.errors import PushdeskError
+from pushdesk.server.body import is_json
+from pushdesk.server.local_page import Place, Visit, is_local_caller, is_own_origin, local_page_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiohttp import web
+
+    from pushdesk.engine.engine import Engine
+    from pushdesk.model import DeviceGrant
+
+_DEVICE_TOKEN: Final = "pdd_"  # noqa: S105 (how such a token begins)
+_OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
+
+
+class Access(Enum):
+    """Who may use a route."""
+
+    OPEN = auto()
+    """Anybody."""
+    LOCAL = auto()
+    """Programs on this machine, else the admin token."""
+    PAGE = auto()
+    """Anybody but a page of another origin."""
+    DEVICE = auto()
+    """The local page, the device itself, or the admin token."""
+    ADMIN = auto()
+    """The admin token."""
+
+
+class Gate:
+    """Decides whether a request may pass; holds the admin tokens as digests only."""
+
+    def __init__(self, engine: Engine, *, place: Place, admin_tokens: Iterable[str]) -> None:
+        self._engine = engine
+        self._place = place
+        self._admin_digests = tuple(_digest(token) for token in admin_tokens)
+
+    async def admit(self, request: web.Request, access: Access, user: str) -> DeviceGrant | None:
+        """Let a request pass, with the grant of the device token that it came with, if it did.
+
+        Raises:
+            PushdeskError: `unauthorized` without a token where one is needed, or with one that is not valid;
+                `forbidden` when the token does not allow this, or the request comes from a foreign page.
+        """
+        if access is Access.OPEN:
+            return None
+        visit = visit_of(request)
+        self._check_origin(request, visit, access)
+        if access is Access.PAGE:
+            return None
+        token = _bearer_token(request)
+        if token is None:
+            await self._admit_without_token(visit, access, user)
+            return None
+        if self._is_admin(token):
+            if visit.origins:
+                raise PushdeskError("The admin token is not for pages: the request has an Origin.", code="forbidden")
+            return None
+        grant = await self._engine.device_grant(token) if token.startswith(_DEVICE_TOKEN) else None
+        if grant is None:
+            raise PushdeskError(
+                "The token is not valid.",
+                code="unauthorized",
+                hint="It may have been revoked, or end with a newer one.",
+            )
+        if access is not Access.DEVICE:
+            raise PushdeskError("A device token does not allow this.", code="forbidden")
+        if grant.user != user:
+            raise PushdeskError("The device token belongs to another user.", code="forbidden")
+        return grant
+
+    def _check_origin(self, request: web.Request, visit: Visit, access: Access) -> None:
+        if access in {Access.PAGE, Access.DEVICE}:
+            site = request.headers.get("Sec-Fetch-Site", "none")
+            if site not in _OWN_FETCH_SITES or not is_own_origin(visit.origins, self._place.access_url):
+                raise PushdeskError(
+                    "This comes from a page of another origin.",
+                    code="forbidden",
+                    hint=f"Open the page at {self._place.access_url}.",
+                )
+        elif access is Access.ADMIN and visit.origins:
+            raise PushdeskError("This is not for pages: the request has an Origin.", code="forbidden")
+
+    async def _admit_without_token(self, visit: Visit, access: Access, user: str) -> None:
+        if access is Access.LOCAL and is_local_caller(visit):
+            return
+        if access is not Access.DEVICE:
+            raise PushdeskError(
+                "The admin token is needed.", code="unauthorized", hint="Send it as Authorization: Bearer TOKEN."
+            )
+        # Whether a user was invited is a question to the database: not for those who are refused anyway.
+        refusal = local_page_refusal(visit, self._place, is_invited=False) or local_page_refusal(
+            visit, self._place, is_invited=await self._engine.is_invited(user)
+        )
+        if refusal:
+            raise PushdeskError(
+                f"Without a token only the page on the server's own machine may name a user: {refusal}.",
+                code="unauthorized",
+                hint=f"Open {self._place.access_url} on that machine, or ask for an invitation.",
+            )
+
+    def _is_admin(self, token: str) -> bool:
+        digest = _digest(token)
+        matches = [hmac.compare_digest(digest, known) for known in self._admin_digests]
+        return any(matches)
+
+
+def visit_of(request: web.Request) -> Visit:
+    """Return what is known of a request before its body is read."""
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return Visit(
+        peer=peer[0] if isinstance(peer, tuple) else "",
+        hosts=tuple(request.headers.getall("Host", [])),
+        origins=tuple(request.headers.getall("Origin", [])),
+        header_names=frozenset(name.lower() for name in request.headers),
+        is_json=is_json(request),
+    )
+
+
+def _bearer_token(request: web.Request) -> str | None:
+    values = request.headers.getall("Authorization", [])
+    if not values:
+        return None
+    scheme, _, token = values[0].partition(" ")
+    if len(values) > 1 or scheme.lower() != "bearer" or not token.strip():
+        raise PushdeskError("A token is sent once, as Authorization: Bearer TOKEN.", code="unauthorized")
+    return token.strip()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,119 @@
+"""Reading a request's body: bounded in size and time, JSON (RFC 8259), one object."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any, Final, NoReturn, TypeVar
+
+from aiohttp import web
+from msgspec import Struct
+
+from pushdesk.errors import PushdeskError
+from pushdesk.server.fields import fit
+
+S = TypeVar("S", bound=Struct)
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes that a body may have."""
+MAX_DEPTH: Final = 32
+"""How deeply objects and arrays may be nested."""
+BODY_TIMEOUT_S: Final = web.AppKey("body_timeout_s", float)
+"""Seconds in which a body must have arrived: aiohttp itself waits for a dripping one for ever."""
+
+
+async def read(request: web.Request, shape: type[S]) -> S:
+    """Return the body as a `shape`.
+
+    Raises:
+        PushdeskError: `bad_json`, `too_large`, `bad_field` or `unknown_field`.
+    """
+    return fit(parse(await _receive(request)), shape)
+
+
+async def _receive(request: web.Request) -> bytes:
+    if not is_json(request):
+        _refuse("The body must be sent as Content-Type: application/json.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        _refuse("The body must be sent without Content-Encoding.")
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(request.app[BODY_TIMEOUT_S]):
+            return await request.read()
+    except TimeoutError:
+        _refuse(f"The body did not arrive within {request.app[BODY_TIMEOUT_S]:g} seconds.")
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large() from None
+    except web.RequestPayloadError:
+        _refuse("The body ended before it was complete.")
+
+
+def is_json(request: web.Request) -> bool:
+    """Whether the request says that its body is JSON."""
+    return request.content_type == "application/json" and (request.charset or "utf-8").lower() in {"utf-8", "utf8"}
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body.
+
+    Raises:
+        PushdeskError: `bad_json` if it is anything else; with `fields` if there are names twice in one object.
+    """
+    twice: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            twice.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return members
+
+    try:
+        document = json.loads(
+            body.decode("utf-8"), object_pairs_hook=collect, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except UnicodeDecodeError:
+        _refuse("The body is not UTF-8.")
+    except json.JSONDecodeError as error:
+        _refuse(f"The body is not JSON: {error.msg}, at line {error.lineno}, column {error.colno}.")
+    except (RecursionError, ValueError):
+        # Nested beyond what the parser takes, or a number of thousands of digits.
+        _refuse("The body is nested too deeply or has a number out of range.")
+    if not isinstance(document, dict):
+        _refuse("The body is JSON, but not an object.")
+    if twice:
+        names = tuple(name.encode(errors="backslashreplace").decode() for name in dict.fromkeys(twice))
+        raise PushdeskError(f"The body has names twice: {', '.join(names)}.", code="bad_json", fields=names)
+    if _is_deeper(document, MAX_DEPTH):
+        _refuse(f"The body is nested more than {MAX_DEPTH} levels deep.")
+    return document
+
+
+def _is_deeper(document: object, limit: int) -> bool:
+    level: list[object] = [document]
+    for _ in range(limit + 1):
+        containers = [part for part in level if isinstance(part, dict | list)]
+        if not containers:
+            return False
+        level = [item for part in containers for item in (part.values() if isinstance(part, dict) else part)]
+    return True
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError
+    return number
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise PushdeskError(detail, code="bad_json")
+
+
+def _too_large() -> PushdeskError:
+    return PushdeskError(f"The request's body has more than {MAX_BODY} bytes.", code="too_large")

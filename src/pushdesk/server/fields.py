@@ -1,0 +1,135 @@
+"""Fitting what came from outside into a Struct, and naming every field that does not fit."""
+
+from __future__ import annotations
+
+from enum import EnumMeta
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from pushdesk.errors import PushdeskError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+S = TypeVar("S", bound=Struct)
+
+_WHOLE_NUMBERS: Final = range(-(2**63), 2**64)
+
+
+class Fault(NamedTuple):
+    """What is wrong with one field."""
+
+    field: str
+    reason: str
+    is_unknown: bool = False
+
+
+def fit(values: Mapping[str, object], shape: type[S], *, strict: bool = True) -> S:
+    """Return `values` as a `shape`.
+
+    Args:
+        values: Decoded JSON, or the parameters of a query.
+        shape: The Struct to make.
+        strict: Whether a number must be one; a query has only strings.
+
+    Raises:
+        PushdeskError: `unknown_field` or `bad_field`, with every offending field.
+    """
+    faults = list(_struct_faults(values, shape, "", strict=strict))
+    if faults:
+        raise PushdeskError(
+            " ".join(f"{fault.field}: {fault.reason}." for fault in faults),
+            code="unknown_field" if any(fault.is_unknown for fault in faults) else "bad_field",
+            fields=tuple(fault.field for fault in faults),
+        )
+    return msgspec.convert(values, shape, strict=strict)
+
+
+def _struct_faults(values: object, shape: type[Struct], path: str, *, strict: bool) -> Iterator[Fault]:
+    if not isinstance(values, dict):
+        yield Fault(path, "expected an object")
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    for name in values:
+        if name not in fields:
+            yield Fault(_printable(_join(path, name)), "not known here", is_unknown=True)
+    for name, field in fields.items():
+        if name in values:
+            yield from _value_faults(values[name], field.type, _join(path, name), strict=strict)
+        elif field.required:
+            yield Fault(_join(path, name), "required")
+
+
+def _value_faults(value: object, hint: Any, path: str, *, strict: bool) -> Iterator[Fault]:  # noqa: ANN401 (a type form)
+    form = _without_null(hint)
+    faults: list[Fault] = []
+    if isinstance(form, type) and issubclass(form, Struct) and value is not None:
+        faults.extend(_struct_faults(value, form, path, strict=strict))
+    elif get_origin(form) is tuple and isinstance(value, list):
+        item = get_args(form)[0]
+        for index, element in enumerate(value):
+            faults.extend(_value_faults(element, item, f"{path}[{index}]", strict=strict))
+    elif reason := _unusable(value):
+        faults.append(Fault(path, reason))
+    if not faults:
+        try:
+            msgspec.convert(value, hint, strict=strict)
+        except msgspec.ValidationError as error:
+            faults.append(Fault(path, _reason(error, form)))
+    yield from faults
+
+
+def _without_null(hint: Any) -> Any:  # noqa: ANN401 (a type form)
+    """Return the type itself, without its bounds and without the `None` it may also be."""
+    if get_origin(hint) is Annotated:
+        return _without_null(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        others = [part for part in get_args(hint) if part is not NoneType]
+        return _without_null(others[0]) if len(others) == 1 else hint
+    return hint
+
+
+def _reason(error: msgspec.ValidationError, form: object) -> str:
+    if isinstance(form, EnumMeta):
+        return "expected one of " + ", ".join(form.__members__[name].value for name in form.__members__)
+    # The field is named already; the rest of msgspec's sentence names types and bounds, no values.
+    return str(error).partition(" - at ")[0].replace("Expected", "expected", 1)
+
+
+def _unusable(value: object) -> str:
+    """Say what makes a value one that cannot be stored or sent on, whatever its type should be."""
+    rest = [value]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, str):
+            if not _is_text(part):
+                return "has half a surrogate pair"
+        elif isinstance(part, int):
+            if part not in _WHOLE_NUMBERS:
+                return "has a number of more than 64 bits"
+        elif isinstance(part, dict):
+            rest.extend(part.keys())
+            rest.extend(part.values())
+        elif isinstance(part, list):
+            rest.extend(part)
+    return ""
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _printable(name: str) -> str:
+    """Return a name chosen by a stranger as text that can be encoded."""
+    return name.encode(errors="backslashreplace").decode()

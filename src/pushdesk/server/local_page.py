@@ -1,0 +1,120 @@
+"""The local page: when a request may name a user without a token ("Who may name a user without a token", docs/api.md).
+
+Pure: everything a decision rests on is in a `Visit`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PROXY_HEADERS: Final = frozenset({"forwarded", "x-real-ip", "via"})
+_PROXY_PREFIX: Final = "x-forwarded-"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What is known of a request before its body is read."""
+
+    peer: str
+    """The peer's address; empty if it has none."""
+    hosts: tuple[str, ...]
+    """Every `Host` header."""
+    origins: tuple[str, ...]
+    """Every `Origin` header."""
+    header_names: frozenset[str]
+    """The names of all headers, in lower case."""
+    is_json: bool
+    """Whether the body is said to be JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the server stands."""
+
+    access_url: str
+    """Origin under which browsers reach the server."""
+    listens_on_loopback_only: bool
+    local_identity: bool
+    """`[identity] local`"""
+
+
+def local_page_refusal(visit: Visit, place: Place, *, is_invited: bool) -> str:
+    """Say why a request may not name a user without a token; an empty string if it may.
+
+    Args:
+        visit: The request.
+        place: The server.
+        is_invited: Whether the named user has a subscription that an invitation made.
+    """
+    clauses = (
+        (place.local_identity, "[identity] local is false"),
+        (place.listens_on_loopback_only, "the server listens on more than loopback"),
+        (is_loopback(visit.peer), "the request does not come from this machine"),
+        (
+            len(visit.hosts) == 1 and _authority(visit.hosts[0], place.access_url) == _own_authority(place.access_url),
+            f"it was not sent to {place.access_url}",
+        ),
+        (not came_through_proxy(visit.header_names), "it came through a proxy"),
+        (is_own_origin(visit.origins, place.access_url), "it comes from a page of another origin"),
+        (visit.is_json, "its Content-Type is not application/json"),
+        (not is_invited, "this user was invited"),
+    )
+    return next((reason for holds, reason in clauses if not holds), "")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        return parsed.ipv4_mapped.is_loopback
+    return parsed.is_loopback
+
+
+def is_own_origin(origins: Sequence[str], access_url: str) -> bool:
+    """Whether `Origin`, if there, is the access URL's."""
+    return not origins or (len(origins) == 1 and origins[0] == str(URL(access_url).origin()))
+
+
+def came_through_proxy(header_names: frozenset[str]) -> bool:
+    """Whether a proxy left its mark."""
+    return any(name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIX) for name in header_names)
+
+
+def is_local_caller(visit: Visit) -> bool:
+    """Whether a program on this machine asks, under a loopback name, without a proxy that shows itself.
+
+    The name is looked at because a foreign page can have its own name resolve to this machine.
+    """
+    if len(visit.hosts) != 1 or came_through_proxy(visit.header_names) or not is_loopback(visit.peer):
+        return False
+    try:
+        host = URL(f"http://{visit.hosts[0]}").host or ""
+    except ValueError:
+        return False
+    return host == "localhost" or is_loopback(host)
+
+
+def _own_authority(access_url: str) -> tuple[str, int | None]:
+    url = URL(access_url)
+    return (url.host or "", url.port)
+
+
+def _authority(host: str, access_url: str) -> tuple[str, int | None] | None:
+    """Return host and port of a `Host` header; the scheme of the access URL tells the default port."""
+    if any(character in host for character in "/@?#\\"):
+        return None
+    try:
+        url = URL(f"{URL(access_url).scheme}://{host}")
+    except ValueError:
+        return None
+    return (url.host or "", url.port)

@@ -1,0 +1,107 @@
+"""`/metrics`: the counters of the engine and of the server in Prometheus' text format. docs/metrics.md lists them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiohttp.typedefs import Handler
+    from prometheus_client import Metric
+
+    from pushdesk.model import Stats
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics(Collector):
+    """Everything that is measured: what the server counts itself, and what the engine's `Stats` say."""
+
+    def __init__(self) -> None:
+        self._stats: Stats | None = None
+        self._streams = 0
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "pushdesk_http_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+        )
+        self._registry.register(self)
+
+    def count(self, request: web.Request, status: int) -> None:
+        """Count one answered request, under its route and not its path."""
+        resource = request.match_info.route.resource
+        method = request.method if request.method in _METHODS else "other"
+        self._requests.labels(method, resource.canonical if resource else "none", str(status)).inc()
+
+    def render(self, stats: Stats, *, streams: int) -> bytes:
+        """Return all metrics as text.
+
+        Args:
+            stats: The state of the engine.
+            streams: Number of open event streams.
+        """
+        self._stats = stats
+        self._streams = streams
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the engine's state says."""
+        stats = self._stats
+        if stats is None:
+            return
+        info = GaugeMetricFamily("pushdesk_info", "Always 1; the version is a label.", labels=["version"])
+        info.add_metric([stats.version], 1)
+        yield info
+        yield GaugeMetricFamily(
+            "pushdesk_start_time_seconds", "When the server started, in Unix time.", value=stats.started_at.timestamp()
+        )
+        yield GaugeMetricFamily("pushdesk_users", "Users known.", value=stats.users)
+        yield GaugeMetricFamily("pushdesk_subscriptions", "Subscriptions that are sent to.", value=stats.subscriptions)
+        yield GaugeMetricFamily("pushdesk_queue", "Deliveries that wait to be sent.", value=stats.queue)
+        yield GaugeMetricFamily("pushdesk_in_flight", "Requests to push services under way.", value=stats.in_flight)
+        yield GaugeMetricFamily("pushdesk_event_streams", "Event streams open.", value=self._streams)
+        yield GaugeMetricFamily("pushdesk_warnings", "Things the operator should mend.", value=len(stats.warnings))
+        outcomes = CounterMetricFamily("pushdesk_deliveries", "Tries by their outcome.", labels=["outcome"])
+        for outcome, number in stats.outcomes.items():
+            outcomes.add_metric([outcome], number)
+        yield outcomes
+        yield from _service_metrics(stats)
+
+
+def _service_metrics(stats: Stats) -> Iterator[Metric]:
+    sent = CounterMetricFamily("pushdesk_service_requests", "Requests to a push service.", labels=["service"])
+    accepted = CounterMetricFamily("pushdesk_service_accepted", "Requests it accepted.", labels=["service"])
+    failed = CounterMetricFamily("pushdesk_service_failed", "Requests it did not accept.", labels=["service"])
+    in_flight = GaugeMetricFamily("pushdesk_service_in_flight", "Requests to it under way.", labels=["service"])
+    waiting = GaugeMetricFamily("pushdesk_service_waiting", "Deliveries that wait for it.", labels=["service"])
+    latency = GaugeMetricFamily(
+        "pushdesk_service_latency_seconds", "Latest percentiles of its answers.", labels=["service", "quantile"]
+    )
+    for health in stats.services:
+        sent.add_metric([health.service], health.sent)
+        accepted.add_metric([health.service], health.accepted)
+        failed.add_metric([health.service], health.failed)
+        in_flight.add_metric([health.service], health.in_flight)
+        waiting.add_metric([health.service], health.waiting)
+        for quantile, milliseconds in (("0.5", health.p50_ms), ("0.95", health.p95_ms)):
+            if milliseconds is not None:
+                latency.add_metric([health.service, quantile], milliseconds / 1000)
+    yield from (sent, accepted, failed, in_flight, waiting, latency)
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+METRICS: Final = web.AppKey("metrics", Metrics)
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count what was answered."""
+    response = await handler(request)
+    request.app[METRICS].count(request, response.status)
+    return response

@@ -1,0 +1,87 @@
+"""What a request says outside its body: the user in its path, its query, its idempotency key."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from pushdesk.errors import PushdeskError
+from pushdesk.server.fields import fit
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+S = TypeVar("S", bound=Struct)
+
+_VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def check_user(user: str) -> str:
+    """Return a user's id if it can be one.
+
+    Raises:
+        PushdeskError: `bad_field`, with the field `user`.
+    """
+    if not 1 <= len(user) <= 128:
+        reason = "has 1 to 128 characters"
+    elif any(unicodedata.category(character) in {"Cc", "Cs"} for character in user):
+        reason = "has no control characters"
+    elif "/" in user:
+        reason = "has no slash"
+    elif user == "me":
+        reason = "cannot be “me”, which is reserved"
+    elif not unicodedata.is_normalized("NFC", user):
+        reason = "is in Unicode's normal form C"
+    else:
+        return user
+    raise _bad("user", f"A user's id {reason}.")
+
+
+def user_in_path(request: web.Request) -> str:
+    """Return the user that `/api/v1/users/{user}/...` names.
+
+    Taken from the raw path, since what aiohttp decoded no longer tells `%FF` from `%25FF`.
+
+    Raises:
+        PushdeskError: `bad_field`, with the field `user`.
+    """
+    segment = request.rel_url.raw_path.split("/")[4]
+    try:
+        return check_user(unquote_to_bytes(segment).decode())
+    except UnicodeDecodeError:
+        raise _bad("user", "A user's id is percent-encoded UTF-8.") from None
+
+
+def read_query(request: web.Request, shape: type[S]) -> S:
+    """Return the query as a `shape`.
+
+    Raises:
+        PushdeskError: `unknown_field` or `bad_field`, with every offending parameter.
+    """
+    query = request.rel_url.query
+    twice = tuple(name for name in dict.fromkeys(query) if len(query.getall(name)) > 1)
+    if twice:
+        raise PushdeskError(f"The query has {', '.join(twice)} more than once.", code="bad_field", fields=twice)
+    return fit(dict(query), shape, strict=False)
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Return the `Idempotency-Key`, if there is one.
+
+    Raises:
+        PushdeskError: `bad_field`, with the header's name.
+    """
+    values = request.headers.getall("Idempotency-Key", [])
+    if not values:
+        return None
+    if len(values) > 1 or not _VISIBLE.fullmatch(values[0]):
+        raise _bad("Idempotency-Key", "An Idempotency-Key is sent once and has 1 to 255 visible ASCII characters.")
+    return values[0]
+
+
+def _bad(field: str, detail: str) -> PushdeskError:
+    return PushdeskError(detail, code="bad_field", fields=(field,))

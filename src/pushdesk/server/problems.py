@@ -1,0 +1,97 @@
+"""Problem documents (RFC 9457): how the server says what went wrong."""
+
+from __future__ import annotations
+
+import traceback
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from pushdesk.errors import PushdeskError
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+_HTTP_ERRORS: Final = {
+    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address.", "docs/api.md lists the routes."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The request's body is too large.", ""),
+}
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("pushdesk.server")
+
+
+class Problem(Struct, frozen=True):
+    """A problem document; `fields` lists every offending field."""
+
+    title: str
+    status: int
+    code: str
+    detail: str
+    hint: str = ""
+    fields: tuple[str, ...] = ()
+    type: str = "about:blank"
+
+
+def problem(error: PushdeskError) -> web.Response:
+    """Return the answer that tells of an error."""
+    document = Problem(error.kind.title, error.status, error.code, error.detail, error.hint, error.fields)
+    response = web.Response(
+        body=msgspec.json.encode(document), status=error.status, content_type=CONTENT_TYPE, charset="utf-8"
+    )
+    if error.code == "unauthorized":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error.code == "too_large":
+        # What is left of the body is not worth waiting for.
+        response.force_close()
+    return response
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into a problem document."""
+    try:
+        return await handler(request)
+    except PushdeskError as error:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("request_failed", code=error.code, **_where(request, error))
+        return problem(error)
+    except web.HTTPMethodNotAllowed as error:
+        answer = problem(_method_not_allowed(error))
+        answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        code, detail, hint = _HTTP_ERRORS.get(HTTPStatus(error.status), ("bad_field", error.reason, ""))
+        return problem(PushdeskError(detail, code=code, hint=hint))
+    except Exception as error:
+        if request.transport is None:
+            # The client is gone: nobody is left to be told.
+            raise
+        _log.error("request_failed", code="internal", **_where(request, error))
+        return problem(
+            PushdeskError("The server met a mistake of its own.", code="internal", hint="The server's log says more.")
+        )
+
+
+def _method_not_allowed(error: web.HTTPMethodNotAllowed) -> PushdeskError:
+    allowed = ", ".join(sorted(error.allowed_methods))
+    return PushdeskError(f"This route does not take {error.method}.", code="method_not_allowed", hint=f"Use {allowed}.")
+
+
+def _where(request: web.Request, error: BaseException) -> dict[str, object]:
+    """Say where an error came from, without messages or values: both may carry endpoints, keys and tokens."""
+    resource = request.match_info.route.resource
+    chain: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 8:
+        frames = traceback.extract_tb(cause.__traceback__)[-6:]
+        chain.append(f"{type(cause).__qualname__} at " + " > ".join(f"{f.name}:{f.lineno}" for f in frames))
+        cause = cause.__cause__ or cause.__context__
+    return {"method": request.method, "route": resource.canonical if resource else "", "errors": chain}

@@ -1,0 +1,95 @@
+"""What a route is: who may use it, what it takes, what it answers. The routes and `/api/openapi.json` come from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from pushdesk.server.body import read
+from pushdesk.server.parameters import read_query, user_in_path
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from pushdesk.engine.engine import Engine
+    from pushdesk.model import DeviceGrant
+    from pushdesk.server.auth import Access, Gate
+
+Q = TypeVar("Q", bound=Struct)
+B = TypeVar("B", bound=Struct | None)
+
+
+class NoQuery(Struct, frozen=True):
+    """The query of a route that takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """A request that was let in and read."""
+
+    request: web.Request
+    engine: Engine
+    grant: DeviceGrant | None
+    """What the device token allows, if the request came with one."""
+    user: str
+    """The user in the path; empty where the path has none."""
+    query: Q
+    body: B
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[Q, B]):
+    """One method of one path."""
+
+    method: str
+    path: str
+    summary: str
+    access: Access
+    query: type[Q]
+    body: type[B]
+    """`NoneType` for a route without a body."""
+    handler: Callable[[Call[Q, B]], Awaitable[web.StreamResponse]]
+    answers: Mapping[int, Any]
+    """The type of each good answer: a Struct, `None` for no content, a string for another content type."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Request headers it looks at, with what they are for."""
+
+    @property
+    def names_user(self) -> bool:
+        """Whether the path names a user."""
+        return "{user}" in self.path
+
+
+AnyRoute = Route[Any, Any]
+
+
+def register(app: web.Application, routes: tuple[AnyRoute, ...], *, engine: Engine, gate: Gate) -> None:
+    """Add routes to an application, each behind the gate."""
+    for route in routes:
+        app.router.add_route(route.method, route.path, _entrance(route, engine, gate))
+
+
+def answer(value: object, *, status: int = 200) -> web.Response:
+    """Return a JSON answer."""
+    return web.Response(
+        body=msgspec.json.encode(value),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _entrance(route: AnyRoute, engine: Engine, gate: Gate) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def enter(request: web.Request) -> web.StreamResponse:
+        user = user_in_path(request) if route.names_user else ""
+        grant = await gate.admit(request, route.access, user)
+        query = read_query(request, route.query)
+        body = None if route.body is type(None) else await read(request, route.body)
+        return await route.handler(Call(request, engine, grant, user, query, body))
+
+    return enter

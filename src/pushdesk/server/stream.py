@@ -1,0 +1,106 @@
+"""The event stream over a WebSocket (RFC 6455), one way, to readers who may be slow or gone."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+from msgspec import Meta, Struct
+
+from pushdesk.desk import Position
+from pushdesk.errors import PushdeskError
+
+if TYPE_CHECKING:
+    from pushdesk.desk import Desk
+    from pushdesk.server.routes import Call
+
+HEARTBEAT_S: Final = 20.0
+"""Seconds between pings; half of it is how long a pong may take."""
+SLOW_READER_S: Final = 10.0
+"""Seconds after which a reader that takes nothing is cut off."""
+CLOSE_S: Final = 0.5
+"""Seconds for the closing handshake: the end of the program does not wait for a reader."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("pushdesk.server")
+
+
+class EventsQuery(Struct, frozen=True):
+    """After which event to begin; both or neither."""
+
+    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    epoch: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+
+
+STREAMS: Final[web.AppKey[set[web.WebSocketResponse]]] = web.AppKey("streams", set)
+"""The open streams."""
+
+
+async def follow(call: Call[EventsQuery, None]) -> web.StreamResponse:
+    """Send events until the reader goes, or the server does."""
+    after = _position(call.query)
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, timeout=CLOSE_S, max_msg_size=4096)
+    if not socket.can_prepare(call.request):
+        raise PushdeskError("This route is a WebSocket.", code="bad_field", fields=("Upgrade",))
+    await socket.prepare(call.request)
+    streams = call.request.app[STREAMS]
+    streams.add(socket)
+    writer = asyncio.create_task(_write(socket, call.engine, after))
+    try:
+        async for _ in socket:
+            # Only the end of it is of interest.
+            pass
+    finally:
+        streams.discard(socket)
+        writer.cancel()
+        with suppress(asyncio.CancelledError):
+            await writer
+    return socket
+
+
+async def close_streams(app: web.Application) -> None:
+    """Close every stream, so that nothing waits for them."""
+    await asyncio.gather(
+        *(_close(socket, WSCloseCode.GOING_AWAY, "The server stops.") for socket in app[STREAMS].copy())
+    )
+
+
+async def _write(socket: web.WebSocketResponse, desk: Desk, after: Position | None) -> None:
+    events = desk.events(after)
+    try:
+        async for batch in events:
+            async with asyncio.timeout(SLOW_READER_S):
+                await socket.send_frame(msgspec.json.encode(batch), WSMsgType.TEXT)
+    except (ConnectionError, TimeoutError):
+        await _close(socket, WSCloseCode.TRY_AGAIN_LATER, "The events were not read.")
+    except PushdeskError as error:
+        await _close(socket, WSCloseCode.INTERNAL_ERROR, error.detail)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the reader is told and the log too)
+        # The reader learns that the stream is over; what the error says stays out of the log, as everywhere.
+        _log.error("event_stream_failed", error=type(error).__qualname__)
+        await _close(socket, WSCloseCode.INTERNAL_ERROR, "The stream failed.")
+    else:
+        await _close(socket, WSCloseCode.GOING_AWAY, "The stream ended.")
+
+
+async def _close(socket: web.WebSocketResponse, code: WSCloseCode, reason: str) -> None:
+    """Close a stream, gently if its reader takes part in it, else at once."""
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(CLOSE_S):
+            await socket.close(code=code, message=reason.encode()[:120])
+            return
+    transport = socket.get_extra_info("transport")
+    if transport is not None:
+        transport.abort()
+
+
+def _position(query: EventsQuery) -> Position | None:
+    if query.after is None and query.epoch is None:
+        return None
+    if query.after is None or query.epoch is None:
+        missing = "after" if query.after is None else "epoch"
+        raise PushdeskError("after and epoch go together.", code="bad_field", fields=(missing,))
+    return Position(query.epoch, query.after)

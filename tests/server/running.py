@@ -1,0 +1,166 @@
+"""A real server on a port of its own: engine, SQLite file, HTTP, and a push service to send to."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from yarl import URL
+
+from pushdesk.clock import SystemClock
+from pushdesk.config import Config, PushConfig
+from pushdesk.engine.engine import Engine
+from pushdesk.model import PageQuery
+from pushdesk.server.app import create_app, create_runner
+from pushdesk.storage.store import Store
+from pushdesk.webpush.transport import AiohttpTransport
+from tests.server.push_service import PushService
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 (whatever JSON there is)
+        return json.loads(self.content)
+
+
+def browser_keys() -> dict[str, str]:
+    """Return the keys of a fresh `PushSubscription`."""
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return {"p256dh": base64url(point), "auth": base64url(os.urandom(16))}
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+@dataclass
+class Running:
+    """A server that runs, and a client of it."""
+
+    url: str
+    engine: Engine
+    push_service: PushService
+    session: aiohttp.ClientSession
+    runner: web.AppRunner
+
+    @property
+    def authority(self) -> str:
+        return urlsplit(self.url).netloc
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """Ask as a page on this machine would; with a token, as whoever has it."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        content = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        async with self.session.request(
+            method, URL(self.url + path, encoded=True), data=content, headers=sent, allow_redirects=False
+        ) as response:
+            return Answer(response.status, response.headers.copy(), await response.read())
+
+    async def admin(self, method: str, path: str, body: object = None, **more: Any) -> Answer:  # noqa: ANN401 (as `ask`)
+        return await self.ask(method, path, body, token=ADMIN_TOKEN, **more)
+
+    async def say(self, text: bytes) -> bytes:
+        """Send bytes as they are, and return what comes until the server closes."""
+        parts = urlsplit(self.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        try:
+            writer.write(text)
+            return await reader.read()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    def subscription(self, name: str, *, status: int | str = 201) -> dict[str, Any]:
+        """Return what `PushSubscription.toJSON()` would."""
+        return {
+            "endpoint": self.push_service.endpoint(name, status=status),
+            "expirationTime": None,
+            "keys": browser_keys(),
+        }
+
+    async def subscribe(self, user: str, name: str, *, status: int | str = 201) -> Answer:
+        return await self.ask(
+            "POST", f"/api/v1/users/{user}/webpush/subscription", self.subscription(name, status=status)
+        )
+
+    async def is_empty(self) -> bool:
+        """Whether the store holds no user, subscription, dispatch or delivery."""
+        query = PageQuery()
+        pages = (
+            await self.engine.users(query),
+            await self.engine.subscriptions(query),
+            await self.engine.dispatches(query),
+            await self.engine.deliveries(query),
+        )
+        return not any(page.items for page in pages)
+
+
+@asynccontextmanager
+async def running(data_dir: Path, **options: Any) -> AsyncIterator[Running]:  # noqa: ANN401 (of `create_app`)
+    """Run a server with its data in a directory; `options` are those of `create_app`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    try:
+        async with _running(listener, data_dir, options) as server:
+            yield server
+    finally:
+        listener.close()
+
+
+@asynccontextmanager
+async def _running(listener: socket.socket, data_dir: Path, options: dict[str, Any]) -> AsyncIterator[Running]:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    settings: dict[str, Any] = {"access_url": url, "admin_token": ADMIN_TOKEN, "listening_on_loopback_only": True}
+    clock = SystemClock()
+    async with PushService() as push_service:
+        config = Config(data_dir=data_dir, push=PushConfig(allow_endpoint=(push_service.origin,)))
+        transport = AiohttpTransport(allowed_origins=frozenset({push_service.origin}), clock=clock.monotonic)
+        try:
+            async with (
+                Store(data_dir / "pushdesk.db") as store,
+                Engine(config, access_url=url, store=store, transport=transport, clock=clock) as engine,
+                aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            ):
+                runner = create_runner(create_app(engine, **(settings | options)), shutdown_timeout_s=1.0)
+                await runner.setup()
+                await web.SockSite(runner, listener).start()
+                try:
+                    yield Running(url, engine, push_service, session, runner)
+                finally:
+                    await runner.cleanup()
+        finally:
+            await transport.aclose()
