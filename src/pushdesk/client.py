@@ -1,0 +1,269 @@
+"""`HttpDesk`: a `Desk` over the admin API of a server, wherever it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+from yarl import URL
+
+from pushdesk.desk import AnyEvent
+from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
+from pushdesk.model import Delivery, Dispatch, Page, PageQuery, Stats, Subscription, User, VapidKey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from pushdesk.desk import Position
+    from pushdesk.model import Notification
+
+T = TypeVar("T")
+
+_PROBLEM: Final = "application/problem+json"
+_TIMEOUT_S: Final = 15.0
+"""Seconds for one request, beside what the server is asked to wait."""
+_CONNECT_TIMEOUT_S: Final = 5.0
+_HEARTBEAT_S: Final = 15.0
+_LARGEST_FRAME: Final = 64 * 1024 * 1024
+_ADMIN: Final = "/api/v1/admin"
+
+
+class _Problem(Struct, frozen=True):
+    """What is read of a problem document (RFC 9457)."""
+
+    code: str
+    detail: str
+    hint: str = ""
+    fields: tuple[str, ...] = ()
+
+
+class HttpDesk:
+    """The desk of the server at `url`.
+
+    Connects with the first request; to be closed with `aclose`, or used as an async context manager.
+
+    Args:
+        url: The server's origin.
+        token: A token that the server takes.
+
+    Raises:
+        PushdeskError: `bad_field` if `url` is not the address of a server.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        try:
+            self._origin = URL(url).origin()
+        except ValueError:
+            raise PushdeskError(
+                "That is not the address of a server.",
+                code="bad_field",
+                hint="It looks like http://localhost:8484.",
+                fields=("url",),
+            ) from None
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's origin."""
+        return str(self._origin)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections, event streams included."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def stats(self) -> Stats:
+        """Return the state of the server."""
+        return await self._get(f"{_ADMIN}/stats", Stats)
+
+    async def users(self, query: PageQuery) -> Page[User]:
+        """List users."""
+        return await self._list("users", query, Page[User])
+
+    async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
+        """List subscriptions."""
+        return await self._list("subscriptions", query, Page[Subscription])
+
+    async def deliveries(self, query: PageQuery) -> Page[Delivery]:
+        """List deliveries."""
+        return await self._list("deliveries", query, Page[Delivery])
+
+    async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
+        """List dispatches without their deliveries."""
+        return await self._list("dispatches", query, Page[Dispatch])
+
+    async def dispatch(self, dispatch: str) -> Dispatch:
+        """Return one dispatch with its deliveries."""
+        return await self._get(f"/api/v1/dispatches/{_segment(dispatch)}", Dispatch)
+
+    async def keys(self, query: PageQuery) -> Page[VapidKey]:
+        """List VAPID keys."""
+        return await self._list("keys", query, Page[VapidKey])
+
+    async def notify(
+        self,
+        user: str,
+        notification: Notification,
+        *,
+        wait_s: float = 0.0,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Accept a notification for a user; the server waits up to `wait_s` seconds for it to be settled."""
+        answer = await self._request(
+            "POST",
+            f"/api/v1/users/{_segment(user)}/notifications",
+            dict[str, Dispatch],
+            query={"wait": f"{wait_s:g}"} if wait_s else {},
+            body=notification,
+            headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
+            timeout_s=_TIMEOUT_S + wait_s,
+        )
+        return self._member(answer, "dispatch")
+
+    async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
+        """Send the test push to a user's devices, or to one of them."""
+        wanted = {"user": user, "subscription": subscription}
+        answer = await self._request("POST", f"{_ADMIN}/test", dict[str, tuple[Delivery, ...]], body=wanted)
+        return self._member(answer, "deliveries")
+
+    async def remove_subscriptions(self, ids: Sequence[str]) -> int:
+        """Remove subscriptions; returns how many there were."""
+        body = {"ids": list(ids)}
+        return self._member(
+            await self._request("POST", f"{_ADMIN}/subscriptions/remove", dict[str, int], body=body), "removed"
+        )
+
+    async def rotate_key(self, *, confirm: str = "") -> VapidKey:
+        """Make a new current VAPID key."""
+        body = {"confirm": confirm}
+        return self._member(await self._request("POST", f"{_ADMIN}/keys/rotate", dict[str, VapidKey], body=body), "key")
+
+    async def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+        """Follow what happens; ends with `UnreachableError` when the connection is lost."""
+        path = f"{_ADMIN}/events"
+        query = {"after": str(after.seq), "epoch": after.epoch} if after else {}
+        try:
+            socket = await self._open().ws_connect(
+                self._address(path, query),
+                headers=self._authorization(),
+                heartbeat=_HEARTBEAT_S,
+                max_msg_size=_LARGEST_FRAME,
+                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+            )
+        except aiohttp.WSServerHandshakeError:
+            # The handshake's error has no body: the same request without it is answered with the reason.
+            await self._request("GET", path, msgspec.Raw, query=query)
+            self._fail_foreign()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise self._unreachable() from None
+        async with socket:
+            async for message in socket:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    break
+                yield self._decode(message.data, tuple[AnyEvent, ...])
+        raise UnreachableError(
+            f"The connection to {self.url} was lost.", hint="It may be stopping, or the network in between."
+        )
+
+    async def _list(self, name: str, query: PageQuery, shape: type[T]) -> T:
+        asked = {
+            "cursor": query.cursor,
+            "limit": str(query.limit),
+            "filter": query.filter or None,
+            "sort": query.sort or None,
+        }
+        parameters = {name: value for name, value in asked.items() if value is not None}
+        return await self._get(f"{_ADMIN}/{name}", shape, query=parameters)
+
+    async def _get(self, path: str, shape: type[T], *, query: Mapping[str, str] | None = None) -> T:
+        return await self._request("GET", path, shape, query=query)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        shape: type[T],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> T:
+        sent = self._authorization() | dict(headers or {})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            async with self._open().request(
+                method,
+                self._address(path, query or {}),
+                headers=sent,
+                data=None if body is None else msgspec.json.encode(body),
+                # A redirect would carry the token elsewhere.
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
+            ) as response:
+                content = await response.read()
+                status, content_type = response.status, response.content_type
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            # The cause is left out: aiohttp's errors show requests.
+            raise self._unreachable() from None
+        if content_type == _PROBLEM:
+            self._fail(self._decode(content, _Problem))
+        if status >= 300:
+            self._fail_foreign()
+        return self._decode(content, shape)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return self._session
+
+    def _address(self, path: str, query: Mapping[str, str]) -> URL:
+        return URL(
+            f"{self._origin}{path}" + (f"?{urlencode(query, errors='surrogatepass')}" if query else ""), encoded=True
+        )
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _decode(self, content: bytes | str, shape: type[T]) -> T:
+        try:
+            return msgspec.json.decode(content, type=shape)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            self._fail_foreign()
+
+    def _member(self, answer: dict[str, T], name: str) -> T:
+        if name not in answer:
+            self._fail_foreign()
+        return answer[name]
+
+    def _fail(self, problem: _Problem) -> NoReturn:
+        code = problem.code if problem.code in ERROR_KINDS else "internal"
+        raise PushdeskError(problem.detail, code=code, hint=problem.hint, fields=problem.fields)
+
+    def _fail_foreign(self) -> NoReturn:
+        raise UnreachableError(
+            f"What answers at {self.url} is not this version of pushdesk.",
+            hint="Check the address, and what stands between.",
+        ) from None
+
+    def _unreachable(self) -> UnreachableError:
+        return UnreachableError(
+            f"The server at {self.url} cannot be reached.", hint="Check that it runs there, and the network in between."
+        )
+
+
+def _segment(text: str) -> str:
+    """Return text as one segment of a path; dots too, which a URL would take for a way up."""
+    return quote(text, safe="", errors="surrogatepass").replace(".", "%2E")
