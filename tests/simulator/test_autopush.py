@@ -277,3 +277,10 @@ async def test_a_person_who_opens_the_address_is_told_what_it_is(
 ) -> None:
     async with session.get(simulator.url) as answer:
         assert "pushdesk simulator" in await answer.text()
+
+
+async def test_a_web_page_is_no_browser(simulator: Simulator, session: aiohttp.ClientSession) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+        await session.ws_connect(simulator.url, origin="https://evil.example")
+    async with session.ws_connect(simulator.url, origin=simulator.url.replace("http", "ws") + "/") as socket:
+        assert not socket.closed

@@ -143,6 +143,9 @@ class Simulator:
         connection = AutopushConnection(self.registry, self.endpoint)
         if not connection.can_serve(request):
             return web.Response(text=_ABOUT)
+        if request.headers.get("Origin", "").startswith("http"):
+            # A web page; Firefox itself names the push service's own ws: URL.
+            raise web.HTTPForbidden(text="This is for browsers, not for their pages\n")
         self._connections.add(connection)
         try:
             return await connection.serve(request)
