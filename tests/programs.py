@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import signal
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 CHECKOUT = Path(__file__).parents[1]
 PUSHDESK = (sys.executable, "-m", "pushdesk")
@@ -47,3 +49,60 @@ async def run(*command: str, env: Mapping[str, str], cwd: Path | None = None, ti
         out, err = await process.communicate()
         raise AssertionError(f"{command} went on for {timeout_s} s\n{out.decode()}\n{err.decode()}") from None
     return Finished(process.returncode or 0, out.decode(), err.decode())
+
+
+class Server:
+    """A `pushdesk serve` that runs; made by `serving`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self._process = process
+        self.url = url
+        self.pid = process.pid
+
+    async def end(self, number: signal.Signals, *, within_s: float = 20.0) -> int:
+        """Send a signal and return the exit code."""
+        self._process.send_signal(number)
+        async with asyncio.timeout(within_s):
+            return await self._process.wait()
+
+    async def errors(self) -> str:
+        """Return what an ended server wrote on stderr."""
+        assert self._process.stderr is not None
+        return (await self._process.stderr.read()).decode()
+
+
+@asynccontextmanager
+async def serving(
+    *options: str, env: Mapping[str, str], cwd: Path | None = None, program: Sequence[str] = PUSHDESK
+) -> AsyncIterator[Server]:
+    """Run `pushdesk serve` and wait until it says that it is ready; what still runs at the end is killed.
+
+    Args:
+        options: Of the command; without any, it takes a free port.
+        env: Its environment.
+        cwd: Its working directory.
+        program: Which pushdesk.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        "serve",
+        *(options or ("--port", "0")),
+        env=env,
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            line = (await process.stdout.readline()).decode()
+        ready, _, url = line.rstrip("\n").partition("pushdesk: listening on ")
+        assert ready == "", line
+        assert url, (await process.stderr.read()).decode()
+        yield Server(process, url)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

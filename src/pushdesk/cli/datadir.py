@@ -37,7 +37,7 @@ class DataDirectoryHeldError(StartUpError):
             super().__init__(f"Process {holder.pid} is at work in {data_dir}.", hint="Try again when it has ended.")
         else:
             super().__init__(
-                f"pushdesk is already running in {data_dir}: process {holder.pid}, listening at {holder.url}.",
+                f"{data_dir} has a server already: process {holder.pid}, listening at {holder.url}.",
                 hint=f"Look at it with `{command}`.",
             )
         self.holder = holder

@@ -1,0 +1,175 @@
+"""The commands and their options. What a command needs is imported when it runs: `pushdesk --version` is quick."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushdesk import __version__
+from pushdesk.cli import options
+from pushdesk.cli.output import say, tell
+from pushdesk.cli.simulate import simulate
+from pushdesk.errors import EXIT_INTERRUPTED, EXIT_USAGE, PushdeskError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+app = typer.Typer(
+    name="pushdesk",
+    help="A self-hosted Web Push server with an operator's console in the terminal.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="pushdesk")
+
+
+def _end(command: Callable[[], int]) -> None:
+    """Run a command and end with its exit code; an error for a person is one line on stderr."""
+    try:
+        code = command()
+    except PushdeskError as error:
+        tell(str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        say(f"pushdesk {__version__}")
+        raise typer.Exit
+
+
+def _flags(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Turn a command's arguments into what `pushdesk.config.load` takes: the flags that were given."""
+    return {f"--{name.replace('_', '-')}": value for name, value in arguments.items() if value}
+
+
+@app.callback(invoke_without_command=True)
+def console(
+    context: typer.Context,
+    *,
+    host: options.Host = None,
+    port: options.Port = None,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+    access_url: options.AccessUrl = None,
+    allow_endpoint: options.AllowEndpoint = None,
+    dev: options.Dev = False,
+    log_level: options.LogLevel = None,
+    log_file: options.LogFile = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit")
+    ] = False,
+) -> None:
+    """Show the console, with the server in it; or run one of the commands below."""
+    flags = _flags(locals())
+    command = context.invoked_subcommand
+    if command is None:
+        from pushdesk.cli.console import run_console
+
+        _end(lambda: run_console(flags, os.environ))
+    given = [flag for flag in flags if flag != "--context"]
+    if given:
+        tell(f"{given[0]} stands before the command. Write `pushdesk {command} {given[0]} ...`.")
+        raise typer.Exit(EXIT_USAGE)
+
+
+@app.command()
+def serve(
+    *,
+    host: options.Host = None,
+    port: options.Port = None,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+    access_url: options.AccessUrl = None,
+    allow_endpoint: options.AllowEndpoint = None,
+    dev: options.Dev = False,
+    log_level: options.LogLevel = None,
+    log_file: options.LogFile = None,
+) -> None:
+    """Run the server without a console."""
+    flags = _flags(locals())
+    from pushdesk.cli.serve import run_serve
+
+    _end(lambda: run_serve(flags, os.environ))
+
+
+@app.command()
+def attach(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The server, such as https://push.example.com")],
+    *,
+    token_file: options.TokenFile = None,
+    insecure: options.Insecure = False,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Show the console of a server that runs elsewhere."""
+    from pushdesk.cli.attach import run_attach
+
+    flags = {"--data-dir": data_dir, "--config": config}
+    _end(lambda: run_attach(url, token_file=token_file, insecure=insecure, flags=flags, environ=os.environ))
+
+
+@app.command()
+def send(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Whom to notify")],
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="The first line")],
+    body: Annotated[str | None, typer.Argument(metavar="BODY", help="The text below it")] = None,
+    *,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="What a click opens")] = None,
+    icon: Annotated[str | None, typer.Option("--icon", metavar="URL")] = None,
+    image: Annotated[str | None, typer.Option("--image", metavar="URL")] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TEXT", help="A later one with this tag replaces it on the screen")
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option("--topic", metavar="TEXT", help="A later one with this topic replaces it on its way")
+    ] = None,
+    urgency: Annotated[
+        str | None, typer.Option("--urgency", metavar="WORD", help="very-low, low, normal or high [default: normal]")
+    ] = None,
+    ttl: Annotated[
+        int | None, typer.Option("--ttl", metavar="SECONDS", help="How long the push service keeps it [default: 86400]")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, max=30, help="How long to wait for the outcome")
+    ] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the dispatch as JSON")] = False,
+    server: Annotated[str | None, typer.Option("--server", metavar="URL", help="A server that runs elsewhere")] = None,
+    token_file: options.TokenFile = None,
+    insecure: options.Insecure = False,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Send a notification to all devices of a user.
+
+    Exit code 0 if a push service took it, 1 if there was nobody to send to or none took it.
+    """
+    from pushdesk.cli.send import Sending, run_send
+
+    message = {
+        "title": title,
+        "body": body,
+        "url": url,
+        "icon": icon,
+        "image": image,
+        "tag": tag,
+        "topic": topic,
+        "urgency": urgency,
+        "ttl": ttl,
+    }
+    sending = Sending(user, message, wait, as_json, server, token_file, insecure)
+    _end(lambda: run_send(sending, {"--data-dir": data_dir, "--config": config}, os.environ))
+
+
+app.command()(simulate)

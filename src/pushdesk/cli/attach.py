@@ -1,0 +1,50 @@
+"""`pushdesk attach URL`: the console, on a server that runs elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushdesk.cli.datadir import client_token
+from pushdesk.cli.hosting import read_config
+from pushdesk.cli.remote import server_url
+from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushdesk.config import Config
+
+
+def run_attach(
+    url: str, *, token_file: str | None, insecure: bool, flags: Mapping[str, object], environ: Mapping[str, str]
+) -> int:
+    """Show the console of a server until it is left; returns the exit code.
+
+    Raises:
+        PushdeskError: There is no terminal, the server cannot be reached, or it refuses the token.
+    """
+    require_terminal(hint="Use `pushdesk send` in scripts.")
+    checked = server_url(url, insecure=insecure)
+    config = read_config(flags, environ)
+    token = client_token(config.data_dir, Path(token_file) if token_file else None, environ)
+    return asyncio.run(_attach(checked, token, config))
+
+
+async def _attach(url: str, token: str, config: Config) -> int:
+    from pushdesk.client import HttpDesk
+    from pushdesk.console.app import PushdeskApp
+
+    async with HttpDesk(url, token) as desk:
+        # Asked once before the screen is taken: a wrong address or token is a line, not a console that reconnects.
+        stats = await desk.stats()
+        app = PushdeskApp(
+            desk,
+            url=stats.url,
+            mode="attached",
+            now=local_time,
+            state_file=console_state_file(),
+            keymap=config.keymap,
+        )
+        return await run_app(app)

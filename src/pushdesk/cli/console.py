@@ -1,0 +1,55 @@
+"""`pushdesk`: the console, with the server embedded in a second thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pushdesk.cli.embedded import EmbeddedServer
+from pushdesk.cli.hosting import prepare, read_config
+from pushdesk.cli.serve import EndBySignal
+from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushdesk.cli.hosting import Prepared
+
+
+def run_console(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
+    """Show the console until it is left; returns the exit code.
+
+    Raises:
+        StartUpError: There is no terminal, or the server cannot start.
+    """
+    require_terminal(hint="Use `pushdesk serve` to run without a console.")
+    prepared = prepare(read_config(flags, environ), environ)
+    try:
+        return asyncio.run(_console(prepared))
+    finally:
+        prepared.lock.release()
+
+
+async def _console(prepared: Prepared) -> int:
+    from pushdesk.client import HttpDesk
+    from pushdesk.console.app import PushdeskApp
+
+    server = EmbeddedServer(prepared)
+    try:
+        async with HttpDesk(prepared.local_url, server.token) as desk:
+            app = PushdeskApp(
+                desk,
+                url=prepared.access_url,
+                mode="embedded",
+                now=local_time,
+                state_file=console_state_file(),
+                starting=server.start,
+                keymap=prepared.config.keymap,
+            )
+            server.on_failure = app.fail
+            code = await run_app(app)
+    finally:
+        # The terminal is restored and the work goes on: from here on a signal ends the process at once.
+        EndBySignal().asked.set()
+        await server.end()
+    return code

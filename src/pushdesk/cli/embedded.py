@@ -1,0 +1,106 @@
+"""The embedded server: engine and HTTP server on an event loop of their own, in a second thread of the console."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from typing import TYPE_CHECKING
+
+from pushdesk.cli.hosting import explain, host
+from pushdesk.cli.serve import tell_waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushdesk.cli.hosting import Prepared
+    from pushdesk.errors import PushdeskError
+    from pushdesk.model import Stats
+
+
+class EmbeddedServer:
+    """A server in a thread; its methods are called on the console's event loop.
+
+    Attributes:
+        token: An admin token that lives as long as the process.
+        on_failure: Called on the console's loop with the reason if the server ends by itself once it has started.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.on_failure: Callable[[PushdeskError], None] = _ignore
+        self.token = secrets.token_urlsafe(32)
+        self._prepared = prepared
+        self._thread = threading.Thread(target=self._run, name="server")
+        self._console = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._console.create_future()
+        self._ended = asyncio.Event()
+        self._lock = threading.Lock()
+        self._end_asked = False
+        self._ask_end: Callable[[], None] = _do_nothing
+
+    async def start(self) -> None:
+        """Start the thread and wait until requests are answered.
+
+        Raises:
+            PushdeskError: The server cannot start.
+        """
+        self._thread.start()
+        # Shielded: a console that is left meanwhile takes nothing from the thread.
+        await asyncio.shield(self._ready)
+
+    async def end(self) -> None:
+        """Let what is in flight end, and wait for the thread."""
+        if not self._thread.ident:
+            return
+        with self._lock:
+            self._end_asked = True
+            self._ask_end()
+        await self._ended.wait()
+        self._thread.join()
+
+    def _run(self) -> None:
+        error: PushdeskError | None = None
+        try:
+            from pushdesk.log import start_log
+
+            config = self._prepared.config
+            start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
+            asyncio.run(self._host())
+        except Exception as caught:  # noqa: BLE001 - whatever ends the server ends the console, which says so
+            error = explain(caught)
+        self._console.call_soon_threadsafe(self._has_ended, error)
+
+    async def _host(self) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask_end() -> None:
+            loop.call_soon_threadsafe(stop.set)
+
+        def tell_ready(_: Stats) -> None:
+            self._console.call_soon_threadsafe(self._is_ready)
+
+        with self._lock:
+            self._ask_end = ask_end
+            if self._end_asked:
+                stop.set()
+        await host(self._prepared, stop=stop, on_ready=tell_ready, on_waiting=tell_waiting, session_token=self.token)
+
+    def _is_ready(self) -> None:
+        if not self._ready.done():
+            self._ready.set_result(None)
+
+    def _has_ended(self, error: PushdeskError | None) -> None:
+        if error is not None and not self._ready.done():
+            self._ready.set_exception(error)
+        elif error is not None:
+            self.on_failure(error)
+        self._ended.set()
+
+
+def _do_nothing() -> None:
+    """Stand for an end that nobody can be asked for yet."""
+
+
+def _ignore(error: PushdeskError) -> None:
+    """Stand for a console that is not there yet."""

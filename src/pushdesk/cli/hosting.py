@@ -1,0 +1,151 @@
+"""Hosting: what a server needs before it runs, and engine and HTTP server on an event loop until told to stop."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import platformdirs
+
+from pushdesk.cli.datadir import ServerLock, admin_token, open_data_directory
+from pushdesk.cli.sockets import are_loopback, http_url, listen, local_url, port_of
+from pushdesk.config import load
+from pushdesk.errors import PushdeskError, StartUpError
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pushdesk.config import Config
+    from pushdesk.model import Stats
+
+DRAIN_S: Final = 13.0
+"""Seconds for what is in flight, so that with all the rest the process ends within 15."""
+CLOSE_S: Final = 1.0
+"""Seconds for the handlers of open connections to return."""
+
+
+def read_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
+    """Read the configuration, with the platform's user data directory as the default one.
+
+    Raises:
+        StartUpError: See `pushdesk.config.load`.
+    """
+    return load(flags, environ, default_data_dir=default_data_dir())
+
+
+def default_data_dir() -> Path:
+    """Return the platform's user data directory."""
+    return platformdirs.user_data_path("pushdesk", appauthor=False)
+
+
+class Prepared(NamedTuple):
+    """All that a server needs before it runs, checked and held: lock and sockets."""
+
+    config: Config
+    lock: ServerLock
+    sockets: tuple[socket.socket, ...]
+    admin_token: str
+    url: str
+    """Where it listens: the bind address and the real port."""
+    local_url: str
+    """Where this machine reaches it."""
+    access_url: str
+    """Where browsers reach it."""
+
+    def __repr__(self) -> str:
+        return f"Prepared(url={self.url!r})"
+
+
+def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
+    """Open the data directory, take its lock, and listen.
+
+    Raises:
+        StartUpError: The data directory cannot be used, another server holds it, or the address cannot be had.
+    """
+    open_data_directory(config.data_dir)
+    lock = ServerLock.take(config.data_dir, attach_command=attach_command(config))
+    token = admin_token(config.data_dir, environ)
+    sockets = listen(config.server.host, config.server.port)
+    port = port_of(sockets)
+    reached_at = local_url(config.server.host, port)
+    lock.announce(reached_at)
+    return Prepared(
+        config=config,
+        lock=lock,
+        sockets=sockets,
+        admin_token=token,
+        url=http_url(config.server.host, port),
+        local_url=reached_at,
+        access_url=config.server.access_url or f"http://localhost:{port}",
+    )
+
+
+def attach_command(config: Config) -> str:
+    """Return how a person attaches to the server of this data directory; its URL is to be added."""
+    words = ["pushdesk", "attach"]
+    if config.data_dir != default_data_dir():
+        words += ["--data-dir", str(config.data_dir)]
+    return shlex.join(words)
+
+
+async def host(
+    prepared: Prepared,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[Stats], None],
+    on_waiting: Callable[[int], None],
+    session_token: str | None = None,
+) -> None:
+    """Run engine and server until `stop`, then take no more, and let what is in flight end.
+
+    Args:
+        prepared: What `prepare` returned; its sockets are closed at the end.
+        stop: Set when it is time to end.
+        on_ready: Called once when requests are answered.
+        on_waiting: Called with the number of deliveries in flight if there are some to wait for.
+        session_token: A second admin token, that lives as long as the process.
+
+    Raises:
+        PushdeskError: The engine cannot start.
+    """
+    from aiohttp import web
+
+    from pushdesk.engine.engine import open_engine
+    from pushdesk.server.app import create_app, create_runner
+
+    async with open_engine(prepared.config, access_url=prepared.access_url) as engine:
+        app = create_app(
+            engine,
+            access_url=prepared.access_url,
+            admin_token=prepared.admin_token,
+            listening_on_loopback_only=are_loopback(prepared.sockets),
+            local_identity=prepared.config.identity.local,
+            session_token=session_token,
+        )
+        runner = create_runner(app, shutdown_timeout_s=CLOSE_S)
+        await runner.setup()
+        try:
+            for opened in prepared.sockets:
+                await web.SockSite(runner, opened).start()
+            on_ready(await engine.stats())
+            await stop.wait()
+            for site in list(runner.sites):
+                await site.stop()
+            if engine.in_flight:
+                on_waiting(engine.in_flight)
+            await engine.drain(DRAIN_S)
+        finally:
+            await runner.cleanup()
+
+
+def explain(error: Exception) -> PushdeskError:
+    """Say in one line for a person what ended a server; what was not foreseen is told by the log."""
+    if isinstance(error, PushdeskError):
+        return error
+    import structlog
+
+    structlog.get_logger().error("server_ended", exc_info=error)
+    return StartUpError(f"The server ended with {type(error).__name__}.", hint="The log tells more.")

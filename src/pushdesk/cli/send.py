@@ -1,0 +1,161 @@
+"""`pushdesk send`: one notification to one user, through the server that runs or, if none does, by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, client_token, open_data_directory
+from pushdesk.cli.hosting import attach_command, read_config
+from pushdesk.cli.output import say, tell
+from pushdesk.cli.remote import server_url
+from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
+from pushdesk.model import DispatchState, Notification, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from pushdesk.config import Config
+    from pushdesk.desk import Desk
+    from pushdesk.model import Delivery, Dispatch
+
+STARTING_S: Final = 10.0
+"""Seconds to wait for a process that holds the data directory and does not listen yet, or only sends."""
+ASK_AGAIN_S: Final = 0.1
+
+WORDS: Final[dict[Outcome, str]] = {
+    Outcome.WAITING: "… waiting",
+    Outcome.ACCEPTED: "✓ accepted",
+    Outcome.GONE: "✗ gone",
+    Outcome.KEY_MISMATCH: "✗ other key",
+    Outcome.REFUSED: "✗ refused",
+    Outcome.OUR_CONFIGURATION: "! our key",
+    Outcome.THROTTLED: "↻ throttled",
+    Outcome.TRANSIENT: "↻ will retry",
+    Outcome.EXPIRED: "✗ expired",
+    Outcome.SUPERSEDED: "- superseded",
+    Outcome.HELD: "! held",
+    Outcome.CANCELLED: "- cancelled",
+}
+
+
+class Sending(NamedTuple):
+    """What to send, to whom, through which server, and how to tell what came of it."""
+
+    user: str
+    message: Mapping[str, object]
+    """The fields of a `Notification` that were given."""
+    wait_s: float
+    as_json: bool
+    server: str | None
+    token_file: str | None
+    insecure: bool
+
+
+def run_send(sending: Sending, flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
+    """Send, wait, and tell what came of it; returns the exit code.
+
+    Raises:
+        PushdeskError: A field cannot be used, the server cannot be reached or refuses.
+    """
+    return asyncio.run(_send(sending, read_notification(sending.message), read_config(flags, environ), environ))
+
+
+def read_notification(fields: Mapping[str, object]) -> Notification:
+    """Make a notification out of what was typed.
+
+    Raises:
+        PushdeskError: `bad_field`.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        return msgspec.convert(given, Notification)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$.")
+        field = path.rstrip("`") or "message"
+        raise PushdeskError(f"{field}: {problem[0].lower()}{problem[1:]}.", code="bad_field", fields=(field,)) from None
+
+
+async def _send(sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]) -> int:
+    async with _desk(sending, config, environ) as desk:
+        dispatch = await desk.notify(sending.user, notification, wait_s=sending.wait_s)
+    if sending.as_json:
+        say(msgspec.json.encode(dispatch).decode())
+    else:
+        _report(dispatch)
+    return exit_code(dispatch)
+
+
+def exit_code(dispatch: Dispatch) -> int:
+    """Say whether a dispatch came to anything: it is a no if there was nobody, or nobody whose push service took it."""
+    if dispatch.state is not DispatchState.DONE:
+        return EXIT_DONE
+    return EXIT_DONE if dispatch.counts.get(Outcome.ACCEPTED) else EXIT_NO
+
+
+@asynccontextmanager
+async def _desk(sending: Sending, config: Config, environ: Mapping[str, str]) -> AsyncIterator[Desk]:
+    """Find whom to ask: the named server, the one that holds the data directory, else an engine of our own."""
+    if sending.server is not None:
+        found: str | ServerLock = server_url(sending.server, insecure=sending.insecure)
+    else:
+        open_data_directory(config.data_dir)
+        found = await _server_or_lock(config)
+    if isinstance(found, str):
+        from pushdesk.client import HttpDesk
+
+        token_file = Path(sending.token_file) if sending.token_file else None
+        async with HttpDesk(found, client_token(config.data_dir, token_file, environ)) as desk:
+            yield desk
+        return
+
+    from pushdesk.engine.engine import open_engine
+    from pushdesk.log import start_log
+
+    start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
+    access_url = config.server.access_url or f"http://localhost:{config.server.port}"
+    try:
+        async with open_engine(config, access_url=access_url) as engine:
+            yield engine
+    finally:
+        found.release()
+
+
+async def _server_or_lock(config: Config) -> str | ServerLock:
+    """Return the URL of the server that holds the data directory, or its lock if nobody does.
+
+    Raises:
+        DataDirectoryHeldError: Somebody holds it and does not listen, for `STARTING_S` seconds.
+    """
+    deadline = asyncio.get_running_loop().time() + STARTING_S
+    while True:
+        try:
+            return ServerLock.take(config.data_dir, attach_command=attach_command(config))
+        except DataDirectoryHeldError as error:
+            if error.holder.url is not None:
+                return error.holder.url
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+def _report(dispatch: Dispatch) -> None:
+    for delivery in dispatch.deliveries:
+        say(_line(delivery))
+    if dispatch.next is not None:
+        say(f"… and {sum(dispatch.counts.values()) - len(dispatch.deliveries)} more")
+    if dispatch.state is not DispatchState.DONE:
+        tell(f"dispatch {dispatch.id} is accepted and not settled yet.")
+    elif not dispatch.deliveries:
+        tell(f"nobody to send to: {dispatch.user} has no device that gets notifications.")
+
+
+def _line(delivery: Delivery) -> str:
+    status = f"({delivery.status})" if delivery.status is not None else ""
+    latency = f"{delivery.latency_ms:.0f} ms" if delivery.latency_ms is not None else ""
+    parts = (f"{WORDS[delivery.outcome]:<12}", status, delivery.service, delivery.device, latency, delivery.reason)
+    return "  ".join(part for part in parts if part)
