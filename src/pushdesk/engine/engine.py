@@ -242,7 +242,7 @@ class Engine:
             key_created_at=key.created_at,
             users=users,
             subscriptions=subscriptions,
-            queue=self._outbox.depth,
+            queue=self._outbox.queued + self._statistics.waiting.total(),
             in_flight=self._outbox.in_flight,
             outcomes=dict(self._statistics.outcomes),
             sends_per_second=sends,

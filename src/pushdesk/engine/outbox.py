@@ -21,13 +21,13 @@ from pushdesk.storage.records import Job, Settled
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.engine.dispatcher import Dispatcher
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.subscriptions import TargetReader
-    from pushdesk.model import PushTarget
+    from pushdesk.model import PushTarget, Service
     from pushdesk.storage.outbox import OutboxTable
     from pushdesk.storage.records import Message, Settlement
 
@@ -52,6 +52,10 @@ class FirstDispatch(NamedTuple):
 
 class Observer(Protocol):
     """Told what the outbox has done, once it is in the database."""
+
+    def resumed(self, waiting: Mapping[Service, int]) -> None:
+        """So many deliveries of an earlier process are unsettled, per push service."""
+        ...
 
     def dispatches_accepted(self, messages: Sequence[Message]) -> None:
         """These are durable."""
@@ -108,8 +112,8 @@ class Outbox:
         self._waiters: dict[str, asyncio.Future[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
-        self.depth = 0
-        """Dispatches and deliveries that are not settled."""
+        self.queued = 0
+        """Dispatches that are not spread over their devices yet."""
 
     async def start(self) -> None:
         """Take up what an earlier process left, and begin to work.
@@ -118,7 +122,8 @@ class Outbox:
             DatabaseError: The database does not answer.
         """
         await self._table.release_claims()
-        self.depth = await self._table.depth()
+        self.queued, waiting = await self._table.backlog()
+        self._observer.resumed(waiting)
         self._tasks = [
             asyncio.create_task(self._incoming.run(), name="outbox accept"),
             asyncio.create_task(self._outgoing.run(), name="outbox settle"),
@@ -189,7 +194,7 @@ class Outbox:
                     item.accepted.set_exception(error)
             return
         fresh = [item.message for item in group if item.message.id not in repeats]
-        self.depth += len(fresh)
+        self.queued += len(fresh)
         self._observer.dispatches_accepted(fresh)
         self._wake.set()
         for item in group:
@@ -244,7 +249,7 @@ class Outbox:
             if not mine:
                 empty.add(message.id)
         await self._table.spread(jobs, empty, self._claim)
-        self.depth += len(jobs) - len(messages)
+        self.queued -= len(messages)
         self._observer.deliveries_changed([job.delivery for job in jobs])
         if empty:
             done = tuple(to_dispatch(message, DispatchState.DONE) for message in messages if message.id in empty)
@@ -284,7 +289,6 @@ class Outbox:
     async def _commit_settled(self, group: Sequence[Settlement]) -> None:
         settled = await self._write_settlements(group)
         deliveries = [item.delivery for item in group]
-        self.depth -= sum(delivery.outcome.is_settled for delivery in deliveries)
         self._observer.deliveries_changed(deliveries)
         self._observer.settled(settled)
         self._finish(settled.done)

@@ -16,11 +16,11 @@ from pushdesk.model import Dispatch, DispatchState, Outcome
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pushdesk.engine.events import EventBus
     from pushdesk.engine.statistics import Statistics
-    from pushdesk.model import Delivery, Stats, Subscription, VapidKey
+    from pushdesk.model import Delivery, Service, Stats, Subscription, VapidKey
     from pushdesk.storage.records import Message, Settled
 
 
@@ -33,16 +33,21 @@ class Publisher:
         self.totals_are_stale = True
         """Whether users or subscriptions have changed since somebody counted them."""
 
+    def resumed(self, waiting: Mapping[Service, int]) -> None:
+        """Count the deliveries that an earlier process left unsettled."""
+        self._statistics.waiting.update(waiting)
+
     def dispatches_accepted(self, messages: Sequence[Message]) -> None:
-        """Count dispatches that are durable, and tell of each."""
-        self._statistics.accepted_dispatches += len(messages)
+        """Tell of dispatches that are durable."""
         for message in messages:
             self._dispatch(to_dispatch(message))
 
     def deliveries_changed(self, deliveries: Sequence[Delivery]) -> None:
         """Count deliveries that were made, tried or settled, and tell of each."""
         for delivery in deliveries:
-            if delivery.outcome is not Outcome.WAITING:
+            if delivery.outcome is Outcome.WAITING:
+                self._statistics.waiting[delivery.service] += 1
+            else:
                 self._statistics.count(delivery)
             self._bus.publish(DeliveryChanged, delivery)
 

@@ -7,7 +7,7 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.engine.user_agent import UNKNOWN, describe
-from pushdesk.errors import BadKeysError, PushdeskError
+from pushdesk.errors import PushdeskError
 from pushdesk.model import (
     DeviceGrant,
     Notification,
@@ -17,7 +17,7 @@ from pushdesk.model import (
     Urgency,
 )
 from pushdesk.storage.records import NewSubscription
-from pushdesk.webpush.encryption import check_keys, decode_base64url
+from pushdesk.webpush.encryption import decode_keys
 from pushdesk.webpush.endpoint import check_endpoint
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
-    from pushdesk.model import Delivery, SubscriptionKeys, SubscriptionRequest
+    from pushdesk.model import Delivery, SubscriptionRequest
     from pushdesk.storage.records import Stored
     from pushdesk.storage.subscriptions import Subscriptions
 
@@ -140,7 +140,7 @@ class Registration:
 
     def _new(self, user: str, request: SubscriptionRequest) -> tuple[NewSubscription, str]:
         service = check_endpoint(request.endpoint, allowed_origins=self._allowed_origins)
-        p256dh, auth = _decode_keys(request.keys)
+        p256dh, auth = decode_keys(request.keys.p256dh, request.keys.auth)
         key_id = request.key_id or self._keyring.current.id
         if self._keyring.signing_key(key_id) is None:
             raise PushdeskError(
@@ -165,25 +165,6 @@ class Registration:
             auth=auth,
         )
         return new, secret
-
-
-def _decode_keys(keys: SubscriptionKeys) -> tuple[bytes, bytes]:
-    decoded: dict[str, bytes] = {}
-    unreadable: list[str] = []
-    for name, text in (("keys.p256dh", keys.p256dh), ("keys.auth", keys.auth)):
-        try:
-            decoded[name] = decode_base64url(text)
-        except ValueError:
-            unreadable.append(name)
-    if unreadable:
-        raise BadKeysError(
-            f"{' and '.join(unreadable)} cannot be read as base64.",
-            fields=tuple(unreadable),
-            hint="Send them as PushSubscription.toJSON() gives them.",
-        )
-    p256dh, auth = decoded["keys.p256dh"], decoded["keys.auth"]
-    check_keys(p256dh, auth)
-    return p256dh, auth
 
 
 def _digest(secret: str) -> bytes:

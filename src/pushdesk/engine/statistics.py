@@ -49,7 +49,8 @@ class Statistics:
         self._services: dict[Service, _ServiceRecord] = {}
         self._seconds: deque[_Second] = deque(maxlen=SECONDS)
         self.outcomes: Counter[Outcome] = Counter()
-        self.accepted_dispatches = 0
+        self.waiting: Counter[Service] = Counter()
+        """Deliveries that are not settled, per push service."""
 
     def attempt_started(self, service: Service) -> None:
         """Note that a request to a push service is under way."""
@@ -62,6 +63,8 @@ class Statistics:
     def count(self, delivery: Delivery) -> None:
         """Count what became of a delivery: `latency_ms` says whether a push service was asked."""
         self.outcomes[delivery.outcome] += 1
+        if delivery.outcome.is_settled:
+            self.waiting[delivery.service] -= 1
         if delivery.latency_ms is None:
             return
         record = self._record(delivery.service)
@@ -78,7 +81,9 @@ class Statistics:
             record.last_error_at = delivery.at
 
     def services(self) -> tuple[ServiceHealth, ...]:
-        """Return how each push service that was talked to has been answering."""
+        """Return how each push service that was talked to, or is to be, has been answering."""
+        for service in +self.waiting:
+            self._record(service)
         return tuple(
             ServiceHealth(
                 service=service,
@@ -86,6 +91,7 @@ class Statistics:
                 accepted=record.accepted,
                 failed=record.failed,
                 in_flight=record.in_flight,
+                waiting=self.waiting[service],
                 p50_ms=percentile(record.latencies_ms, 50),
                 p95_ms=percentile(record.latencies_ms, 95),
                 last_error=record.last_error,

@@ -15,6 +15,7 @@ from pushdesk.model import (
     Delivery,
     DispatchState,
     Outcome,
+    Service,
     SubscriptionState,
 )
 from pushdesk.storage.records import Job, Message, Settled, Settlement
@@ -223,22 +224,23 @@ class OutboxTable:
             dispatch, delivery = (await connection.execute(statement)).one()
         return dispatch, delivery
 
-    async def depth(self) -> int:
-        """Return how many dispatches and deliveries are waiting.
+    async def backlog(self) -> tuple[int, dict[Service, int]]:
+        """Return how many dispatches are not spread yet, and how many deliveries are unsettled, per push service.
 
         Raises:
             DatabaseError: It could not be read.
         """
-        statement = select(
-            select(func.count()).select_from(dispatches).where(dispatches.c.state.in_(OPEN_STATES)).scalar_subquery(),
-            select(func.count())
-            .select_from(deliveries)
+        count = func.count()
+        open_dispatches = select(count).select_from(dispatches).where(dispatches.c.state.in_(OPEN_STATES))
+        unsettled = (
+            select(deliveries.c.service, count)
             .where(deliveries.c.next_attempt_at.is_not(None))
-            .scalar_subquery(),
+            .group_by(deliveries.c.service)
         )
         async with self._database.read() as connection:
-            queued, waiting = (await connection.execute(statement)).one()
-        return int(queued) + int(waiting)
+            queued = (await connection.execute(open_dispatches)).scalar_one()
+            waiting = (await connection.execute(unsettled)).all()
+        return queued, {Service(service): number for service, number in waiting}
 
 
 _SETTLE = (

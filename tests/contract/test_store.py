@@ -1,0 +1,453 @@
+"""What every database behind `Store` must do."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec import structs
+from sqlalchemy import create_engine, text
+
+from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.model import (
+    Delivery,
+    DispatchKind,
+    DispatchState,
+    KeyState,
+    Outcome,
+    PageQuery,
+    Service,
+    SubscriptionState,
+    Urgency,
+)
+from pushdesk.storage.records import (
+    Disabling,
+    IdempotencyKey,
+    Job,
+    Message,
+    NewSubscription,
+    Settlement,
+    StoredKey,
+)
+from pushdesk.storage.store import Store
+from pushdesk.storage.times import to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+NOW = 1_800_000_000_000
+CLAIM = "claim"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store(tmp_path / "pushdesk.db") as opened:
+        yield opened
+
+
+def subscription(name: str = "one", user: str = "ada", key: str = "key1") -> NewSubscription:
+    return NewSubscription(
+        id=f"id-{name}",
+        user=user,
+        service=Service.MOZILLA,
+        key_id=key,
+        key_is_declared=False,
+        browser="Firefox",
+        platform="Linux",
+        token_digest=b"t" * 32,
+        endpoint=f"https://push.example/{name}",
+        p256dh=b"p" * 65,
+        auth=b"a" * 16,
+    )
+
+
+def message(name: str = "m1", user: str = "ada", *, key: IdempotencyKey | None = None, due: int = NOW) -> Message:
+    return Message(
+        id=name,
+        user=user,
+        kind=DispatchKind.NOTIFICATION,
+        title=f"Title of {name}",
+        plaintext=b"{}",
+        urgency=Urgency.NORMAL,
+        topic=None,
+        subscription=None,
+        accepted_at_ms=NOW,
+        due_at_ms=due,
+        expires_at_ms=NOW + 60_000,
+        idempotency=key,
+    )
+
+
+async def put(store: Store, new: NewSubscription, **options: str) -> None:
+    await store.subscriptions.put(new, replaces=options.get("replaces"), max_per_user=10, now_ms=NOW)
+
+
+async def spread(store: Store, accepted: Message) -> list[Job]:
+    await store.outbox.accept([accepted])
+    targets = (await store.subscriptions.targets([accepted.user]))[accepted.user].targets
+    jobs = [
+        Job(
+            Delivery(
+                id=f"{accepted.id}-{target.subscription}",
+                dispatch=accepted.id,
+                user=accepted.user,
+                subscription=target.subscription,
+                service=target.service,
+                outcome=Outcome.WAITING,
+                at=to_datetime(NOW),
+                device=target.device,
+            ),
+            accepted,
+            target,
+        )
+        for target in targets
+    ]
+    await store.outbox.spread(jobs, [], CLAIM)
+    return jobs
+
+
+@contextmanager
+def broken(path: Path, table: str) -> Iterator[None]:
+    """Make every insert into a table fail, as a broken disk would."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'broken'); END")
+        )
+    yield
+    with engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER broken"))
+    engine.dispose()
+
+
+def outcome(job: Job, result: Outcome, *, retry_at: int | None = None) -> Settlement:
+    delivery = structs.replace(
+        job.delivery,
+        outcome=result,
+        status=201,
+        attempts=job.delivery.attempts + 1,
+        latency_ms=3.5,
+        next_attempt_at=None if retry_at is None else to_datetime(retry_at),
+    )
+    gone = Disabling(job.target.subscription, job.target.version, SubscriptionState.GONE)
+    return Settlement(delivery, gone if result is Outcome.GONE else None)
+
+
+class TestSubscriptions:
+    async def test_a_new_one_is_active_and_a_target(self, store: Store) -> None:
+        stored = await store.subscriptions.put(subscription(), replaces=None, max_per_user=10, now_ms=NOW)
+        assert (stored.created, stored.revived, stored.subscription.state) == (True, False, SubscriptionState.ACTIVE)
+        (target,) = (await store.subscriptions.targets(["ada"]))["ada"].targets
+        assert (target.endpoint, target.p256dh, target.auth) == ("https://push.example/one", b"p" * 65, b"a" * 16)
+        assert "push.example" not in repr(target)
+
+    async def test_the_same_again_changes_nothing(self, store: Store) -> None:
+        await put(store, subscription())
+        before = await store.subscriptions.targets(["ada"])
+        stored = await store.subscriptions.put(
+            replace(subscription(), id="other"), replaces=None, max_per_user=10, now_ms=NOW
+        )
+        assert not stored.created
+        assert not stored.touched
+        assert await store.subscriptions.targets(["ada"]) == before
+
+    async def test_other_keys_for_a_known_endpoint_are_refused(self, store: Store) -> None:
+        await put(store, subscription())
+        before = await store.subscriptions.targets(["ada"])
+        with pytest.raises(PushdeskError) as refused:
+            await put(store, replace(subscription(user="bo"), auth=b"b" * 16))
+        assert refused.value.code == "endpoint_taken"
+        assert await store.subscriptions.targets(["ada", "bo"]) == before
+
+    async def test_the_same_keys_under_another_user_move_it_and_raise_both_generations(self, store: Store) -> None:
+        await put(store, subscription())
+        before = (await store.subscriptions.targets(["ada"]))["ada"].generation
+        await put(store, subscription(user="bo"))
+        after = await store.subscriptions.targets(["ada", "bo"])
+        assert [len(after[user].targets) for user in ("ada", "bo")] == [0, 1]
+        assert after["ada"].generation > before
+        assert after["bo"].generation > before
+        assert after["ada"].generation != after["bo"].generation
+
+    async def test_a_replaced_one_goes_in_the_same_breath(self, store: Store) -> None:
+        await put(store, subscription("old"))
+        stored = await store.subscriptions.put(
+            subscription("new"), replaces="https://push.example/old", max_per_user=1, now_ms=NOW
+        )
+        assert [removed.id for removed in stored.removed] == ["id-old"]
+        assert [target.subscription for target in (await store.subscriptions.targets(["ada"]))["ada"].targets] == [
+            "id-new"
+        ]
+
+    async def test_only_ones_own_is_replaced(self, store: Store) -> None:
+        await put(store, subscription("theirs", user="bo"))
+        await put(store, subscription("mine"), replaces="https://push.example/theirs")
+        assert len((await store.subscriptions.targets(["bo"]))["bo"].targets) == 1
+
+    async def test_one_over_the_cap_is_refused_and_leaves_no_user_behind(self, store: Store) -> None:
+        with pytest.raises(PushdeskError) as refused:
+            await store.subscriptions.put(subscription(), replaces=None, max_per_user=0, now_ms=NOW)
+        assert refused.value.code == "forbidden"
+        assert await store.subscriptions.totals() == (0, 0)
+
+    async def test_another_key_counts_only_when_the_browser_declares_it(self, store: Store) -> None:
+        await put(store, subscription(key="key1"))
+        await put(store, subscription(key="key2"))
+        assert (await store.subscriptions.find("ada", "https://push.example/one")).key_id == "key1"
+        await put(store, replace(subscription(key="key2"), key_is_declared=True))
+        assert (await store.subscriptions.find("ada", "https://push.example/one")).key_id == "key2"
+
+    async def test_removing_is_by_owner(self, store: Store) -> None:
+        await put(store, subscription())
+        with pytest.raises(PushdeskError) as missing:
+            await store.subscriptions.remove("bo", "https://push.example/one")
+        assert missing.value.code == "subscription_not_found"
+        await store.subscriptions.remove("ada", "https://push.example/one")
+        with pytest.raises(PushdeskError):
+            await store.subscriptions.find("ada", "https://push.example/one")
+
+    async def test_generations_rise_with_every_change(self, store: Store) -> None:
+        seen = []
+        await put(store, subscription("one"))
+        seen.append((await store.subscriptions.targets(["ada"]))["ada"].generation)
+        await put(store, subscription("two"))
+        seen.append((await store.subscriptions.targets(["ada"]))["ada"].generation)
+        await store.subscriptions.remove("ada", "https://push.example/one")
+        seen.append((await store.subscriptions.targets(["ada"]))["ada"].generation)
+        await store.subscriptions.remove_ids(["id-two", "unknown"])
+        seen.append((await store.subscriptions.targets(["ada"]))["ada"].generation)
+        assert seen == sorted(set(seen))
+
+    async def test_a_token_belongs_to_its_subscription(self, store: Store) -> None:
+        await put(store, subscription())
+        assert await store.subscriptions.token_digest("id-one") == ("ada", b"t" * 32)
+        assert await store.subscriptions.token_digest("unknown") is None
+
+
+class TestKeys:
+    async def test_a_new_current_key_retires_the_one_before(self, store: Store) -> None:
+        for number, name in enumerate(("first", "second")):
+            await store.keys.make_current(StoredKey(name, f"public {name}", b"pem", KeyState.CURRENT, NOW + number))
+        assert [(key.id, key.state) for key in await store.keys.all()] == [
+            ("second", KeyState.CURRENT),
+            ("first", KeyState.RETIRING),
+        ]
+
+    async def test_the_listing_counts_the_active_subscriptions_of_each(self, store: Store) -> None:
+        await store.keys.make_current(StoredKey("key1", "public", b"pem", KeyState.CURRENT, NOW))
+        await put(store, subscription("one"))
+        await put(store, subscription("two", key="key0"))
+        (key,) = await store.keys.listing()
+        assert (key.id, key.subscriptions) == ("key1", 1)
+
+
+class TestOutbox:
+    async def test_what_was_accepted_is_there_after_the_store_was_closed(self, tmp_path: Path) -> None:
+        async with Store(tmp_path / "pushdesk.db") as first:
+            await first.outbox.accept([message()])
+        async with Store(tmp_path / "pushdesk.db") as second:
+            assert await second.outbox.open_dispatches(NOW, 10) == (message(),)
+
+    async def test_a_known_idempotency_key_stores_nothing(self, store: Store) -> None:
+        key = IdempotencyKey("admin", "k", b"d" * 32)
+        assert await store.outbox.accept([message("first", key=key)]) == {}
+        repeats = await store.outbox.accept([message("second", key=key), message("third")])
+        assert repeats == {"second": ("first", b"d" * 32)}
+        assert [found.id for found in await store.outbox.open_dispatches(NOW, 10)] == ["first", "third"]
+
+    async def test_two_of_one_key_in_one_batch_store_one(self, store: Store) -> None:
+        key = IdempotencyKey("admin", "k", b"d" * 32)
+        repeats = await store.outbox.accept([message("first", key=key), message("second", key=key)])
+        assert repeats == {"second": ("first", b"d" * 32)}
+
+    async def test_an_idempotency_key_is_forgotten_after_a_day(self, store: Store) -> None:
+        key = IdempotencyKey("admin", "k", b"d" * 32)
+        await store.outbox.accept([message("first", key=key)])
+        later = replace(message("second", key=key), accepted_at_ms=NOW + 24 * 3_600_000 + 1)
+        assert await store.outbox.accept([later]) == {}
+
+    async def test_one_that_is_due_later_is_not_open_yet(self, store: Store) -> None:
+        await store.outbox.accept([message(due=NOW + 1000)])
+        assert await store.outbox.open_dispatches(NOW, 10) == ()
+        assert await store.outbox.next_due_ms() == (NOW + 1000, None)
+        assert (await store.listings.dispatch("m1")).state is DispatchState.SCHEDULED
+
+    async def test_a_dispatch_without_devices_is_done(self, store: Store) -> None:
+        await store.outbox.accept([message()])
+        await store.outbox.spread([], ["m1"], CLAIM)
+        assert (await store.listings.dispatch("m1")).state is DispatchState.DONE
+
+    async def test_settling_the_last_delivery_ends_the_dispatch(self, store: Store) -> None:
+        await put(store, subscription("one"))
+        await put(store, subscription("two"))
+        first, second = await spread(store, message())
+        settled = await store.outbox.settle([outcome(first, Outcome.ACCEPTED)], CLAIM, NOW)
+        assert settled.done == ()
+        settled = await store.outbox.settle([outcome(second, Outcome.REFUSED)], CLAIM, NOW)
+        assert [done.id for done in settled.done] == ["m1"]
+        dispatch = await store.listings.dispatch("m1")
+        assert dispatch.counts == {Outcome.ACCEPTED: 1, Outcome.REFUSED: 1}
+        assert dispatch.state is DispatchState.DONE
+        assert await store.outbox.backlog() == (0, {})
+
+    async def test_a_delivery_under_another_claim_is_left_alone(self, store: Store) -> None:
+        await put(store, subscription())
+        (job,) = await spread(store, message())
+        await store.outbox.settle([outcome(job, Outcome.ACCEPTED)], "another claim", NOW)
+        assert (await store.listings.dispatch("m1")).counts == {Outcome.WAITING: 1}
+
+    async def test_claimed_deliveries_are_claimed_once_and_freed_by_the_next_process(self, store: Store) -> None:
+        await put(store, subscription())
+        (job,) = await spread(store, message())
+        assert await store.outbox.claim("other", NOW, 10) == ((), ())
+        await store.outbox.release_claims()
+        (again,), _ = await store.outbox.claim("other", NOW, 10)
+        assert (again.delivery.id, again.message, again.target) == (job.delivery.id, job.message, job.target)
+        assert await store.outbox.claim("third", NOW, 10) == ((), ())
+
+    async def test_a_retry_is_claimed_when_it_is_due(self, store: Store) -> None:
+        await put(store, subscription())
+        (job,) = await spread(store, message())
+        await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW + 5000)], CLAIM, NOW)
+        assert await store.outbox.next_due_ms() == (None, NOW + 5000)
+        assert await store.outbox.backlog() == (0, {Service.MOZILLA: 1})
+        assert await store.outbox.claim(CLAIM, NOW + 4999, 10) == ((), ())
+        (again,), _ = await store.outbox.claim(CLAIM, NOW + 5000, 10)
+        assert again.delivery.attempts == 1
+
+    async def test_a_retry_whose_subscription_was_removed_is_cancelled(self, store: Store) -> None:
+        await put(store, subscription())
+        (job,) = await spread(store, message())
+        await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW)], CLAIM, NOW)
+        await store.subscriptions.remove_ids(["id-one"])
+        jobs, lost = await store.outbox.claim(CLAIM, NOW, 10)
+        assert jobs == ()
+        assert [settlement.delivery.outcome for settlement in lost] == [Outcome.CANCELLED]
+
+    async def test_a_gone_device_is_disabled_and_the_users_generation_raised(self, store: Store) -> None:
+        await put(store, subscription("one"))
+        await put(store, subscription("two"))
+        before = (await store.subscriptions.targets(["ada"]))["ada"].generation
+        first, second = await spread(store, message())
+        settled = await store.outbox.settle(
+            [outcome(first, Outcome.GONE), outcome(second, Outcome.ACCEPTED)], CLAIM, NOW
+        )
+        assert [(gone.id, gone.state, gone.failures) for gone in settled.disabled] == [
+            ("id-one", SubscriptionState.GONE, 1)
+        ]
+        after = (await store.subscriptions.targets(["ada"]))["ada"]
+        assert [target.subscription for target in after.targets] == ["id-two"]
+        assert after.generation > before
+
+    async def test_a_late_answer_disables_nobody_who_has_subscribed_again(self, store: Store) -> None:
+        await put(store, subscription(key="key1"))
+        (job,) = await spread(store, message())
+        await put(store, replace(subscription(key="key2"), key_is_declared=True))
+        settled = await store.outbox.settle([outcome(job, Outcome.GONE)], CLAIM, NOW)
+        assert settled.disabled == ()
+        assert len((await store.subscriptions.targets(["ada"]))["ada"].targets) == 1
+
+    async def test_a_gone_one_that_subscribes_again_is_revived(self, store: Store) -> None:
+        await put(store, subscription())
+        (job,) = await spread(store, message())
+        await store.outbox.settle([outcome(job, Outcome.GONE)], CLAIM, NOW)
+        stored = await store.subscriptions.put(subscription(), replaces=None, max_per_user=10, now_ms=NOW)
+        assert (stored.created, stored.revived, stored.subscription.failures) == (False, True, 0)
+
+    async def test_a_success_is_written_at_most_once_an_hour(self, store: Store) -> None:
+        await put(store, subscription())
+        for number, at in enumerate((NOW, NOW + 1000, NOW + 3_600_001)):
+            (job,) = await spread(store, message(f"m{number}"))
+            await store.outbox.settle([outcome(job, Outcome.ACCEPTED)], CLAIM, at)
+            found = await store.subscriptions.find("ada", "https://push.example/one")
+            assert found.last_success_at == to_datetime(NOW if number < 2 else at)
+
+
+class TestListings:
+    async def test_pages_hold_everything_once_in_order(self, store: Store) -> None:
+        for number in range(7):
+            await put(store, subscription(f"s{number}", user=f"user{number % 3}"))
+        for sort in ("", "user", "-user", "created_at", "state", "-failures", "service", "last_success_at"):
+            found: list[str] = []
+            cursor = None
+            while True:
+                page = await store.listings.subscriptions(PageQuery(cursor=cursor, limit=2, sort=sort))
+                found += [item.id for item in page.items]
+                if (cursor := page.next) is None:
+                    break
+            assert len(found) == len(set(found)) == 7, sort
+
+    async def test_descending_is_ascending_backwards(self, store: Store) -> None:
+        for name in ("cy", "ada", "bo"):
+            await put(store, subscription(name, user=name))
+        up = await store.listings.users(PageQuery(sort="id"))
+        down = await store.listings.users(PageQuery(sort="-id"))
+        assert [user.id for user in up.items] == ["ada", "bo", "cy"]
+        assert down.items == up.items[::-1]
+
+    async def test_filters_take_what_was_typed_literally(self, store: Store) -> None:
+        for name in ("a%b", "a_b", "axb"):
+            await put(store, subscription(name, user=name))
+        assert [user.id for user in (await store.listings.users(PageQuery(filter="a%"))).items] == ["a%b"]
+        found = await store.listings.subscriptions(PageQuery(filter="_b"))
+        assert [item.user for item in found.items] == ["a_b"]
+
+    async def test_deliveries_can_be_filtered_by_outcome(self, store: Store) -> None:
+        await put(store, subscription("one"))
+        await put(store, subscription("two"))
+        first, second = await spread(store, message())
+        await store.outbox.settle([outcome(first, Outcome.ACCEPTED), outcome(second, Outcome.REFUSED)], CLAIM, NOW)
+        found = await store.listings.deliveries(PageQuery(filter="refused"))
+        assert [item.id for item in found.items] == [second.delivery.id]
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [(PageQuery(sort="endpoint"), "sort"), (PageQuery(cursor="!"), "cursor"), (PageQuery(cursor="W10"), "cursor")],
+    )
+    async def test_a_sort_or_cursor_that_is_not_known_is_named(
+        self, store: Store, query: PageQuery, field: str
+    ) -> None:
+        with pytest.raises(PushdeskError) as refused:
+            await store.listings.subscriptions(query)
+        assert (refused.value.code, refused.value.fields) == ("bad_field", (field,))
+
+    async def test_an_unknown_dispatch_is_not_found(self, store: Store) -> None:
+        with pytest.raises(PushdeskError) as missing:
+            await store.listings.dispatch("unknown")
+        assert missing.value.code == "not_found"
+
+
+class TestFile:
+    async def test_nobody_else_can_read_it(self, tmp_path: Path) -> None:
+        async with Store(tmp_path / "pushdesk.db") as store:
+            await put(store, subscription())
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        assert modes == dict.fromkeys(("pushdesk.db", "pushdesk.db-wal", "pushdesk.db-shm"), 0o600)
+
+    async def test_a_failed_change_changes_nothing_and_says_so_without_secrets(self, tmp_path: Path) -> None:
+        async with Store(tmp_path / "pushdesk.db") as store:
+            with broken(tmp_path / "pushdesk.db", "subscriptions"), pytest.raises(DatabaseError) as failed:
+                await put(store, subscription())
+            assert "push.example" not in str(failed.value)
+            assert await store.subscriptions.totals() == (0, 0)
+
+    async def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "pushdesk.db").write_text("this is no database, and long enough to be read as one\n" * 100)
+        with pytest.raises(DatabaseError, match="not a database"):
+            async with Store(tmp_path / "pushdesk.db"):
+                pass
+
+    async def test_a_newer_schema_is_refused(self, tmp_path: Path) -> None:
+        async with Store(tmp_path / "pushdesk.db"):
+            pass
+        engine = create_engine(f"sqlite:///{tmp_path / 'pushdesk.db'}")
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        engine.dispose()
+        with pytest.raises(DatabaseError, match="newer version"):
+            async with Store(tmp_path / "pushdesk.db"):
+                pass

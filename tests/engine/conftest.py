@@ -1,0 +1,39 @@
+"""A real engine on a real database, sending to a real local HTTP server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from pushdesk.config import Config, PushConfig
+from pushdesk.engine.engine import Engine, open_engine
+from tests.push_service import PushService
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+ACCESS_URL = "http://localhost:8484"
+
+OpenEngine: TypeAlias = "Callable[[], AbstractAsyncContextManager[Engine]]"
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[PushService]:
+    async with PushService() as running:
+        yield running
+
+
+@pytest.fixture
+def start(service: PushService, tmp_path: Path) -> OpenEngine:
+    """Start an engine, as often as a test likes, on the same data directory."""
+    config = Config(data_dir=tmp_path, push=PushConfig(allow_endpoint=(service.origin,), max_devices=3))
+    return lambda: open_engine(config, access_url=ACCESS_URL)
+
+
+@pytest.fixture
+async def engine(start: OpenEngine) -> AsyncIterator[Engine]:
+    async with start() as running:
+        yield running

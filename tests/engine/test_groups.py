@@ -1,0 +1,61 @@
+"""Group commit."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pushdesk.engine.groups import GroupCommit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+
+class Ledger:
+    """Writes down each group, and waits to be let go on."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.go_on = asyncio.Semaphore(0)
+        self.in_commit = asyncio.Semaphore(0)
+
+    async def commit(self, group: Sequence[int]) -> None:
+        self.in_commit.release()
+        await self.go_on.acquire()
+        self.groups.append(list(group))
+
+
+@asynccontextmanager
+async def running(ledger: Ledger, *, limit: int) -> AsyncIterator[GroupCommit[int]]:
+    groups = GroupCommit(ledger.commit, limit=limit)
+    task = asyncio.create_task(groups.run())
+    yield groups
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_comes_in_during_a_commit_is_the_next_group() -> None:
+    ledger = Ledger()
+    async with running(ledger, limit=10) as groups:
+        groups.add(1)
+        await ledger.in_commit.acquire()
+        for item in (2, 3, 4):
+            groups.add(item)
+        assert groups.pending == 4
+        for _ in range(2):
+            ledger.go_on.release()
+        await groups.drained()
+    assert ledger.groups == [[1], [2, 3, 4]]
+    assert groups.pending == 0
+
+
+async def test_no_group_is_over_the_limit_and_none_is_lost() -> None:
+    ledger = Ledger()
+    async with running(ledger, limit=3) as groups:
+        for item in range(8):
+            groups.add(item)
+        for _ in range(3):
+            ledger.go_on.release()
+        await groups.drained()
+    assert ledger.groups == [[0, 1, 2], [3, 4, 5], [6, 7]]

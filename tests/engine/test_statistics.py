@@ -1,0 +1,54 @@
+"""Counters and the last minute by the second."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from pushdesk.engine.statistics import SECONDS, Statistics, percentile, utc
+from pushdesk.model import Delivery, Outcome, Service
+from tests.clocks import FrozenClock
+
+
+def delivery(clock: FrozenClock, outcome: Outcome, latency_ms: float | None) -> Delivery:
+    return Delivery("d", "m", "ada", "s", Service.FCM, outcome, utc(clock), reason="why", latency_ms=latency_ms)
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "expected"),
+    [([], 50, None), ([5.0], 95, 5.0), ([4.0, 1.0, 3.0, 2.0], 50, 2.0), (list(range(1, 101)), 95, 95)],
+)
+def test_percentiles_are_by_nearest_rank(values: list[float], percent: int, expected: float | None) -> None:
+    assert percentile(values, percent) == expected
+
+
+def test_the_last_minute_ends_with_the_second_that_is_over() -> None:
+    clock = FrozenClock()
+    statistics = Statistics(clock)
+    for _ in range(3):
+        statistics.count(delivery(clock, Outcome.ACCEPTED, 10.0))
+    assert statistics.last_minute()[0] == (0.0,) * SECONDS
+    clock.advance(1)
+    sends, p95 = statistics.last_minute()
+    assert (sends[-1], p95[-1], sum(sends)) == (3.0, 10.0, 3.0)
+    clock.advance(SECONDS)
+    assert sum(statistics.last_minute()[0]) == 0
+
+
+def test_what_no_service_was_asked_for_counts_as_an_outcome_only() -> None:
+    clock = FrozenClock()
+    statistics = Statistics(clock)
+    statistics.count(delivery(clock, Outcome.EXPIRED, None))
+    assert statistics.outcomes == {Outcome.EXPIRED: 1}
+    assert statistics.services() == ()
+
+
+def test_a_service_shows_its_last_error_and_what_waits_for_it() -> None:
+    clock = FrozenClock()
+    statistics = Statistics(clock)
+    statistics.waiting[Service.FCM] = 2
+    statistics.count(delivery(clock, Outcome.ACCEPTED, 10.0))
+    statistics.count(structs.replace(delivery(clock, Outcome.TRANSIENT, 30.0), reason="It did not answer."))
+    (health,) = statistics.services()
+    assert (health.sent, health.accepted, health.failed, health.waiting) == (2, 1, 1, 1)
+    assert (health.p50_ms, health.p95_ms, health.last_error) == (10.0, 30.0, "It did not answer.")

@@ -1,0 +1,91 @@
+"""A real HTTP server that answers pushes as a test tells it to, and devices that decrypt what it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import http_ece
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from pushdesk.model import SubscriptionKeys, SubscriptionRequest
+from pushdesk.webpush.encryption import encode_base64url
+
+
+@dataclass
+class Device:
+    """A browser's keys at one endpoint."""
+
+    endpoint: str
+    private_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    auth: bytes = field(default_factory=lambda: os.urandom(16))
+
+    @property
+    def keys(self) -> SubscriptionKeys:
+        point = self.private_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return SubscriptionKeys(encode_base64url(point), encode_base64url(self.auth))
+
+    def request(self, **fields: Any) -> SubscriptionRequest:
+        return SubscriptionRequest(endpoint=self.endpoint, keys=self.keys, **fields)
+
+    def decrypt(self, body: bytes) -> Any:
+        return json.loads(http_ece.decrypt(body, private_key=self.private_key, auth_secret=self.auth))
+
+
+@dataclass
+class Push:
+    """A push as it came in."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class PushService:
+    """Answers 201 unless told otherwise for a path; `hold` makes pushes wait until it is released."""
+
+    def __init__(self) -> None:
+        self.pushes: list[Push] = []
+        self.answers: dict[str, web.Response] = {}
+        self.hold: asyncio.Event | None = None
+        self._arrived = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_post("/{id}", self._push)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._runner.cleanup()
+
+    def device(self, name: str) -> Device:
+        return Device(f"{self.origin}/{name}")
+
+    def answer(self, name: str, status: int, *, body: str = "", headers: dict[str, str] | None = None) -> None:
+        self.answers[f"/{name}"] = web.Response(status=status, text=body, headers=headers)
+
+    async def wait_for_pushes(self, count: int) -> list[Push]:
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.pushes) >= count)
+        return self.pushes
+
+    async def _push(self, request: web.Request) -> web.Response:
+        async with self._arrived:
+            self.pushes.append(Push(request.path, dict(request.headers), await request.read()))
+            self._arrived.notify_all()
+        if self.hold is not None:
+            await self.hold.wait()
+        answer = self.answers.get(request.path)
+        if answer is None:
+            return web.Response(status=201)
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
