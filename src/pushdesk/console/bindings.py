@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushdesk.console.screens.pane import PaneScreen
+from pushdesk.console.widgets.rows import Rows
 
 if TYPE_CHECKING:
+    from textual.binding import ActiveBinding
     from textual.dom import DOMNode
     from textual.screen import Screen
+
+
+class Group(Enum):
+    """Where a command belongs, in the order in which they are listed."""
+
+    SCREEN = "This screen"
+    EVERYWHERE = "Everywhere"
+    TABLES = "Tables"
 
 
 class Command(NamedTuple):
     """Something that can be done here."""
 
+    group: Group
     keys: tuple[str, ...]
     """As they are written for a person."""
     label: str
@@ -27,27 +39,36 @@ class Command(NamedTuple):
     @property
     def says(self) -> str:
         """What it does, or why it cannot be done now."""
-        return f"Not now: {self.refusal}" if self.refusal else self.tooltip
+        return f"{self.tooltip} (not now: {self.refusal})" if self.refusal else self.tooltip
 
 
 def commands_of(screen: Screen[Any]) -> list[Command]:
-    """Return what can be done on a screen, from the focus outwards; one command for all the keys of an action."""
+    """Return what can be done on a screen, by groups; one command for all the keys of an action."""
     commands: dict[str, Command] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.id is None or not binding.tooltip:
             continue
-        key = screen.app.get_key_display(binding)
         known = commands.get(binding.action)
-        if known is not None:
-            commands[binding.action] = known._replace(keys=(*known.keys, key))
-            continue
-        refusal = ""
-        if not active.enabled:
-            refusal = (
-                screen.refusal(binding.action) if isinstance(screen, PaneScreen) else None
-            ) or "nothing to act on"
+        keys = (*(known.keys if known else ()), screen.app.get_key_display(binding))
         commands[binding.action] = Command(
-            (key,), binding.description, binding.tooltip, binding.action, active.node, refusal
+            _group(active), keys, binding.description, binding.tooltip, binding.action, active.node, _refusal(active)
         )
-    return list(commands.values())
+    order = list(Group)
+    return sorted(commands.values(), key=lambda command: order.index(command.group))
+
+
+def _group(active: ActiveBinding) -> Group:
+    if isinstance(active.node, Rows):
+        return Group.SCREEN if active.binding.action == "choose" else Group.TABLES
+    own = type(active.node).__dict__.get("BINDINGS", ()) if type(active.node) is not PaneScreen else ()
+    if isinstance(active.node, PaneScreen) and any(active.binding.id == each.id for each in own):
+        return Group.SCREEN
+    return Group.EVERYWHERE
+
+
+def _refusal(active: ActiveBinding) -> str:
+    if active.enabled:
+        return ""
+    reason = active.node.refusal(active.binding.action) if isinstance(active.node, PaneScreen) else None
+    return reason or "there is no row"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from pushdesk.console.bindings import commands_of
+from pushdesk.console.bindings import Group, commands_of
 
 if TYPE_CHECKING:
     from pushdesk.console.bindings import Command
@@ -32,7 +32,11 @@ class Commands(Provider):
             yield Hit(score, matcher.highlight("Theme…"), self.app.action_change_theme, help="Choose the colours")
 
     def _commands(self) -> list[Command]:
-        return [command for command in commands_of(self.screen) if command.action != "command_palette"]
+        return [
+            command
+            for command in commands_of(self.screen)
+            if command.group is not Group.TABLES and command.action != "command_palette"
+        ]
 
     async def _run(self, command: Command) -> None:
         if command.refusal:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GOOD: Final = "$text-success"
 BUSY: Final = "$text-warning"
 BAD: Final = "$text-error"
-QUIET: Final = "$text-muted"
+QUIET: Final = "$foreground 65%"
 STRONG: Final = "$text-accent"
 
 

@@ -124,6 +124,10 @@ class ComposeScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         """Begin where something is missing."""
+        # Blinking cursors would repaint an idle screen.
+        for field in self.query(Input):
+            field.cursor_blink = False
+        self.query_one(TextArea).cursor_blink = False
         self.query_one("#title" if self._suggested else "#user", Input).focus()
         self._preview()
 

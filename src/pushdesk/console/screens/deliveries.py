@@ -76,13 +76,13 @@ class DeliveriesScreen(PaneScreen):
         self._rows: Rows[Delivery] = Rows(
             (
                 Column("at", "time", 12),
-                Column("status", "outcome", 16, grows=1),
-                Column("user", "user", 12, grows=2),
-                Column("device", "device", 18, priority=1, grows=2),
+                Column("status", "outcome", 16),
+                Column("user", "user", 12, grows=1),
+                Column("device", "device", 18, priority=1, grows=1),
                 Column("service", "service", 8, priority=3),
                 Column("latency", "latency", 7, priority=2, right=True),
                 Column("attempts", "try", 3, priority=5, right=True),
-                Column("reason", "reason", 10, priority=4, grows=3),
+                Column("reason", "reason", 12, priority=4, grows=4),
             ),
             key=attempt_key,
             cells=self._cells,

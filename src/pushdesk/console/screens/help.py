@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import VerticalScroll
@@ -11,9 +12,7 @@ from textual.widgets import Static
 from pushdesk.console.bindings import Command, commands_of
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
-from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.status import QUIET, STRONG
-from pushdesk.console.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -40,25 +39,13 @@ class HelpScreen(Dialog[None]):
             yield Static(self._text())
 
     def _text(self) -> Content:
-        groups: dict[str, list[Command]] = {"This screen": [], "Tables": [], "Everywhere": []}
-        for command in self._commands:
-            if isinstance(command.node, Rows):
-                groups["Tables"].append(command)
-            elif isinstance(command.node, PaneScreen) and command.action not in PANE_ACTIONS:
-                groups["This screen"].append(command)
-            else:
-                groups["Everywhere"].append(command)
         parts: list[Content] = []
-        for title, commands in groups.items():
-            if commands:
-                parts.append(Content.styled(title, f"bold {STRONG}"))
-                parts += [_line(command) for command in commands]
-                parts.append(Content(""))
+        for group, commands in groupby(self._commands, key=lambda command: command.group):
+            parts.append(Content.styled(group.value, f"bold {STRONG}"))
+            parts += [_line(command) for command in commands]
+            parts.append(Content(""))
         parts.append(Content.styled("tab and shift+tab go from pane to pane; the mouse works everywhere", QUIET))
         return Content("\n").join(parts)
-
-
-PANE_ACTIONS = frozenset({"compose", "copy", "refresh"})
 
 
 def _line(command: Command) -> Content:

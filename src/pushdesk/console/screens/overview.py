@@ -12,13 +12,14 @@ from textual.widgets import Static
 from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
 from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
 from pushdesk.console.screens.pane import PaneScreen
-from pushdesk.console.status import BAD, BUSY, GOOD, QUIET, SERVICES, STRONG, service_status
+from pushdesk.console.status import QUIET, SERVICES, STRONG, service_status
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.chart import Chart
 from pushdesk.console.widgets.columns import Column
+from pushdesk.console.widgets.mix import OutcomeMix
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
-from pushdesk.model import Outcome, PageQuery
+from pushdesk.model import PageQuery
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
 HAPPENINGS: Final = 200
 """Lines of what happened that are kept."""
-
-GROUPS: Final[tuple[tuple[str, str, tuple[Outcome, ...]], ...]] = (
-    ("accepted", GOOD, (Outcome.ACCEPTED,)),
-    ("gone", BAD, (Outcome.GONE, Outcome.KEY_MISMATCH)),
-    ("failed", BAD, (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
-    ("retried", BUSY, (Outcome.THROTTLED, Outcome.TRANSIENT)),
-)
-"""Outcomes as an operator adds them up."""
 
 
 class OverviewScreen(PaneScreen):
@@ -56,17 +49,17 @@ class OverviewScreen(PaneScreen):
         self._health: tuple[ServiceHealth, ...] = ()
         self._sends = Chart("$primary", name="sends-chart")
         self._latency = Chart("$accent", name="latency-chart")
-        self._mix = Static(id="mix")
+        self._mix = OutcomeMix()
         self._facts = Static(id="facts")
         self._steps = Static(id="steps")
         self._services: Rows[ServiceHealth] = Rows(
             (
-                Column("service", "service", 8),
+                Column("service", "service", 7),
                 Column("state", "state", 9),
                 Column("p50", "p50", 7, priority=1, right=True),
-                Column("p95", "p95", 7, priority=0, right=True),
+                Column("p95", "p95", 7, right=True),
                 Column("accepted", "accepted", 8, priority=2, right=True),
-                Column("sent", "sent", 7, priority=0, right=True),
+                Column("sent", "sent", 7, right=True),
                 Column("error", "last error", 12, priority=3, grows=1),
             ),
             key=lambda health: health.service.value,
@@ -76,9 +69,9 @@ class OverviewScreen(PaneScreen):
         self._happening: Rows[Happening] = Rows(
             (
                 Column("time", "time", 8),
-                Column("status", "outcome", 15, grows=1),
+                Column("status", "outcome", 16, grows=1),
                 Column("user", "user", 10, grows=2),
-                Column("device", "device", 16, priority=2, grows=3),
+                Column("device", "device", 18, priority=2, grows=2),
                 Column("remark", "", 12, priority=1, grows=3),
             ),
             key=lambda happening: happening.key,
@@ -87,18 +80,16 @@ class OverviewScreen(PaneScreen):
         )
 
     def compose_body(self) -> ComposeResult:
-        """Compose the panels: two columns where there is room, else one."""
-        with Horizontal(id="columns"):
+        """Compose the figures above, what happens below."""
+        with Horizontal(id="figures"):
             with Vertical(id="left"):
-                with Horizontal(id="charts"):
-                    yield Panel(self._sends, title="Sends", name="sends")
-                    yield Panel(self._latency, title="Latency", name="latency")
-                yield Panel(self._happening, title="Happening now", name="happening-panel")
-                yield Panel(self._steps, title="First steps", name="steps-panel")
+                yield Panel(self._sends, title="Sends", name="sends")
+                yield Panel(self._latency, title="Latency p95", name="latency")
             with Vertical(id="right"):
-                yield Panel(self._mix, title="Outcomes", name="mix-panel")
                 yield Panel(self._services, title="Push services", name="services-panel")
-                yield Panel(self._facts, title="Server", name="facts-panel")
+                yield Panel(self._mix, self._facts, title="Server", name="server")
+        yield Panel(self._happening, title="Happening now", name="happening-panel")
+        yield Panel(self._steps, title="First steps", name="steps-panel")
 
     def on_mount(self) -> None:
         """Watch, besides the rest, the errors that the console meets."""
@@ -123,7 +114,7 @@ class OverviewScreen(PaneScreen):
         self._panel("latency").entitle("Latency p95", note)
         self._health = stats.services
         self._services.show(stats.services)
-        self._say_mix(stats)
+        self._mix.outcomes = stats.outcomes
         self._say_facts()
         if stats.subscriptions == 0:
             self._steps.update(first_steps(stats.url))
@@ -168,33 +159,20 @@ class OverviewScreen(PaneScreen):
         self._happenings = {line.key: line for line in latest}
         self._happening.show(latest)
 
-    def _say_mix(self, stats: Stats) -> None:
-        figures = [(name, style, sum(stats.outcomes.get(each, 0) for each in group)) for name, style, group in GROUPS]
-        legend = Content("  ").join(
-            Content.assemble((f"{name} ", QUIET), (count(number), style if number else QUIET))
-            for name, style, number in figures
-        )
-        self._say(self._mix, Content("\n").join([_bar(figures, self._mix.content_size.width), legend]))
-
     def _say_facts(self) -> None:
         stats, now = self.app.stats, self.app.now()
         if stats is None or not self.is_shown:
             return
         facts = (
-            ("subscriptions", f"{count(stats.subscriptions)} of {plural(stats.users, 'user')}"),
-            ("queue", f"{count(stats.queue)}, {count(stats.in_flight)} in flight"),
+            ("subscriptions", f"{count(stats.subscriptions)}, of {plural(stats.users, 'user')}"),
+            ("queue", f"{count(stats.queue)}, and {count(stats.in_flight)} in flight"),
             ("VAPID key", f"{plain(stats.key_id)}, made {moment(stats.key_created_at, now)}"),
-            ("storage", plain(stats.storage)),
-            ("running", f"{age(stats.started_at, now)}, since {moment(stats.started_at, now)}"),
-            ("version", plain(stats.version)),
+            ("running", f"{age(stats.started_at, now)}, version {plain(stats.version)} on {plain(stats.storage)}"),
         )
         lines = (Content.assemble((name.ljust(15), QUIET), value) for name, value in facts)
-        self._say(self._facts, Content("\n").join(lines))
-
-    @staticmethod
-    def _say(widget: Static, text: Content) -> None:
-        if widget.content != text:
-            widget.update(text)
+        text = Content("\n").join(lines)
+        if self._facts.content != text:
+            self._facts.update(text)
 
     def _service_cells(self, health: ServiceHealth) -> list[Content]:
         accepted = f"{100 * health.accepted / health.sent:.1f} %" if health.sent else "-"
@@ -241,13 +219,3 @@ def first_steps(url: str) -> Content:
         ("pushdesk simulate", "bold"),
         (" runs a push service with browsers of its own", QUIET),
     )
-
-
-def _bar(figures: list[tuple[str, str, int]], width: int) -> Content:
-    total = sum(number for _, _, number in figures)
-    if total == 0 or width <= 0:
-        return Content.styled("─" * max(width, 0), QUIET)
-    # Whatever happened at all is seen; the first, the accepted ones, get what the others leave.
-    widths = [max(1, width * number // total) if number else 0 for _, _, number in figures]
-    widths[0] = max(0, width - sum(widths[1:]))
-    return Content.assemble(*(("█" * cells, style) for (_, style, _), cells in zip(figures, widths, strict=True)))

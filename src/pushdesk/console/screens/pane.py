@@ -48,7 +48,7 @@ class PaneScreen(Screen[None]):
         yield StartingNotice()
         with Container(id="body"):
             yield from self.compose_body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer(show_command_palette=False)
 
     def compose_body(self) -> ComposeResult:
         """Compose what is between the bars."""

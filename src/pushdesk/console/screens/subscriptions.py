@@ -40,7 +40,7 @@ class SubscriptionsScreen(PaneScreen):
 
     NAME: ClassVar[str] = "subscriptions"
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("T", "test", "Test device", "subscriptions.test", "Send the test push to this device only", show=True),
+        bind("T", "test", "Test", "subscriptions.test", "Send the test push to this device only", show=True),
         bind("d", "remove", "Remove", "subscriptions.remove", "Remove this subscription", show=True),
         bind(
             "slash",
@@ -51,7 +51,7 @@ class SubscriptionsScreen(PaneScreen):
             show=True,
             display="/",
         ),
-        bind("s", "sort", "Sort", "subscriptions.sort", "Sort by the next column", show=True),
+        bind("s", "sort", "Sort", "subscriptions.sort", "Sort by the next column"),
         bind("S", "reverse", "Reverse", "subscriptions.reverse", "Reverse the order"),
         bind("right_square_bracket", "next_page", "Next page", "subscriptions.next", "The next page", display="]"),
         bind(

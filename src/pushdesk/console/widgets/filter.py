@@ -33,6 +33,8 @@ class FilterInput(Input):
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, compact=True, max_length=LONGEST, id="filter")
         self.display = False
+        # A blinking cursor would repaint an idle screen.
+        self.cursor_blink = False
 
     def open(self) -> None:
         """Show the line and take the focus."""

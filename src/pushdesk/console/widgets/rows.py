@@ -244,7 +244,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Return a line of the view."""
-        width = self.content_size.width
+        width = self._width
         if y < HEADER:
             return self._draw([self._heading(fitted) for fitted in self._fitted], "rows--header", width)
         row = y - HEADER + self.scroll_offset.y
@@ -291,6 +291,10 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         return self._draw_content(text.pad_left(max(1, (width - self._empty_width) // 2)), "rows--empty", width)
 
     @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    @property
     def _empty_width(self) -> int:
         return max((line.cell_length for line in self._empty), default=0)
 
@@ -320,8 +324,8 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def _lay_out(self) -> None:
         self._strips.clear()
-        self._fitted = fit(self._columns, max(0, self.content_size.width - 2))
-        self.virtual_size = Size(self.content_size.width, len(self.items) + HEADER)
+        self._fitted = fit(self._columns, max(0, self._width - 2))
+        self.virtual_size = Size(self._width, len(self.items) + HEADER)
         if self.follow:
             self._show_cursor()
         self.refresh()

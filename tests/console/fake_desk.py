@@ -1,0 +1,430 @@
+"""A `Desk` that lives in memory, for tests: it behaves, its clock is handed in, and it fails when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from pushdesk.console.message import LIMIT, pushed_size
+from pushdesk.desk import (
+    AnyEvent,
+    DeliveryChanged,
+    DispatchChanged,
+    Gap,
+    Hello,
+    KeyChanged,
+    Position,
+    StatsChanged,
+    SubscriptionChanged,
+    SubscriptionRemoved,
+)
+from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
+from pushdesk.model import (
+    Delivery,
+    Dispatch,
+    DispatchKind,
+    DispatchState,
+    KeyState,
+    Outcome,
+    Page,
+    PageQuery,
+    Service,
+    Stats,
+    Subscription,
+    SubscriptionState,
+    User,
+    VapidKey,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from pushdesk.model import Notification
+
+
+NOON: Final = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
+VERSION: Final = "0.1.0"
+URL: Final = "http://localhost:8484"
+HELD_EVENTS: Final = 1000
+STATUS: Final = {
+    Outcome.ACCEPTED: 201,
+    Outcome.GONE: 410,
+    Outcome.KEY_MISMATCH: 403,
+    Outcome.REFUSED: 413,
+    Outcome.OUR_CONFIGURATION: 403,
+    Outcome.THROTTLED: 429,
+    Outcome.TRANSIENT: 503,
+}
+
+
+class Named(Protocol):
+    """What every item of a listing has."""
+
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class FakeDesk:
+    """A server of which nothing is real but its behaviour.
+
+    Args:
+        now: The clock; by default it stands still at `NOON`.
+        reachable: Whether it answers; `lose` and `come_back` change that.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = lambda: NOON, *, reachable: bool = True) -> None:
+        self.now = now
+        self.reachable = reachable
+        self.refusals: deque[PushdeskError] = deque()
+        """Errors with which the next commands are answered."""
+        self.outcomes: dict[str, Outcome] = {}
+        """What the push service answers, by subscription; else accepted."""
+        self.settles = True
+        """Whether what is accepted is sent at once; else it waits in the queue."""
+        self.calls: list[tuple[str, Any]] = []
+        """The commands that were given, in order."""
+        self._epoch = "epoch-1"
+        self._seq = 0
+        self._ids = 0
+        self._history: deque[AnyEvent] = deque(maxlen=HELD_EVENTS)
+        self._readers: list[asyncio.Queue[tuple[AnyEvent, ...] | None]] = []
+        self._subscriptions: dict[str, Subscription] = {}
+        self._users: dict[str, User] = {}
+        self._dispatches: dict[str, Dispatch] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        self._keys = {"7f3a92aa": VapidKey("7f3a92aa", "BPublic", KeyState.CURRENT, now())}
+        self._stats = Stats(
+            time=now(),
+            version=VERSION,
+            url=URL,
+            started_at=now(),
+            storage="sqlite",
+            key_id="7f3a92aa",
+            key_created_at=now(),
+        )
+
+    # What a test sets up and makes happen.
+
+    def lose(self) -> None:
+        """Break every connection, and answer nothing until `come_back`."""
+        self.reachable = False
+        for reader in self._readers:
+            reader.put_nowait(None)
+
+    def come_back(self, *, anew: bool = False) -> None:
+        """Answer again, as the same server or, `anew`, as one that has been restarted."""
+        self.reachable = True
+        if anew:
+            self._epoch = f"{self._epoch}+"
+            self._history.clear()
+
+    def forget_history(self) -> None:
+        """Hold none of the events that happened, so that a reader who missed them is told of a gap."""
+        self._history.clear()
+
+    def subscribe(
+        self,
+        user: str,
+        *,
+        service: Service = Service.MOZILLA,
+        browser: str = "Firefox",
+        platform: str = "Linux",
+        **fields: Any,  # noqa: ANN401 - any field of a Subscription
+    ) -> Subscription:
+        """Make a subscription, and its user if need be."""
+        number = len(self._subscriptions) + 1
+        wanted: dict[str, Any] = {
+            "id": f"sub-{number:04}",
+            "user": user,
+            "service": service,
+            "fingerprint": f"{number * 2654435761 % 2**24:06x}",
+            "browser": browser,
+            "platform": platform,
+            "key_id": self._stats.key_id,
+            "state": SubscriptionState.ACTIVE,
+            "created_at": self.now(),
+        }
+        subscription = Subscription(**(wanted | fields))
+        self._subscriptions[subscription.id] = subscription
+        self._users.setdefault(user, User(user, self.now()))
+        self._emit(SubscriptionChanged(self._number(), self.now(), subscription))
+        self._count()
+        return subscription
+
+    def change(self, subscription: str, **fields: Any) -> None:  # noqa: ANN401 - any field of a Subscription
+        """Change fields of a subscription."""
+        changed = msgspec.structs.replace(self._subscriptions[subscription], **fields)
+        self._subscriptions[subscription] = changed
+        self._emit(SubscriptionChanged(self._number(), self.now(), changed))
+
+    def deliver(self, subscription: Subscription, outcome: Outcome = Outcome.ACCEPTED, **fields: Any) -> Delivery:  # noqa: ANN401 - any field of a Delivery
+        """Let a dispatch with one delivery happen."""
+        dispatch = self._accept(subscription.user, "Hello", DispatchKind.NOTIFICATION, [subscription])
+        return self._settle(dispatch.deliveries[0], outcome, **fields)
+
+    def update(self, delivery: Delivery) -> None:
+        """Put a delivery as it is now, and tell it."""
+        self._deliveries[delivery.id] = delivery
+        self._emit(DeliveryChanged(self._number(), self.now(), delivery))
+
+    def set_stats(self, **fields: Any) -> None:  # noqa: ANN401 - any field of Stats
+        """Change fields of the server's state, and tell it."""
+        self._stats = msgspec.structs.replace(self._stats, **fields)
+        self._emit(StatsChanged(self._number(), self.now(), self._stats))
+
+    # What a Desk does.
+
+    async def stats(self) -> Stats:
+        self._answer()
+        return self._stats
+
+    async def users(self, query: PageQuery) -> Page[User]:
+        self._answer()
+        found = [
+            msgspec.structs.replace(user, subscriptions=len(self._of(user.id)))
+            for user in self._users.values()
+            if user.id.startswith(query.filter)
+        ]
+        return _page(found, query, sorts=("created_at", "id"))
+
+    async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
+        self._answer()
+        found = [one for one in self._subscriptions.values() if query.filter in one.user]
+        return _page(found, query, sorts=("created_at", "user", "state", "service", "failures"))
+
+    async def deliveries(self, query: PageQuery) -> Page[Delivery]:
+        self._answer()
+        found = [
+            one for one in self._deliveries.values() if query.filter in one.user or query.filter == one.outcome.value
+        ]
+        return _page(found, query, sorts=("at",))
+
+    async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
+        self._answer()
+        found = [
+            self._told(one, deliveries=False)
+            for one in self._dispatches.values()
+            if query.filter in (one.user or "") or query.filter in one.title
+        ]
+        return _page(found, query, sorts=("accepted_at",))
+
+    async def dispatch(self, dispatch: str) -> Dispatch:
+        self._answer()
+        if dispatch not in self._dispatches:
+            raise PushdeskError(f"There is no dispatch {dispatch!r}.", code="not_found")
+        return self._told(self._dispatches[dispatch], deliveries=True)
+
+    async def keys(self, query: PageQuery) -> Page[VapidKey]:
+        self._answer()
+        found = [
+            msgspec.structs.replace(
+                key, subscriptions=sum(one.key_id == key.id for one in self._subscriptions.values())
+            )
+            for key in self._keys.values()
+        ]
+        return _page(found, query, sorts=("created_at",))
+
+    async def notify(
+        self,
+        user: str,
+        notification: Notification,
+        *,
+        wait_s: float = 0.0,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        self._answer()
+        self.calls.append(("notify", (user, notification)))
+        self._refuse()
+        size = pushed_size(notification, self._stats.url)
+        if size > LIMIT:
+            raise PayloadTooLargeError(f"The message has {size} bytes; {LIMIT} are allowed.", hint="Shorten the body.")
+        if idempotency_key is not None:
+            known = next((one for one in self._dispatches.values() if one.id == f"key-{idempotency_key}"), None)
+            if known is not None and known.title != notification.title:
+                raise PushdeskError("The key was used with another body.", code="idempotency_conflict")
+            if known is not None:
+                return self._told(known, deliveries=wait_s > 0)
+        dispatch = self._accept(
+            user,
+            notification.title,
+            DispatchKind.NOTIFICATION,
+            self._of(user),
+            name=f"key-{idempotency_key}" if idempotency_key is not None else None,
+        )
+        if self.settles:
+            for delivery in dispatch.deliveries:
+                self._settle(delivery, self.outcomes.get(delivery.subscription, Outcome.ACCEPTED))
+        return self._told(self._dispatches[dispatch.id], deliveries=True)
+
+    async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
+        self._answer()
+        self.calls.append(("test", (user, subscription)))
+        self._refuse()
+        devices = [one for one in self._of(user) if subscription in {None, one.id}]
+        if not devices:
+            raise PushdeskError(f"{user} has no such subscription.", code="subscription_not_found")
+        dispatch = self._accept(user, "Test", DispatchKind.TEST, devices)
+        return tuple(
+            self._settle(one, self.outcomes.get(one.subscription, Outcome.ACCEPTED)) for one in dispatch.deliveries
+        )
+
+    async def remove_subscriptions(self, ids: Sequence[str]) -> int:
+        self._answer()
+        self.calls.append(("remove_subscriptions", tuple(ids)))
+        self._refuse()
+        removed = [self._subscriptions.pop(each) for each in dict.fromkeys(ids) if each in self._subscriptions]
+        for one in removed:
+            self._emit(SubscriptionRemoved(self._number(), self.now(), one.id, one.user))
+        self._count()
+        return len(removed)
+
+    async def rotate_key(self, *, confirm: str = "") -> VapidKey:
+        self._answer()
+        self.calls.append(("rotate_key", confirm))
+        self._refuse()
+        if confirm != "rotate":
+            raise PushdeskError("Confirm with the word 'rotate'.", code="confirm_required")
+        for key in list(self._keys.values()):
+            if key.state is KeyState.CURRENT:
+                self._change_key(msgspec.structs.replace(key, state=KeyState.RETIRING))
+        key = VapidKey(f"{len(self._keys) + 1:08x}", "BPublic", KeyState.CURRENT, self.now())
+        self._change_key(key)
+        self.set_stats(key_id=key.id, key_created_at=key.created_at)
+        return key
+
+    async def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+        self._answer()
+        reader: asyncio.Queue[tuple[AnyEvent, ...] | None] = asyncio.Queue()
+        self._readers.append(reader)
+        try:
+            yield (Hello(self._seq, self.now(), self._epoch, VERSION), *self._missed(after))
+            while (batch := await reader.get()) is not None:
+                yield batch
+            raise UnreachableError("The connection to the server was lost.")
+        finally:
+            self._readers.remove(reader)
+
+    # How it is done.
+
+    def _answer(self) -> None:
+        if not self.reachable:
+            raise UnreachableError("The server cannot be reached.")
+
+    def _refuse(self) -> None:
+        if self.refusals:
+            raise self.refusals.popleft()
+
+    def _number(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _emit(self, *events: AnyEvent) -> None:
+        self._history.extend(events)
+        for reader in self._readers:
+            reader.put_nowait(events)
+
+    def _missed(self, after: Position | None) -> Iterable[AnyEvent]:
+        if after is None or (after.epoch == self._epoch and after.seq >= self._seq):
+            return ()
+        missed = [event for event in self._history if event.seq > after.seq]
+        whole = after.epoch == self._epoch and missed and missed[0].seq == after.seq + 1
+        return missed if whole else (Gap(self._seq, self.now()),)
+
+    def _of(self, user: str) -> list[Subscription]:
+        active = SubscriptionState.ACTIVE
+        return [one for one in self._subscriptions.values() if one.user == user and one.state is active]
+
+    def _count(self) -> None:
+        users = {one.user for one in self._subscriptions.values()}
+        self.set_stats(subscriptions=len(self._subscriptions), users=len(users))
+
+    def _accept(
+        self, user: str, title: str, kind: DispatchKind, devices: list[Subscription], *, name: str | None = None
+    ) -> Dispatch:
+        self._ids += 1
+        dispatch = Dispatch(name or f"dispatch-{self._ids:04}", user, kind, title, self.now(), DispatchState.QUEUED)
+        self._dispatches[dispatch.id] = dispatch
+        for one in devices:
+            self._ids += 1
+            delivery = Delivery(
+                id=f"delivery-{self._ids:04}",
+                dispatch=dispatch.id,
+                user=user,
+                subscription=one.id,
+                service=one.service,
+                outcome=Outcome.WAITING,
+                at=self.now(),
+                device=f"{one.browser} · {one.platform}",
+            )
+            self._deliveries[delivery.id] = delivery
+            self._emit(DeliveryChanged(self._number(), self.now(), delivery))
+        told = self._told(dispatch, deliveries=True)
+        self._emit(DispatchChanged(self._number(), self.now(), self._told(dispatch, deliveries=False)))
+        return told
+
+    def _settle(self, delivery: Delivery, outcome: Outcome, **fields: Any) -> Delivery:  # noqa: ANN401 - any field of a Delivery
+        wanted: dict[str, Any] = {
+            "outcome": outcome,
+            "status": STATUS.get(outcome),
+            "attempts": delivery.attempts + 1,
+            "latency_ms": 61.0 if outcome in STATUS else None,
+            "at": self.now(),
+        }
+        settled = msgspec.structs.replace(delivery, **(wanted | fields))
+        self.update(settled)
+        dispatch = self._told(self._dispatches[delivery.dispatch], deliveries=False)
+        self._emit(DispatchChanged(self._number(), self.now(), dispatch))
+        return settled
+
+    def _told(self, dispatch: Dispatch, *, deliveries: bool) -> Dispatch:
+        its = [one for one in self._deliveries.values() if one.dispatch == dispatch.id]
+        counts: dict[Outcome, int] = {}
+        for one in its:
+            counts[one.outcome] = counts.get(one.outcome, 0) + 1
+        done = all(one.outcome.is_settled for one in its)
+        return msgspec.structs.replace(
+            dispatch,
+            counts=counts,
+            state=DispatchState.DONE if done else DispatchState.SENDING,
+            deliveries=tuple(its[:200]) if deliveries else (),
+            next=its[200].id if deliveries and len(its) > 200 else None,
+        )
+
+    def _change_key(self, key: VapidKey) -> None:
+        self._keys[key.id] = key
+        self._emit(KeyChanged(self._number(), self.now(), key))
+
+
+def _page(items: Iterable[T], query: PageQuery, *, sorts: tuple[str, ...]) -> Page[T]:
+    """Return a page by keyset: the cursor names the last item's place, so that rows that come and go shift nothing.
+
+    The first of `sorts` is what an empty sort means, descending.
+    """
+    sort = query.sort or f"-{sorts[0]}"
+    field, down = sort.removeprefix("-"), sort.startswith("-")
+    if field not in sorts:
+        raise PushdeskError(f"Cannot sort by {field!r}.", code="bad_field", fields=("sort",))
+
+    def place(item: T) -> list[Any]:
+        value = getattr(item, field)
+        return [value.isoformat() if isinstance(value, datetime) else value, item.id]
+
+    ordered = sorted(items, key=place, reverse=down)
+    if query.cursor is not None:
+        try:
+            last = msgspec.json.decode(urlsafe_b64decode(query.cursor.encode()), type=list[Any])
+        except ValueError as error:
+            raise PushdeskError("The cursor is not one of ours.", code="bad_field", fields=("cursor",)) from error
+        ordered = [item for item in ordered if (place(item) < last if down else place(item) > last)]
+    shown = ordered[: query.limit]
+    more = len(ordered) > query.limit
+    cursor = urlsafe_b64encode(msgspec.json.encode(place(shown[-1]))).decode() if more else None
+    return Page(tuple(shown), cursor)

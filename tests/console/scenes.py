@@ -1,0 +1,115 @@
+"""What the console looks at in its tests: servers that stand still in a telling moment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pushdesk.console.app import PushdeskApp
+from pushdesk.model import Outcome, Service, ServiceHealth, SubscriptionState
+from tests.console.fake_desk import NOON, URL, FakeDesk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+SENDS = tuple(
+    float(value)
+    for value in (
+        *(0, 0, 0, 0, 2, 4, 9, 14, 22, 31, 38, 44, 52, 49, 41, 36, 30, 26, 22, 18),
+        *(16, 15, 17, 21, 28, 40, 61, 84, 110, 142, 171, 190, 204, 211, 198, 176, 150, 121, 98, 77),
+        *(60, 48, 41, 37, 36, 40, 49, 62, 80, 97, 118, 132, 150, 171, 188, 240, 301, 356, 390, 412),
+    )
+)
+LATENCY = tuple(float(60 + (index * 37 % 23) + (180 if index in {19, 44} else 0)) for index in range(60))
+PEOPLE = (
+    ("ada", Service.MOZILLA, "Firefox", "Linux"),
+    ("bo", Service.FCM, "Chrome", "Android"),
+    ("cy", Service.APPLE, "Safari", "iPhone"),
+    ("dee", Service.WNS, "Edge", "Windows"),
+    ("ada", Service.FCM, "Chromium", "Linux"),
+    ("eve.longname@department.example.org", Service.OTHER, "Firefox", "macOS"),
+)
+OUTCOMES = (
+    Outcome.ACCEPTED,
+    Outcome.GONE,
+    Outcome.ACCEPTED,
+    Outcome.OUR_CONFIGURATION,
+    Outcome.THROTTLED,
+    Outcome.TRANSIENT,
+)
+REASONS = {
+    Outcome.GONE: "unsubscribed",
+    Outcome.OUR_CONFIGURATION: "BadJwtToken",
+    Outcome.THROTTLED: "TooManyRequests",
+    Outcome.TRANSIENT: "upstream connect error",
+}
+
+
+def empty_desk() -> FakeDesk:
+    """Return a server that was started for the first time."""
+    return FakeDesk()
+
+
+def busy_desk(deliveries: int = 24) -> FakeDesk:
+    """Return a server in the middle of its work."""
+    desk = FakeDesk()
+    made = [
+        desk.subscribe(
+            user,
+            service=service,
+            browser=browser,
+            platform=platform,
+            created_at=NOON - timedelta(days=index * 3, hours=index),
+            last_success_at=NOON - timedelta(minutes=index * 7) if index != 3 else None,
+            last_failure_at=NOON - timedelta(minutes=2) if index in {1, 3} else None,
+            failures=4 if index == 3 else 0,
+            state=SubscriptionState.GONE if index == 1 else SubscriptionState.ACTIVE,
+            key_id="7f3a92aa" if index != 4 else "0badc0de",
+        )
+        for index, (user, service, browser, platform) in enumerate(PEOPLE)
+    ]
+    for index in range(deliveries):
+        outcome = OUTCOMES[index % len(OUTCOMES)]
+        desk.deliver(
+            made[index % len(made)],
+            outcome,
+            at=NOON - timedelta(seconds=3 * (deliveries - index)),
+            reason=REASONS.get(outcome, ""),
+            latency_ms=40.0 + index * 7,
+            next_attempt_at=NOON + timedelta(seconds=42) if not outcome.is_settled else None,
+        )
+    desk.set_stats(
+        key_created_at=NOON - timedelta(days=12),
+        started_at=NOON - timedelta(hours=5),
+        queue=3,
+        in_flight=2,
+        outcomes={Outcome.ACCEPTED: 48213, Outcome.GONE: 12, Outcome.REFUSED: 3, Outcome.THROTTLED: 96},
+        sends_per_second=SENDS,
+        p95_ms=LATENCY,
+        services=(
+            ServiceHealth(Service.FCM, sent=1204, accepted=1183, failed=3, p50_ms=84, p95_ms=210),
+            ServiceHealth(Service.MOZILLA, sent=310, accepted=310, p50_ms=61, p95_ms=140),
+            ServiceHealth(
+                Service.APPLE,
+                sent=96,
+                accepted=80,
+                waiting=3,
+                p50_ms=112,
+                p95_ms=320,
+                last_error="429 TooManyRequests",
+                last_error_at=NOON - timedelta(seconds=9),
+            ),
+            ServiceHealth(
+                Service.WNS, sent=11, failed=11, last_error="403 our key", last_error_at=NOON - timedelta(minutes=3)
+            ),
+        ),
+    )
+    return desk
+
+
+def console(
+    desk: FakeDesk, *, mode: Literal["embedded", "attached"] = "embedded", state_file: Path | None = None
+) -> PushdeskApp:
+    """Return a console on a server, its clock standing still."""
+    return PushdeskApp(desk, url=URL, mode=mode, now=lambda: NOON, state_file=state_file)
