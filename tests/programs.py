@@ -55,20 +55,34 @@ class Server:
     """A `pushdesk serve` that runs; made by `serving`."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        assert process.stderr is not None
         self._process = process
+        self._errors = process.stderr
         self.url = url
         self.pid = process.pid
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     async def end(self, number: signal.Signals, *, within_s: float = 20.0) -> int:
         """Send a signal and return the exit code."""
-        self._process.send_signal(number)
+        self.send(number)
         async with asyncio.timeout(within_s):
             return await self._process.wait()
 
+    async def error_line(self, part: str) -> str:
+        """Wait for a line on stderr that holds a text."""
+        async with asyncio.timeout(20):
+            while True:
+                line = (await self._errors.readline()).decode()
+                assert line, f"the server ended without saying {part!r}"
+                if part in line:
+                    return line
+
     async def errors(self) -> str:
-        """Return what an ended server wrote on stderr."""
-        assert self._process.stderr is not None
-        return (await self._process.stderr.read()).decode()
+        """Return what an ended server wrote on stderr, but for what was read as lines."""
+        return (await self._errors.read()).decode()
 
 
 @asynccontextmanager

@@ -141,10 +141,10 @@ async def host(
             await runner.cleanup()
 
 
-def explain(error: Exception) -> PushdeskError:
+def explain(error: Exception) -> StartUpError:
     """Say in one line for a person what ended a server; what was not foreseen is told by the log."""
     if isinstance(error, PushdeskError):
-        return error
+        return StartUpError(error.detail, hint=error.hint)
     import structlog
 
     structlog.get_logger().error("server_ended", exc_info=error)
