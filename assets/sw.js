@@ -111,14 +111,17 @@ function clickTarget({ action, notification }) {
 /** Focuses an open tab of that address, else opens one. */
 async function open(url) {
   const tabs = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-  for (const tab of tabs.filter((each) => each.url === url)) {
-    try {
-      return await tab.focus();
-    } catch {
-      // That tab cannot be focused, for example because it is just being closed.
-    }
+  const [tab] = tabs
+    .filter((each) => each.url === url)
+    .sort((one, other) => (other.visibilityState === "visible") - (one.visibilityState === "visible"));
+  try {
+    // Firefox focuses a tab in the background without bringing it to the front: the click would seem to do nothing.
+    const focused = await tab?.focus();
+    if (focused?.visibilityState === "visible") return;
+  } catch {
+    // That tab cannot be focused, for example because it is just being closed.
   }
-  return self.clients.openWindow(url);
+  await self.clients.openWindow(url);
 }
 
 // The subscription

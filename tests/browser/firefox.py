@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from marionette_driver.by import By
-from marionette_driver.errors import MarionetteException
-from marionette_driver.marionette import Marionette
-
 from tests.browser.waiting import eventually
+
+with warnings.catch_warnings():
+    # Its dependencies use what is deprecated in Python while they are imported, and not after.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from marionette_driver.by import By
+    from marionette_driver.errors import MarionetteException
+    from marionette_driver.marionette import Marionette
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +109,8 @@ class Firefox:
         # A signal would leave Firefox to write its profile while the folder is removed.
         with suppress(MarionetteException, OSError):
             self._marionette._request_in_app_shutdown()
-        self._marionette.client.close()
+        # Else it would try to end its session with a Firefox that is no longer there, whenever it is collected.
+        self._marionette.delete_session(send_request=False)
         self._end()
 
     def open(self, url: str) -> None:
@@ -126,11 +131,11 @@ class Firefox:
         """Click a part of the page."""
         self._marionette.find_element(By.ID, id_).click()
 
-    def evaluate(self, body: str, *arguments: object) -> Any:  # noqa: ANN401 - it is what the script says
+    def evaluate(self, body: str, *arguments: object) -> Any:
         """Run the body of an async function in the page and return what it returns."""
         return self._evaluate(Marionette.CONTEXT_CONTENT, body, arguments)
 
-    def evaluate_chrome(self, body: str, *arguments: object) -> Any:  # noqa: ANN401 - the same
+    def evaluate_chrome(self, body: str, *arguments: object) -> Any:
         """Run the body of an async function in the browser itself and return what it returns."""
         return self._evaluate(Marionette.CONTEXT_CHROME, body, arguments)
 
@@ -163,7 +168,7 @@ class Firefox:
             "for (const tab of [...gBrowser.tabs].slice(1)) gBrowser.removeTab(tab, { animate: false })"
         )
 
-    def _evaluate(self, context: str, body: str, arguments: tuple[object, ...]) -> Any:  # noqa: ANN401 - the same
+    def _evaluate(self, context: str, body: str, arguments: tuple[object, ...]) -> Any:
         script = (
             "const given = [...arguments]; const done = given.pop();"
             f"(async (...args) => {{ {body} }})(...given)"
