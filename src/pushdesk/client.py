@@ -40,6 +40,10 @@ class _Problem(Struct, frozen=True):
     fields: tuple[str, ...] = ()
 
 
+class _RedirectedError(aiohttp.ClientError):
+    """A server sent the WebSocket elsewhere."""
+
+
 class HttpDesk:
     """The desk of the server at `url`.
 
@@ -161,7 +165,7 @@ class HttpDesk:
                 max_msg_size=_LARGEST_FRAME,
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             )
-        except aiohttp.WSServerHandshakeError:
+        except (aiohttp.WSServerHandshakeError, _RedirectedError):
             # The handshake's error has no body: the same request without it is answered with the reason.
             await self._request("GET", path, msgspec.Raw, query=query)
             self._fail_foreign()
@@ -226,7 +230,12 @@ class HttpDesk:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+            # A WebSocket's handshake has no `allow_redirects` of its own.
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_redirect.append(_refuse_redirect)
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[tracing]
+            )
         return self._session
 
     def _address(self, path: str, query: Mapping[str, str]) -> URL:
@@ -262,6 +271,10 @@ class HttpDesk:
         return UnreachableError(
             f"The server at {self.url} cannot be reached.", hint="Check that it runs there, and the network in between."
         )
+
+
+async def _refuse_redirect(_session: aiohttp.ClientSession, _context: object, _redirect: object) -> None:
+    raise _RedirectedError
 
 
 def _segment(text: str) -> str:

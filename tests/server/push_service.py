@@ -24,6 +24,8 @@ class PushService:
     def __init__(self) -> None:
         self.pushes: list[Push] = []
         self.release = asyncio.Event()
+        self.arrived = asyncio.Event()
+        """Set by the first push."""
         self.origin = ""
 
     async def __aenter__(self) -> Self:
@@ -45,6 +47,7 @@ class PushService:
 
     async def _take(self, request: web.Request) -> web.Response:
         self.pushes.append(Push(request.path, dict(request.headers), await request.read()))
+        self.arrived.set()
         status = request.match_info["status"]
         if status == "held":
             await self.release.wait()

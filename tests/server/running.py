@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     content: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 (whatever JSON there is)
+    def json(self) -> Any:
         return json.loads(self.content)
 
 
@@ -91,7 +91,7 @@ class Running:
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 
-    async def admin(self, method: str, path: str, body: object = None, **more: Any) -> Answer:  # noqa: ANN401 (as `ask`)
+    async def admin(self, method: str, path: str, body: object = None, **more: Any) -> Answer:
         return await self.ask(method, path, body, token=ADMIN_TOKEN, **more)
 
     async def say(self, text: bytes) -> bytes:
@@ -131,7 +131,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(data_dir: Path, **options: Any) -> AsyncIterator[Running]:  # noqa: ANN401 (of `create_app`)
+async def running(data_dir: Path, **options: Any) -> AsyncIterator[Running]:
     """Run a server with its data in a directory; `options` are those of `create_app`."""
     listener = socket.create_server(("127.0.0.1", 0))
     try:

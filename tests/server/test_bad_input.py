@@ -254,12 +254,3 @@ async def test_any_other_user_id_is_taken_as_it_is(server: Running, segment: str
     answer = await server.admin("POST", f"/api/v1/users/{segment}/notifications", {"title": "a"})
     assert answer.status == 202
     assert answer.json["dispatch"]["user"] == user
-
-
-@pytest.mark.parametrize(("status", "code"), [(410, "subscription_gone"), (404, "subscription_gone")])
-async def test_a_subscription_that_the_push_service_does_not_know_is_not_kept(
-    server: Running, status: int, code: str
-) -> None:
-    assert_problem(await server.subscribe("anna", "a", status=status), 422, code)
-    listed = await server.admin("GET", "/api/v1/admin/subscriptions")
-    assert listed.json["items"] == []

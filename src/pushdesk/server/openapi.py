@@ -15,7 +15,7 @@ from pushdesk.server.problems import CONTENT_TYPE, Problem
 from pushdesk.server.stream import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pushdesk.server.routes import AnyRoute
 
@@ -40,6 +40,9 @@ def describe(routes: Iterable[AnyRoute], *, version: str) -> dict[str, Any]:
     for route in routes:
         types.extend(part for part in (route.query, route.body, *route.answers.values()) if _has_schema(part))
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    for route in routes:
+        if route.body is not NoneType:
+            _refuse_unknown_fields(components, route.body.__name__)
     schema_of = {id(part): schema for part, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -61,6 +64,26 @@ def describe(routes: Iterable[AnyRoute], *, version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _refuse_unknown_fields(components: dict[str, Any], name: str) -> None:
+    """Say that a body, and every object within it, has no other fields than the known ones."""
+    schema = components[name]
+    if "properties" in schema:
+        schema["additionalProperties"] = False
+    for inner in _references(schema):
+        _refuse_unknown_fields(components, inner)
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"].rpartition("/")[2]
+        for part in schema.values():
+            yield from _references(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _references(part)
 
 
 def _has_schema(part: object) -> bool:

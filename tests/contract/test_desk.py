@@ -1,0 +1,325 @@
+"""What every `Desk` does alike: the engine, the same engine over HTTP, and the fake one of the console's tests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from pushdesk.client import HttpDesk
+from pushdesk.desk import (
+    DeliveryChanged,
+    DispatchChanged,
+    Gap,
+    Hello,
+    KeyChanged,
+    Position,
+    SubscriptionChanged,
+    SubscriptionRemoved,
+)
+from pushdesk.errors import PushdeskError
+from pushdesk.model import (
+    DispatchKind,
+    DispatchState,
+    KeyState,
+    Notification,
+    Outcome,
+    PageQuery,
+    SubscriptionKeys,
+    SubscriptionRequest,
+)
+from tests.console.fake_desk import FakeDesk
+from tests.server.running import ADMIN_TOKEN, browser_keys, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from pushdesk.desk import AnyEvent, Desk
+    from pushdesk.model import Subscription
+    from tests.server.running import Running
+
+EVERYTHING = PageQuery()
+
+
+class Bench(NamedTuple):
+    """A desk to try, and the way in which browsers come to it."""
+
+    desk: Desk
+    subscribe: Callable[[str], Awaitable[Subscription]]
+
+
+@pytest.fixture(params=["engine", "http", "fake"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    if request.param == "fake":
+        fake = FakeDesk()
+
+        async def subscribe_to_fake(user: str) -> Subscription:
+            return fake.subscribe(user)
+
+        yield Bench(fake, subscribe_to_fake)
+        return
+    async with running(tmp_path) as server:
+        if request.param == "engine":
+            yield Bench(server.engine, subscriber(server))
+        else:
+            async with HttpDesk(server.url, ADMIN_TOKEN) as desk:
+                yield Bench(desk, subscriber(server))
+
+
+def subscriber(server: Running) -> Callable[[str], Awaitable[Subscription]]:
+    async def subscribe(user: str) -> Subscription:
+        keys = browser_keys()
+        endpoint = server.push_service.endpoint(keys["auth"])
+        made = await server.engine.subscribe(user, SubscriptionRequest(endpoint, SubscriptionKeys(**keys)))
+        return made.subscription
+
+    return subscribe
+
+
+async def code_of(question: Awaitable[object]) -> tuple[str, tuple[str, ...]]:
+    with pytest.raises(PushdeskError) as caught:
+        await question
+    assert caught.value.detail
+    return caught.value.code, caught.value.fields
+
+
+async def until(desk: Desk, kind: type[AnyEvent], *, after: Position | None = None) -> list[AnyEvent]:
+    """Return the events of a stream up to the first batch that has one of a kind."""
+    seen: list[AnyEvent] = []
+    async with asyncio.timeout(10):
+        async for batch in desk.events(after):
+            seen += batch
+            if any(isinstance(event, kind) for event in batch):
+                break
+    return seen
+
+
+async def position(desk: Desk) -> Position:
+    hello = (await until(desk, Hello))[0]
+    assert isinstance(hello, Hello)
+    return Position(hello.epoch, hello.seq)
+
+
+async def test_stats_count_users_and_subscriptions(bench: Bench) -> None:
+    for user in ("anna", "anna", "bert"):
+        await bench.subscribe(user)
+    stats = await bench.desk.stats()
+    assert (stats.users, stats.subscriptions) == (2, 3)
+    current = [key.id for key in (await bench.desk.keys(EVERYTHING)).items if key.state is KeyState.CURRENT]
+    assert [stats.key_id] == current
+
+
+async def test_pages_follow_one_another_and_miss_nothing(bench: Bench) -> None:
+    made = [(await bench.subscribe(f"user-{number}")).id for number in range(5)]
+    seen: list[str] = []
+    sizes = []
+    cursor = None
+    while True:
+        page = await bench.desk.subscriptions(PageQuery(cursor=cursor, limit=2, sort="created_at"))
+        seen += [item.id for item in page.items]
+        sizes.append(len(page.items))
+        cursor = page.next
+        if cursor is None:
+            break
+    assert sizes == [2, 2, 1]
+    assert sorted(seen) == sorted(made)
+
+
+async def test_a_row_that_comes_in_between_shifts_no_page(bench: Bench) -> None:
+    for user in ("b", "d", "f"):
+        await bench.subscribe(user)
+    first = await bench.desk.users(PageQuery(limit=2, sort="id"))
+    await bench.subscribe("a")
+    second = await bench.desk.users(PageQuery(limit=2, sort="id", cursor=first.next))
+    assert [user.id for user in (*first.items, *second.items)] == ["b", "d", "f"]
+
+
+async def test_listings_are_sorted_either_way(bench: Bench) -> None:
+    for user in ("bert", "anna", "carl"):
+        await bench.subscribe(user)
+    ascending = await bench.desk.subscriptions(PageQuery(sort="user"))
+    descending = await bench.desk.subscriptions(PageQuery(sort="-user"))
+    assert [item.user for item in ascending.items] == ["anna", "bert", "carl"]
+    assert [item.user for item in descending.items] == ["carl", "bert", "anna"]
+    assert [user.id for user in (await bench.desk.users(PageQuery(sort="-id"))).items] == ["carl", "bert", "anna"]
+
+
+async def test_listings_are_filtered(bench: Bench) -> None:
+    for user in ("anna", "joanna", "100%_a"):
+        await bench.subscribe(user)
+    subscriptions = await bench.desk.subscriptions(PageQuery(filter="anna", sort="user"))
+    assert [item.user for item in subscriptions.items] == ["anna", "joanna"]
+    assert [user.id for user in (await bench.desk.users(PageQuery(filter="an"))).items] == ["anna"]
+    assert [user.id for user in (await bench.desk.users(PageQuery(filter="100%_"))).items] == ["100%_a"]
+    assert not (await bench.desk.subscriptions(PageQuery(filter="%"))).items[1:]
+
+
+async def test_users_are_listed_with_the_number_of_their_devices(bench: Bench) -> None:
+    for user in ("anna", "anna", "bert"):
+        await bench.subscribe(user)
+    users = (await bench.desk.users(PageQuery(sort="id"))).items
+    assert [(user.id, user.subscriptions) for user in users] == [("anna", 2), ("bert", 1)]
+
+
+async def test_a_sort_that_is_not_known_is_a_bad_field(bench: Bench) -> None:
+    query = PageQuery(sort="colour")
+    listings = (bench.desk.users, bench.desk.subscriptions, bench.desk.deliveries, bench.desk.dispatches)
+    for listing in listings:
+        assert await code_of(listing(query)) == ("bad_field", ("sort",))
+
+
+async def test_a_cursor_that_was_not_given_is_a_bad_field(bench: Bench) -> None:
+    assert await code_of(bench.desk.users(PageQuery(cursor="nonsense"))) == ("bad_field", ("cursor",))
+
+
+async def test_a_notification_is_delivered_and_can_be_looked_at(bench: Bench) -> None:
+    device = await bench.subscribe("anna")
+    await bench.subscribe("bert")
+    told = await bench.desk.notify("anna", Notification("Hello", body="World", data={"n": [1]}), wait_s=10)
+    assert (told.user, told.title, told.kind) == ("anna", "Hello", DispatchKind.NOTIFICATION)
+    assert told.state is DispatchState.DONE
+    assert told.counts == {Outcome.ACCEPTED: 1}
+    assert [(delivery.subscription, delivery.outcome) for delivery in told.deliveries] == [
+        (device.id, Outcome.ACCEPTED)
+    ]
+    assert await bench.desk.dispatch(told.id) == told
+    listed = (await bench.desk.dispatches(PageQuery(filter="Hello"))).items
+    assert [(item.id, item.deliveries) for item in listed] == [(told.id, ())]
+    assert told.deliveries[0] in (await bench.desk.deliveries(PageQuery(filter="anna"))).items
+    assert (await bench.desk.deliveries(PageQuery(filter="gone"))).items == ()
+
+
+async def test_a_notification_for_nobody_is_done(bench: Bench) -> None:
+    told = await bench.desk.notify("nobody", Notification("Hello"), wait_s=10)
+    assert (told.state, told.deliveries, told.counts) == (DispatchState.DONE, (), {})
+
+
+async def test_a_user_may_have_any_name_that_is_one(bench: Bench) -> None:
+    for user in ("a b", "ünï🐝", "%2F", "a?b#c", "..", "[x]", "x" * 128):
+        await bench.subscribe(user)
+        told = await bench.desk.notify(user, Notification("Hello"), wait_s=10)
+        assert (told.user, told.counts) == (user, {Outcome.ACCEPTED: 1})
+
+
+async def test_a_repeat_with_the_same_key_sends_nothing_again(bench: Bench) -> None:
+    await bench.subscribe("anna")
+    first = await bench.desk.notify("anna", Notification("Hello"), wait_s=10, idempotency_key="once")
+    again = await bench.desk.notify("anna", Notification("Hello"), wait_s=10, idempotency_key="once")
+    assert again == first
+    assert len((await bench.desk.dispatches(PageQuery(filter="Hello"))).items) == 1
+    question = bench.desk.notify("anna", Notification("Bye"), idempotency_key="once")
+    assert (await code_of(question))[0] == "idempotency_conflict"
+
+
+async def test_a_message_too_large_is_refused(bench: Bench) -> None:
+    assert (await code_of(bench.desk.notify("anna", Notification("a", body="x" * 4000))))[0] == "payload_too_large"
+    assert (await bench.desk.dispatches(EVERYTHING)).items == ()
+
+
+async def test_a_dispatch_that_is_not_there_is_not_found(bench: Bench) -> None:
+    for dispatch in ("unknown", "a/b", "..", "%", "é"):
+        assert (await code_of(bench.desk.dispatch(dispatch)))[0] == "not_found"
+
+
+async def test_a_test_reaches_all_devices_or_one(bench: Bench) -> None:
+    ids = [(await bench.subscribe("anna")).id for _ in range(2)]
+    deliveries = await bench.desk.test("anna")
+    assert {(delivery.subscription, delivery.outcome) for delivery in deliveries} == {
+        (device, Outcome.ACCEPTED) for device in ids
+    }
+    assert [delivery.subscription for delivery in await bench.desk.test("anna", ids[1])] == [ids[1]]
+
+
+async def test_a_test_of_nobody_is_not_found(bench: Bench) -> None:
+    device = await bench.subscribe("anna")
+    for user, subscription in (("nobody", None), ("anna", "unknown"), ("bert", device.id)):
+        assert (await code_of(bench.desk.test(user, subscription)))[0] == "subscription_not_found"
+
+
+async def test_subscriptions_are_removed_and_counted(bench: Bench) -> None:
+    ids = [(await bench.subscribe("anna")).id for _ in range(3)]
+    assert await bench.desk.remove_subscriptions([ids[0], ids[2], "unknown", ids[0]]) == 2
+    assert [item.id for item in (await bench.desk.subscriptions(EVERYTHING)).items] == [ids[1]]
+    assert await bench.desk.remove_subscriptions(["unknown"]) == 0
+
+
+async def test_a_key_is_not_rotated_without_its_word(bench: Bench) -> None:
+    before = await bench.desk.keys(EVERYTHING)
+    for confirm in ("", "yes"):
+        question = bench.desk.rotate_key(confirm=confirm)
+        with pytest.raises(PushdeskError) as caught:
+            await question
+        assert caught.value.code == "confirm_required"
+        assert "rotate" in str(caught.value)
+    assert await bench.desk.keys(EVERYTHING) == before
+
+
+async def test_a_rotated_key_is_current_and_the_old_one_retires(bench: Bench) -> None:
+    (old,) = (await bench.desk.keys(EVERYTHING)).items
+    new = await bench.desk.rotate_key(confirm="rotate")
+    assert new.state is KeyState.CURRENT
+    states = {key.id: key.state for key in (await bench.desk.keys(EVERYTHING)).items}
+    assert states == {old.id: KeyState.RETIRING, new.id: KeyState.CURRENT}
+
+
+async def test_a_stream_begins_by_saying_where_it_stands(bench: Bench) -> None:
+    hello, *_ = await until(bench.desk, Hello)
+    assert isinstance(hello, Hello)
+    assert hello.epoch
+    assert hello.version == (await bench.desk.stats()).version
+
+
+async def test_a_stream_tells_what_happens_while_it_is_followed(bench: Bench) -> None:
+    connected = asyncio.Event()
+    seen: list[AnyEvent] = []
+
+    async def follow() -> None:
+        async for batch in bench.desk.events():
+            connected.set()
+            seen.extend(batch)
+            if any(isinstance(event, KeyChanged) for event in batch):
+                return
+
+    following = asyncio.create_task(follow())
+    await connected.wait()
+    device = await bench.subscribe("anna")
+    told = await bench.desk.notify("anna", Notification("Hello"), wait_s=10)
+    await bench.desk.remove_subscriptions([device.id])
+    await bench.desk.rotate_key(confirm="rotate")
+    async with asyncio.timeout(10):
+        await following
+    assert any(isinstance(e, SubscriptionChanged) and e.subscription.id == device.id for e in seen)
+    assert any(isinstance(e, DispatchChanged) and e.dispatch.id == told.id for e in seen)
+    assert any(
+        isinstance(e, DeliveryChanged)
+        and (e.delivery.dispatch, e.delivery.outcome) == (told.id, Outcome.ACCEPTED)
+        and e.delivery.subscription == device.id
+        for e in seen
+    )
+    assert any(isinstance(e, SubscriptionRemoved) and (e.id, e.user) == (device.id, "anna") for e in seen)
+    assert not any(isinstance(e, Gap) for e in seen)
+    numbers = [event.seq for event in seen[1:]]
+    assert numbers == sorted(set(numbers))
+    assert all(not event.dispatch.deliveries for event in seen if isinstance(event, DispatchChanged))
+
+
+async def test_a_stream_goes_on_where_a_reader_was(bench: Bench) -> None:
+    start = await position(bench.desk)
+    device = await bench.subscribe("anna")
+    hello, *missed = await until(bench.desk, SubscriptionChanged, after=start)
+    assert isinstance(hello, Hello)
+    assert missed[0].seq == start.seq + 1
+    assert any(isinstance(e, SubscriptionChanged) and e.subscription.id == device.id for e in missed)
+    assert not any(isinstance(event, Gap) for event in missed)
+
+
+@pytest.mark.parametrize("lost", ["another epoch", "a number that is yet to come"])
+async def test_a_stream_tells_of_a_gap_where_it_cannot_go_on(bench: Bench, lost: str) -> None:
+    await bench.subscribe("anna")
+    now = await position(bench.desk)
+    after = Position("other", now.seq) if lost == "another epoch" else Position(now.epoch, now.seq + 1000)
+    hello, gap, *_ = await until(bench.desk, Gap, after=after)
+    assert isinstance(hello, Hello)
+    assert isinstance(gap, Gap)

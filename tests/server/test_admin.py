@@ -1,0 +1,92 @@
+"""Listings and commands over HTTP; what they mean is the contract suite's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.test_bad_input import assert_problem
+
+if TYPE_CHECKING:
+    from tests.server.running import Running
+
+LISTINGS = ("users", "subscriptions", "dispatches", "deliveries", "keys", "services")
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+async def test_a_listing_has_items_and_next(server: Running, name: str) -> None:
+    await server.subscribe("anna", "a")
+    answer = await server.admin("GET", f"/api/v1/admin/{name}?limit=200")
+    assert answer.status == 200
+    assert set(answer.json) == {"items", "next"}
+    assert answer.json["items"]
+    assert answer.json["next"] is None
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+@pytest.mark.parametrize(
+    ("query", "code", "field"),
+    [
+        ("limit=0", "bad_field", "limit"),
+        ("limit=201", "bad_field", "limit"),
+        ("limit=ten", "bad_field", "limit"),
+        ("limit=", "bad_field", "limit"),
+        ("limit=1&limit=2", "bad_field", "limit"),
+        ("filter=" + "x" * 201, "bad_field", "filter"),
+        ("sort=" + "x" * 65, "bad_field", "sort"),
+        ("page=2", "unknown_field", "page"),
+    ],
+)
+async def test_a_listing_refuses_what_it_does_not_know(
+    server: Running, name: str, query: str, code: str, field: str
+) -> None:
+    assert_problem(await server.admin("GET", f"/api/v1/admin/{name}?{query}"), 400, code, field)
+
+
+@pytest.mark.parametrize("name", ["users", "subscriptions", "dispatches", "deliveries"])
+@pytest.mark.parametrize("cursor", ["x", "", "%00", "%FF", "bm9wZQ", "W10", "e30=", "WyJhIiwgMV0", "a" * 5000])
+async def test_a_cursor_that_was_not_given_is_refused(server: Running, name: str, cursor: str) -> None:
+    answer = await server.admin("GET", f"/api/v1/admin/{name}?cursor={cursor}")
+    assert_problem(answer, 400, "bad_field", "cursor")
+
+
+async def test_several_wrong_parameters_are_all_named(server: Running) -> None:
+    answer = await server.admin("GET", f"/api/v1/admin/users?limit=0&filter={'x' * 201}&page=1")
+    assert_problem(answer, 400, "unknown_field", "page", "limit", "filter")
+
+
+async def test_rotation_names_its_word_and_changes_nothing_without_it(server: Running) -> None:
+    before = (await server.ask("GET", "/api/v1/vapid")).json
+    for body in ({}, {"confirm": ""}, {"confirm": "yes"}):
+        problem = assert_problem(await server.admin("POST", "/api/v1/admin/keys/rotate", body), 409, "confirm_required")
+        assert "rotate" in problem["detail"] + problem["hint"]
+    assert (await server.ask("GET", "/api/v1/vapid")).json == before
+    rotated = await server.admin("POST", "/api/v1/admin/keys/rotate", {"confirm": "rotate"})
+    assert rotated.status == 200
+    assert rotated.json["key"]["state"] == "current"
+    now = (await server.ask("GET", "/api/v1/vapid")).json
+    assert now == {"public_key": rotated.json["key"]["public_key"], "key_id": rotated.json["key"]["id"]}
+    assert now != before
+
+
+async def test_up_to_a_thousand_subscriptions_are_removed_at_once(server: Running) -> None:
+    subscription = (await server.subscribe("anna", "a")).json["subscription"]["id"]
+    path = "/api/v1/admin/subscriptions/remove"
+    assert_problem(await server.admin("POST", path, {"ids": ["x"] * 1001}), 400, "bad_field", "ids")
+    assert_problem(await server.admin("POST", path, {"ids": []}), 400, "bad_field", "ids")
+    assert_problem(await server.admin("POST", path, {"ids": [1, "a", None]}), 400, "bad_field", "ids[0]", "ids[2]")
+    removed = await server.admin("POST", path, {"ids": [f"unknown{n}" for n in range(999)] + [subscription]})
+    assert (removed.status, removed.json) == (200, {"removed": 1})
+
+
+async def test_a_user_can_be_tested_by_subscription(server: Running) -> None:
+    ids = [(await server.subscribe("anna", name)).json["subscription"]["id"] for name in ("a", "b")]
+    both = await server.admin("POST", "/api/v1/admin/test", {"user": "anna"})
+    assert {delivery["subscription"] for delivery in both.json["deliveries"]} == set(ids)
+    one = await server.admin("POST", "/api/v1/admin/test", {"user": "anna", "subscription": ids[1]})
+    assert [delivery["subscription"] for delivery in one.json["deliveries"]] == [ids[1]]
+    for body in ({"user": "bert"}, {"user": "bert", "subscription": ids[0]}, {"user": "anna", "subscription": "x"}):
+        answer = await server.admin("POST", "/api/v1/admin/test", body)
+        assert_problem(answer, 404, "subscription_not_found")
+    assert_problem(await server.admin("POST", "/api/v1/admin/test", {"user": "me"}), 400, "bad_field", "user")

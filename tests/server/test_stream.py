@@ -1,0 +1,140 @@
+"""The event stream over a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp import WSCloseCode, WSMsgType
+
+from tests.server.running import ADMIN_TOKEN
+from tests.server.test_bad_input import assert_problem
+
+if TYPE_CHECKING:
+    from tests.server.running import Running
+
+PATH = "/api/v1/admin/events"
+TOKEN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+def connect(server: Running, query: str = "", **headers: str) -> Any:
+    return server.session.ws_connect(f"{server.url}{PATH}{query}", headers=TOKEN | headers)
+
+
+async def batch(socket: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
+    message = await socket.receive(timeout=10)
+    assert message.type is WSMsgType.TEXT
+    events: list[dict[str, Any]] = json.loads(message.data)
+    return events
+
+
+async def until(socket: aiohttp.ClientWebSocketResponse, kind: str) -> list[dict[str, Any]]:
+    """Return all events up to the batch that has one of a kind."""
+    seen: list[dict[str, Any]] = []
+    while not any(event["type"] == kind for event in seen):
+        seen += await batch(socket)
+    return seen
+
+
+async def test_the_first_event_says_where_the_stream_stands(server: Running) -> None:
+    async with connect(server) as socket:
+        hello, *_ = await batch(socket)
+        assert hello["type"] == "hello"
+        assert set(hello) == {"type", "seq", "time", "epoch", "version"}
+
+
+async def test_what_happens_is_told_in_order(server: Running) -> None:
+    async with connect(server) as socket:
+        await batch(socket)
+        await server.subscribe("anna", "a")
+        seen = await until(socket, "delivery")
+        kinds = {event["type"] for event in seen}
+        assert {"subscription", "dispatch", "delivery"} <= kinds
+        numbers = [event["seq"] for event in seen]
+        assert numbers == sorted(set(numbers))
+
+
+async def test_a_reader_that_comes_back_gets_what_it_missed(server: Running) -> None:
+    async with connect(server) as socket:
+        hello, *_ = await batch(socket)
+    await server.subscribe("anna", "a")
+    async with connect(server, f"?after={hello['seq']}&epoch={hello['epoch']}") as socket:
+        seen = await until(socket, "subscription")
+        assert "gap" not in {event["type"] for event in seen}
+
+
+async def test_a_reader_from_another_epoch_is_told_of_a_gap(server: Running) -> None:
+    async with connect(server, "?after=3&epoch=another") as socket:
+        assert [event["type"] for event in await until(socket, "gap")][:2] == ["hello", "gap"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "field"),
+    [
+        ("?after=1", "bad_field", "epoch"),
+        ("?epoch=a", "bad_field", "after"),
+        ("?after=-1&epoch=a", "bad_field", "after"),
+        ("?after=x&epoch=a", "bad_field", "after"),
+        ("?since=1", "unknown_field", "since"),
+        ("", "bad_field", "Upgrade"),
+    ],
+)
+async def test_a_request_that_is_no_stream_is_refused(server: Running, query: str, code: str, field: str) -> None:
+    assert_problem(await server.admin("GET", PATH + query), 400, code, field)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+async def test_a_stream_needs_the_token_and_no_page(server: Running, headers: dict[str, str], status: int) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await connect(server, **headers)
+    assert caught.value.status == status
+
+
+async def test_open_streams_end_with_the_server_at_once(server: Running) -> None:
+    loop = asyncio.get_running_loop()
+    async with connect(server) as attentive, connect(server) as absent:
+        await batch(attentive)
+        await batch(absent)
+        started = loop.time()
+        stopping = asyncio.create_task(server.runner.cleanup())
+        message = await attentive.receive(timeout=5)
+        assert message.type is WSMsgType.CLOSE
+        assert message.data == WSCloseCode.GOING_AWAY
+        # The other one never reads, so it never takes part in the closing handshake.
+        await stopping
+        assert loop.time() - started < 5
+
+
+async def test_a_stream_that_sends_much_is_ended(server: Running) -> None:
+    async with connect(server) as socket:
+        await batch(socket)
+        await socket.send_str("ignored")
+        await socket.send_str("x" * 5000)
+        message = await socket.receive(timeout=5)
+        while message.type is WSMsgType.TEXT:
+            message = await socket.receive(timeout=5)
+        assert message.type is WSMsgType.CLOSE
+        assert message.data == WSCloseCode.MESSAGE_TOO_BIG
+
+
+async def test_streams_that_are_gone_are_forgotten(server: Running) -> None:
+    async def streams() -> int:
+        text = (await server.ask("GET", "/metrics")).content.decode()
+        return int(float(text.partition("\npushdesk_event_streams ")[2].partition("\n")[0]))
+
+    async with connect(server) as socket:
+        await batch(socket)
+        assert await streams() == 1
+    async with asyncio.timeout(5):
+        while await streams() > 0:
+            pass
