@@ -358,14 +358,13 @@ class Engine:
         )
 
     def _warnings(self) -> tuple[str, ...]:
-        problem = subscriber_problem(self._subscriber)
         found = []
-        if problem is not None:
-            found.append(f"{problem} Apple refuses pushes signed so: set subscriber in [push] to your mailto: address.")
+        if (problem := subscriber_problem(self._subscriber)) is not None:
+            found.append(f"Apple will refuse pushes: {problem} Set subscriber in [push] to a mailto: address of yours.")
         if not self._access_url.startswith("https:"):
             found.append(
-                f"{self._access_url} is not https: browsers allow notifications there on this machine only. "
-                "Put the server behind https and set --access-url."
+                f"{self._access_url} is not https: browsers subscribe on this machine only. "
+                "For others, set --access-url to an https address."
             )
         return tuple(found)
 

@@ -127,7 +127,8 @@ _SERVICE_ROWS: Final[dict[Service, tuple[_Row, ...]]] = {
         _Row((410,), Outcome.OUR_CONFIGURATION, ("domain blocked",)),
         _Row((406,), Outcome.THROTTLED),
     ),
-    Service.OTHER: (),
+    # An autopush of one's own, and the simulator, say it as Mozilla does.
+    Service.OTHER: (_Row((401,), Outcome.KEY_MISMATCH, ("public key mismatch",)),),
 }
 """Where a service means more by a status than RFC 8030 does; sources in `push-services.md`."""
 
