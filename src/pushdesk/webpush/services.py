@@ -130,7 +130,7 @@ _SERVICE_ROWS: Final[dict[Service, tuple[_Row, ...]]] = {
     # An autopush of one's own, and the simulator, say it as Mozilla does.
     Service.OTHER: (_Row((401,), Outcome.KEY_MISMATCH, ("public key mismatch",)),),
 }
-"""Where a service means more by a status than RFC 8030 does; sources in `push-services.md`."""
+"""Where a service means more by a status than RFC 8030 does; sources in `docs/push-services.md`."""
 
 _COMMON_ROWS: Final = (
     _Row(range(200, 300), Outcome.ACCEPTED),
