@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pushdesk.cli.datadir import client_token
 from pushdesk.cli.hosting import read_config
+from pushdesk.cli.keymap import check_keymap
 from pushdesk.cli.remote import server_url
 from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
 
@@ -28,6 +29,7 @@ def run_attach(
     require_terminal(hint="Use `pushdesk send` in scripts.")
     checked = server_url(url, insecure=insecure)
     config = read_config(flags, environ)
+    check_keymap(config)
     token = client_token(config.data_dir, Path(token_file) if token_file else None, environ)
     return asyncio.run(_attach(checked, token, config))
 

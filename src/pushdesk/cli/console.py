@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushdesk.cli.embedded import EmbeddedServer
 from pushdesk.cli.hosting import prepare, read_config
+from pushdesk.cli.keymap import check_keymap
 from pushdesk.cli.serve import EndBySignal
 from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
 
@@ -23,7 +24,9 @@ def run_console(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
         StartUpError: There is no terminal, or the server cannot start.
     """
     require_terminal(hint="Use `pushdesk serve` to run without a console.")
-    prepared = prepare(read_config(flags, environ), environ)
+    config = read_config(flags, environ)
+    check_keymap(config)
+    prepared = prepare(config, environ)
     try:
         return asyncio.run(_console(prepared))
     finally:

@@ -84,7 +84,13 @@ class EmbeddedServer:
             self._ask_end = ask_end
             if self._end_asked:
                 stop.set()
-        await host(self._prepared, stop=stop, on_ready=tell_ready, on_waiting=tell_waiting, session_token=self.token)
+        try:
+            await host(
+                self._prepared, stop=stop, on_ready=tell_ready, on_waiting=tell_waiting, session_token=self.token
+            )
+        finally:
+            with self._lock:
+                self._ask_end = _do_nothing
 
     def _is_ready(self) -> None:
         if not self._ready.done():
@@ -99,7 +105,7 @@ class EmbeddedServer:
 
 
 def _do_nothing() -> None:
-    """Stand for an end that nobody can be asked for yet."""
+    """Stand for a loop that does not run yet, or no longer."""
 
 
 def _ignore(error: PushdeskError) -> None:
