@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import platformdirs
 
+from pushdesk import __version__
 from pushdesk.cli.datadir import ServerLock, admin_token, open_data_directory
 from pushdesk.cli.sockets import are_loopback, http_url, listen, local_url, port_of
 from pushdesk.config import load
@@ -111,11 +112,13 @@ async def host(
     Raises:
         PushdeskError: The engine cannot start.
     """
+    import structlog
     from aiohttp import web
 
     from pushdesk.engine.engine import open_engine
     from pushdesk.server.app import create_app, create_runner
 
+    log = structlog.get_logger()
     async with open_engine(prepared.config, access_url=prepared.access_url) as engine:
         app = create_app(
             engine,
@@ -130,13 +133,15 @@ async def host(
         try:
             for opened in prepared.sockets:
                 await web.SockSite(runner, opened).start()
+            log.info("listening", url=prepared.url, access_url=prepared.access_url, version=__version__)
             on_ready(await engine.stats())
             await stop.wait()
             for site in list(runner.sites):
                 await site.stop()
             if engine.in_flight:
                 on_waiting(engine.in_flight)
-            await engine.drain(DRAIN_S)
+            left = await engine.drain(DRAIN_S)
+            log.info("ended", left_for_the_next_start=left)
         finally:
             await runner.cleanup()
 
