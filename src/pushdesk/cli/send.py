@@ -15,6 +15,7 @@ from pushdesk.cli.output import say, tell
 from pushdesk.cli.remote import server_url
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.model import DispatchState, Notification, Outcome
+from pushdesk.server.parameters import check_user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -62,6 +63,7 @@ def run_send(sending: Sending, flags: Mapping[str, object], environ: Mapping[str
     Raises:
         PushdeskError: A field cannot be used, the server cannot be reached or refuses.
     """
+    check_user(sending.user)
     return asyncio.run(_send(sending, read_notification(sending.message), read_config(flags, environ), environ))
 
 
@@ -72,6 +74,10 @@ def read_notification(fields: Mapping[str, object]) -> Notification:
         PushdeskError: `bad_field`.
     """
     given = {name: value for name, value in fields.items() if value is not None}
+    for name, value in given.items():
+        # What is not UTF-8 on the command line comes as half surrogate pairs (PEP 383).
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise PushdeskError(f"{name}: not UTF-8.", code="bad_field", fields=(name,))
     try:
         return msgspec.convert(given, Notification)
     except msgspec.ValidationError as error:
