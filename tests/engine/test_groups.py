@@ -59,3 +59,21 @@ async def test_no_group_is_over_the_limit_and_none_is_lost() -> None:
             ledger.go_on.release()
         await groups.drained()
     assert ledger.groups == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+async def test_a_group_that_fails_does_not_keep_the_next_from_being_written() -> None:
+    written: list[list[int]] = []
+
+    async def commit(group: Sequence[int]) -> None:
+        await asyncio.sleep(0)
+        if 1 in group:
+            raise ZeroDivisionError
+        written.append(list(group))
+
+    groups = GroupCommit(commit, limit=1)
+    task = asyncio.create_task(groups.run())
+    for item in (1, 2):
+        groups.add(item)
+    await groups.drained()
+    task.cancel()
+    assert written == [[2]]

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
+import structlog
 from msgspec import structs
 
 from pushdesk import __version__
@@ -62,6 +63,8 @@ TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
 ROTATE_WORD: Final = "rotate"
 ADMIN_SENDER: Final = "admin"
+
+log = structlog.get_logger()
 
 
 class Engine:
@@ -379,8 +382,8 @@ class Engine:
         while True:
             try:
                 stats = await self.stats()
-            except DatabaseError:
-                # Told by /readyz and the log; what was counted last is still what is known.
+            except Exception as error:  # noqa: BLE001 (the next tick may fare better; /readyz tells what is wrong)
+                log.warning("stats_failed", error=str(error))
                 self._publisher.totals_are_stale = True
             else:
                 if last is None or structs.replace(stats, time=last.time) != last:

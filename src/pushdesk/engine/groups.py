@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class GroupCommit(Generic[T]):
     """Collects items and hands them to `commit` in groups, one group at a time, in their order.
 
     Args:
-        commit: Writes a group; it answers for its own failures, and raises nothing.
+        commit: Writes a group and answers for its failures; what it raises is logged, and the group passed over.
         limit: The largest group.
     """
 
@@ -45,7 +49,11 @@ class GroupCommit(Generic[T]):
             await self._has_items.wait()
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
             self._in_commit = len(group)
-            await self._commit(group)
+            try:
+                await self._commit(group)
+            except Exception:
+                # A fault of ours, in one group: the ones after it are written all the same.
+                log.exception("group_commit_failed", items=len(group))
             self._in_commit = 0
             if not self._waiting:
                 self._has_items.clear()

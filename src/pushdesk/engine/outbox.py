@@ -188,7 +188,7 @@ class Outbox:
     async def _commit_accepted(self, group: Sequence[_Incoming]) -> None:
         try:
             repeats = await self._table.accept([item.message for item in group])
-        except DatabaseError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it was, those who wait for it are told)
             for item in group:
                 if not item.accepted.done():
                     item.accepted.set_exception(error)
@@ -209,6 +209,9 @@ class Outbox:
                 wait_s = await self._work_on_what_is_due()
             except DatabaseError as error:
                 log.error("outbox_database_failed", detail=error.detail)  # noqa: TRY400 (an operator's error)
+                wait_s = BACK_OFF_S
+            except Exception:
+                log.exception("outbox_work_failed")
                 wait_s = BACK_OFF_S
             try:
                 async with asyncio.timeout(wait_s):
