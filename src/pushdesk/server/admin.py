@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
+from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Dispatch, Page, PageQuery, ServiceHealth, Stats, Subscription, User, VapidKey
 from pushdesk.server.auth import Access
 from pushdesk.server.browsers import Deliveries
@@ -61,7 +62,11 @@ async def stats(call: Call[NoQuery, None]) -> web.Response:
 
 
 async def services(call: Call[PageQuery, None]) -> web.Response:
-    """Answer with how each push service has been doing."""
+    """Answer with how each push service has been doing; there are few, so there is one page in one order."""
+    asked = {"cursor": call.query.cursor is not None, "filter": bool(call.query.filter), "sort": bool(call.query.sort)}
+    refused = tuple(name for name, is_there in asked.items() if is_there)
+    if refused:
+        raise PushdeskError(f"This listing takes no {' and no '.join(refused)}.", code="bad_field", fields=refused)
     return answer(Page[ServiceHealth](items=(await call.engine.stats()).services))
 
 

@@ -35,7 +35,45 @@ class EventsQuery(Struct, frozen=True):
     epoch: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
-STREAMS: Final[web.AppKey[set[web.WebSocketResponse]]] = web.AppKey("streams", set)
+class Stream:
+    """One reader's WebSocket."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport | None) -> None:
+        self.socket = socket
+        self._transport = transport
+
+    async def write(self, desk: Desk, after: Position | None) -> None:
+        """Send events until there are no more, or the reader does not take them."""
+        try:
+            async for batch in desk.events(after):
+                async with asyncio.timeout(SLOW_READER_S):
+                    await self.socket.send_frame(msgspec.json.encode(batch), WSMsgType.TEXT)
+        except (ConnectionError, TimeoutError):
+            # A close frame would only wait behind what is not read.
+            self._abort()
+        except PushdeskError as error:
+            await self.close(WSCloseCode.INTERNAL_ERROR, error.detail)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the reader is told and the log too)
+            # What the error says stays out of the log, as everywhere.
+            _log.error("event_stream_failed", error=type(error).__qualname__)
+            await self.close(WSCloseCode.INTERNAL_ERROR, "The stream failed.")
+        else:
+            await self.close(WSCloseCode.GOING_AWAY, "The stream ended.")
+
+    async def close(self, code: WSCloseCode, reason: str) -> None:
+        """Close the stream: gently if its reader takes part in it, else at once."""
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.socket.close(code=code, message=reason.encode()[:120])
+                return
+        self._abort()
+
+    def _abort(self) -> None:
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
+
+
+STREAMS: Final[web.AppKey[set[Stream]]] = web.AppKey("streams", set)
 """The open streams."""
 
 
@@ -46,15 +84,15 @@ async def follow(call: Call[EventsQuery, None]) -> web.StreamResponse:
     if not socket.can_prepare(call.request):
         raise PushdeskError("This route is a WebSocket.", code="bad_field", fields=("Upgrade",))
     await socket.prepare(call.request)
-    streams = call.request.app[STREAMS]
-    streams.add(socket)
-    writer = asyncio.create_task(_write(socket, call.engine, after))
+    stream = Stream(socket, call.request.transport)
+    call.request.app[STREAMS].add(stream)
+    writer = asyncio.create_task(stream.write(call.engine, after))
     try:
         async for _ in socket:
             # Only the end of it is of interest.
             pass
     finally:
-        streams.discard(socket)
+        call.request.app[STREAMS].discard(stream)
         writer.cancel()
         with suppress(asyncio.CancelledError):
             await writer
@@ -63,38 +101,7 @@ async def follow(call: Call[EventsQuery, None]) -> web.StreamResponse:
 
 async def close_streams(app: web.Application) -> None:
     """Close every stream, so that nothing waits for them."""
-    await asyncio.gather(
-        *(_close(socket, WSCloseCode.GOING_AWAY, "The server stops.") for socket in app[STREAMS].copy())
-    )
-
-
-async def _write(socket: web.WebSocketResponse, desk: Desk, after: Position | None) -> None:
-    events = desk.events(after)
-    try:
-        async for batch in events:
-            async with asyncio.timeout(SLOW_READER_S):
-                await socket.send_frame(msgspec.json.encode(batch), WSMsgType.TEXT)
-    except (ConnectionError, TimeoutError):
-        await _close(socket, WSCloseCode.TRY_AGAIN_LATER, "The events were not read.")
-    except PushdeskError as error:
-        await _close(socket, WSCloseCode.INTERNAL_ERROR, error.detail)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the reader is told and the log too)
-        # The reader learns that the stream is over; what the error says stays out of the log, as everywhere.
-        _log.error("event_stream_failed", error=type(error).__qualname__)
-        await _close(socket, WSCloseCode.INTERNAL_ERROR, "The stream failed.")
-    else:
-        await _close(socket, WSCloseCode.GOING_AWAY, "The stream ended.")
-
-
-async def _close(socket: web.WebSocketResponse, code: WSCloseCode, reason: str) -> None:
-    """Close a stream, gently if its reader takes part in it, else at once."""
-    with suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(CLOSE_S):
-            await socket.close(code=code, message=reason.encode()[:120])
-            return
-    transport = socket.get_extra_info("transport")
-    if transport is not None:
-        transport.abort()
+    await asyncio.gather(*(stream.close(WSCloseCode.GOING_AWAY, "The server stops.") for stream in app[STREAMS].copy()))
 
 
 def _position(query: EventsQuery) -> Position | None:

@@ -1,0 +1,49 @@
+"""What is said when the database fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from tests.server.running import running
+from tests.server.test_bad_input import assert_problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def drop(data_dir: Path, table: str) -> None:
+    with closing(sqlite3.connect(data_dir / "pushdesk.db")) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(f"DROP TABLE {table}")
+
+
+async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    async with running(tmp_path) as server:
+        body = server.subscription("canary-endpoint")
+        path = "/api/v1/users/anna/webpush/subscription"
+        assert (await server.ask("POST", path, body)).status == 201
+        drop(tmp_path, "subscriptions")
+        for method, content in (("DELETE", {"endpoint": body["endpoint"]}), ("POST", body)):
+            answer = await server.ask(method, path, content)
+            assert_problem(answer, 500, "database_error")
+            assert b"canary" not in answer.content
+        answer = await server.admin("GET", "/api/v1/admin/subscriptions")
+        assert_problem(answer, 500, "database_error")
+        written = "".join(capfd.readouterr())
+        assert "database_error" in written
+        assert "canary" not in written
+        assert body["keys"]["auth"] not in written
+
+
+async def test_readiness_names_a_failing_database(tmp_path: Path) -> None:
+    async with running(tmp_path) as server:
+        drop(tmp_path, "server_state")
+        answer = await server.ask("GET", "/readyz")
+        assert answer.status == 503
+        assert answer.json["status"] == "not_ready"
+        assert set(answer.json["problems"]) == {"database"}
+        assert (await server.ask("GET", "/healthz")).status == 200
