@@ -52,7 +52,7 @@ function read(data) {
   if (!isObject(said) || !text(said.title)) {
     return notice("You have a new notification", "Its content is not in a form that can be shown here.");
   }
-  return { title: said.title, options: options(said), badge: message.app_badge };
+  return { title: text(said.title), options: options(said), badge: message.app_badge };
 }
 
 function notice(title, body) {
@@ -65,7 +65,8 @@ function notice(title, body) {
  */
 function options(said) {
   const actions = (Array.isArray(said.actions) ? said.actions : [])
-    .filter((each) => isObject(each) && text(each.action) && text(each.title))
+    .map((each) => ({ action: text(each?.action), title: text(each?.title), navigate: webUrl(each?.navigate) }))
+    .filter(({ action, title }) => action && title)
     .slice(0, self.Notification?.maxActions ?? 2);
   const tag = text(said.tag);
   return withoutUndefined({
@@ -84,7 +85,7 @@ function options(said) {
     data: {
       ...(isObject(said.data) ? said.data : withoutUndefined({ data: said.data })),
       navigate: webUrl(said.navigate) ?? self.registration.scope,
-      actions: actions.map(({ action, navigate }) => ({ action, navigate: webUrl(navigate) })),
+      actions: actions.map(({ action, navigate }) => withoutUndefined({ action, navigate })),
     },
   });
 }
@@ -215,8 +216,9 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Non-empty text, else undefined. Half a surrogate pair is replaced: Chromium ends the whole process for one. */
 function text(value) {
-  return typeof value === "string" && value !== "" ? value : undefined;
+  return typeof value === "string" && value !== "" ? (value.toWellFormed?.() ?? value) : undefined;
 }
 
 function flag(value) {

@@ -38,6 +38,8 @@ _SHOWN = """async () => {
   }));
 }"""
 
+_ACTIVATED = """async () => (await navigator.serviceWorker.ready).active.state === "activated" """
+
 _CLEAR = """async () => {
   const registration = await navigator.serviceWorker.ready;
   for (const shown of await registration.getNotifications()) shown.close();
@@ -108,8 +110,11 @@ class Worker:
             lambda event: self._registrations.extend(event["registrations"]),
         )
         self._devtools.send("ServiceWorker.enable")
-        page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
-        page.evaluate(_CLEAR)
+        eventually(lambda: page.evaluate(_ACTIVATED), "the worker is activated")
+
+    def clear(self) -> None:
+        """Close all notifications."""
+        self._page.evaluate(_CLEAR)
 
     def push(self, data: str) -> None:
         """Hand a push message to the worker."""

@@ -1,0 +1,178 @@
+"""The service worker in a real Chromium: whatever is pushed, something is shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.chromium import Worker
+from tests.browser.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.browser.chromium import Chromium
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def running_worker(chromium: Chromium) -> Worker:
+    chromium.allow_notifications()
+    page = chromium.context.new_page()
+    page.goto(chromium.origin)
+    return Worker(chromium, page)
+
+
+@pytest.fixture
+def worker(running_worker: Worker) -> Iterator[Worker]:
+    yield running_worker
+    running_worker.clear()
+
+
+def message(**notification: object) -> str:
+    return json.dumps({"web_push": 8030, "notification": notification, "mutable": True})
+
+
+def pushed(worker: Worker, data: str) -> dict[str, Any]:
+    """Push, and return the one notification that is then shown."""
+    worker.push(data)
+    shown = eventually(worker.shown, "something is shown")
+    assert len(shown) == 1, shown
+    return shown[0]
+
+
+def test_every_field_of_the_message_is_shown(worker: Worker, chromium: Chromium) -> None:
+    origin = chromium.origin
+    shown = pushed(
+        worker,
+        message(
+            title="Title",
+            navigate=f"{origin}/there",
+            body="Body",
+            icon=f"{origin}/icon-512.png",
+            badge=f"{origin}/badge-96.png",
+            image=f"{origin}/icon-192.png",
+            tag="tag",
+            lang="fr",
+            dir="rtl",
+            silent=True,
+            requireInteraction=True,
+            renotify=True,
+            timestamp=1_700_000_000_000,
+            actions=[{"action": "a", "title": "Action", "navigate": f"{origin}/action"}],
+            data={"id": "d1", "data": {"any": ["json", None]}},
+        ),
+    )
+    assert shown == {
+        "title": "Title",
+        "body": "Body",
+        "icon": f"{origin}/icon-512.png",
+        "badge": f"{origin}/badge-96.png",
+        "image": f"{origin}/icon-192.png",
+        "tag": "tag",
+        "lang": "fr",
+        "dir": "rtl",
+        "silent": True,
+        "renotify": True,
+        "requireInteraction": True,
+        "timestamp": 1_700_000_000_000,
+        "actions": [{"action": "a", "title": "Action"}],
+        "data": {
+            "id": "d1",
+            "data": {"any": ["json", None]},
+            "navigate": f"{origin}/there",
+            "actions": [{"action": "a", "navigate": f"{origin}/action"}],
+        },
+    }
+
+
+def test_a_title_alone_is_shown_with_the_sites_icon_and_opens_the_site(worker: Worker, chromium: Chromium) -> None:
+    shown = pushed(worker, message(title="Alone"))
+    assert shown["title"] == "Alone"
+    assert shown["body"] == ""
+    assert shown["icon"] == f"{chromium.origin}/icon-192.png"
+    assert shown["data"]["navigate"] == f"{chromium.origin}/"
+
+
+def test_an_empty_push_says_so(worker: Worker) -> None:
+    assert "without any content" in pushed(worker, "")["body"]
+
+
+@pytest.mark.parametrize("data", ["plain text", '{"web_push": 8030,', "\x00\x01\x02", "\u202e{}"])
+def test_an_unreadable_push_says_so(worker: Worker, data: str) -> None:
+    assert "could not be read" in pushed(worker, data)["body"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "null",
+        "[]",
+        '"text"',
+        "8030",
+        "{}",
+        '{"notification": null}',
+        '{"notification": ["title"]}',
+        '{"notification": {"body": "no title"}}',
+        '{"notification": {"title": 5}}',
+    ],
+)
+def test_a_push_in_another_form_says_so(worker: Worker, data: str) -> None:
+    assert "not in a form" in pushed(worker, data)["body"]
+
+
+def test_renotify_without_a_tag_is_shown_all_the_same(worker: Worker) -> None:
+    shown = pushed(worker, message(title="Again", renotify=True, body="Still here"))
+    assert (shown["title"], shown["body"], shown["renotify"]) == ("Again", "Still here", False)
+
+
+@pytest.mark.parametrize("odd", [5, True, None, [], {}, [{}], "", "http://[", "javascript:alert(1)", "\ud800"])
+def test_a_field_with_an_odd_value_does_not_keep_the_rest_from_being_shown(worker: Worker, odd: object) -> None:
+    fields = (
+        "navigate body icon badge image tag lang dir silent requireInteraction renotify timestamp actions data vibrate"
+    )
+    shown = pushed(worker, message(title="Title", **dict.fromkeys(fields.split(), odd)))
+    assert shown["title"] == "Title"
+    assert shown["data"]["navigate"].startswith("http://")
+
+
+def test_an_odd_action_is_left_out_and_the_others_stay(worker: Worker) -> None:
+    actions = [None, {"action": "x"}, {"title": "y"}, {"action": 1, "title": 2}, {"action": "a", "title": "A"}]
+    assert pushed(worker, message(title="Title", actions=actions))["actions"] == [{"action": "a", "title": "A"}]
+
+
+def test_half_a_surrogate_pair_is_replaced(worker: Worker) -> None:
+    actions = [{"action": "\ud800", "title": "\ud800"}]
+    shown = pushed(worker, message(title="\ud800", body="a\udc00b", tag="\ud800", actions=actions, data="\ud800"))
+    assert (shown["title"], shown["body"], shown["tag"]) == ("\ufffd", "a\ufffdb", "\ufffd")
+    assert shown["actions"] == [{"action": "\ufffd", "title": "\ufffd"}]
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "chrome://gpu"])
+def test_only_web_addresses_are_kept_for_a_click(worker: Worker, chromium: Chromium, address: str) -> None:
+    actions = [{"action": "a", "title": "A", "navigate": address}]
+    data = pushed(worker, message(title="Title", navigate=address, actions=actions))["data"]
+    assert data["navigate"] == f"{chromium.origin}/"
+    assert "javascript" not in json.dumps(data)
+    assert not data["actions"][0].get("navigate")
+
+
+def test_a_message_cannot_replace_what_a_click_needs(worker: Worker, chromium: Chromium) -> None:
+    data = {"navigate": "javascript:alert(1)", "actions": "none"}
+    shown = pushed(worker, message(title="Title", data=data))
+    assert shown["data"] == {"navigate": f"{chromium.origin}/", "actions": []}
+
+
+def test_more_actions_than_the_browser_shows_are_cut(worker: Worker) -> None:
+    actions = [{"action": str(number), "title": str(number)} for number in range(8)]
+    shown = pushed(worker, message(title="Title", actions=actions))
+    assert 1 <= len(shown["actions"]) < 8
+
+
+def test_a_newer_push_with_the_same_tag_replaces_the_older(worker: Worker) -> None:
+    pushed(worker, message(title="Old", tag="same"))
+    worker.push(message(title="New", tag="same"))
+    eventually(lambda: [one["title"] for one in worker.shown()] == ["New"], "the newer one alone is shown")
