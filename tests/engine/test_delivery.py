@@ -238,3 +238,15 @@ async def test_the_test_push_can_be_for_one_device(engine: Engine, service: Push
     assert [push.path for push in service.pushes] == ["/two"]
     (dispatch,) = (await engine.dispatches(PageQuery(limit=1))).items
     assert dispatch.kind is DispatchKind.TEST
+
+
+async def test_an_engine_can_be_left_as_soon_as_it_is_entered(start: OpenEngine) -> None:
+    for _ in range(20):
+        async with start():
+            pass
+
+
+async def test_the_listing_of_keys_takes_no_cursor_filter_or_sort(engine: Engine) -> None:
+    with pytest.raises(PushdeskError) as refused:
+        await engine.keys(PageQuery(cursor="x", sort="id"))
+    assert (refused.value.code, refused.value.fields) == ("bad_field", ("cursor", "sort"))

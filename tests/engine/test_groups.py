@@ -31,8 +31,8 @@ async def running(ledger: Ledger, *, limit: int) -> AsyncIterator[GroupCommit[in
     groups = GroupCommit(ledger.commit, limit=limit)
     task = asyncio.create_task(groups.run())
     yield groups
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    groups.close()
+    await task
 
 
 async def test_what_comes_in_during_a_commit_is_the_next_group() -> None:
@@ -45,7 +45,6 @@ async def test_what_comes_in_during_a_commit_is_the_next_group() -> None:
         assert groups.pending == 4
         for _ in range(2):
             ledger.go_on.release()
-        await groups.drained()
     assert ledger.groups == [[1], [2, 3, 4]]
     assert groups.pending == 0
 
@@ -57,7 +56,6 @@ async def test_no_group_is_over_the_limit_and_none_is_lost() -> None:
             groups.add(item)
         for _ in range(3):
             ledger.go_on.release()
-        await groups.drained()
     assert ledger.groups == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
@@ -74,6 +72,6 @@ async def test_a_group_that_fails_does_not_keep_the_next_from_being_written() ->
     task = asyncio.create_task(groups.run())
     for item in (1, 2):
         groups.add(item)
-    await groups.drained()
-    task.cancel()
+    groups.close()
+    await task
     assert written == [[2]]

@@ -38,7 +38,7 @@ def with_header(name: str) -> dict[str, Any]:
 )
 def test_the_local_page_may_name_a_user(change: dict[str, Any], access_url: str) -> None:
     place = replace(PLACE, access_url=access_url)
-    assert local_page_refusal(replace(VISIT, **change), place, is_invited=False) == ""
+    assert local_page_refusal(replace(VISIT, **change), place) == ""
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,15 @@ def test_the_local_page_may_name_a_user(change: dict[str, Any], access_url: str)
     ],
 )
 def test_a_request_that_misses_a_clause_may_not(change: dict[str, Any], word: str) -> None:
-    assert word in local_page_refusal(replace(VISIT, **change), PLACE, is_invited=False)
-
-
-def test_an_invited_user_may_not_be_named() -> None:
-    assert "invited" in local_page_refusal(VISIT, PLACE, is_invited=True)
+    assert word in local_page_refusal(replace(VISIT, **change), PLACE)
 
 
 def test_nobody_may_be_named_where_the_server_listens_to_others() -> None:
-    assert "loopback" in local_page_refusal(VISIT, replace(PLACE, listens_on_loopback_only=False), is_invited=False)
+    assert "loopback" in local_page_refusal(VISIT, replace(PLACE, listens_on_loopback_only=False))
 
 
 def test_nobody_may_be_named_where_it_is_switched_off() -> None:
-    assert "[identity]" in local_page_refusal(VISIT, replace(PLACE, local_identity=False), is_invited=False)
+    assert "[identity]" in local_page_refusal(VISIT, replace(PLACE, local_identity=False))
 
 
 @pytest.mark.parametrize("host", ["localhost:8484", "127.0.0.1:8484", "[::1]:8484", "localhost"])

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -117,6 +117,7 @@ class Engine:
         )
         self._totals = (0, 0)
         self._ticker: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Load the keys, take up what was left, and begin to work.
@@ -132,9 +133,10 @@ class Engine:
     async def __aexit__(self, *_exc: object) -> None:
         """Stop at once; what is in flight is tried again at the next start."""
         await self.drain(0)
+        self._ending.set()
         if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
+            # Not cancelled: it may be in the middle of a query.
+            await self._ticker
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
@@ -181,10 +183,6 @@ class Engine:
     async def device_grant(self, token: str) -> DeviceGrant | None:
         """Return what a device token allows, or None if it is not valid."""
         return await self._registration.grant(token)
-
-    async def is_invited(self, user: str) -> bool:  # noqa: ARG002
-        """Return whether a user has a subscription that an invitation made."""
-        return False
 
     async def accept(
         self,
@@ -275,7 +273,14 @@ class Engine:
         return await self._store.listings.dispatch(dispatch)
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
-        """List VAPID keys, the newest first; there are few, so there is one page."""
+        """List VAPID keys, the newest first; there are few, so there is one page.
+
+        Raises:
+            PushdeskError: `bad_field` for a cursor, a filter or a sort: there is none.
+        """
+        unknown = tuple(name for name in ("cursor", "filter", "sort") if getattr(query, name))
+        if unknown:
+            raise PushdeskError(f"This listing takes no {' and no '.join(unknown)}.", code="bad_field", fields=unknown)
         keys = await self._store.keys.listing()
         return Page(keys[: query.limit])
 
@@ -379,7 +384,7 @@ class Engine:
 
     async def _tick(self) -> None:
         last: Stats | None = None
-        while True:
+        while not self._ending.is_set():
             try:
                 stats = await self.stats()
             except Exception as error:  # noqa: BLE001 (the next tick may fare better; /readyz tells what is wrong)
@@ -389,7 +394,9 @@ class Engine:
                 if last is None or structs.replace(stats, time=last.time) != last:
                     last = stats
                     self._publisher.stats_changed(stats)
-            await asyncio.sleep(TICK_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._ending.wait()
 
 
 @asynccontextmanager

@@ -28,15 +28,13 @@ class GroupCommit(Generic[T]):
         self._limit = limit
         self._waiting: list[T] = []
         self._in_commit = 0
-        self._has_items = asyncio.Event()
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
+        self._closed = False
+        self._wake = asyncio.Event()
 
     def add(self, item: T) -> None:
         """Put an item into the next group."""
         self._waiting.append(item)
-        self._is_idle.clear()
-        self._has_items.set()
+        self._wake.set()
 
     @property
     def pending(self) -> int:
@@ -44,9 +42,14 @@ class GroupCommit(Generic[T]):
         return len(self._waiting) + self._in_commit
 
     async def run(self) -> None:
-        """Write groups until cancelled."""
+        """Write groups until closed, and then what is left."""
         while True:
-            await self._has_items.wait()
+            if not self._waiting:
+                if self._closed:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
             self._in_commit = len(group)
             try:
@@ -55,10 +58,8 @@ class GroupCommit(Generic[T]):
                 # A fault of ours, in one group: the ones after it are written all the same.
                 log.exception("group_commit_failed", items=len(group))
             self._in_commit = 0
-            if not self._waiting:
-                self._has_items.clear()
-                self._is_idle.set()
 
-    async def drained(self) -> None:
-        """Return once everything that was added is written."""
-        await self._is_idle.wait()
+    def close(self) -> None:
+        """Let `run` end once everything is written; it is not to be cancelled in the middle of a transaction."""
+        self._closed = True
+        self._wake.set()

@@ -8,7 +8,6 @@ crash interrupts is found unclaimed at the next start and tried again.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import structlog
@@ -110,7 +109,8 @@ class Outbox:
         self._attempts: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._committing: list[asyncio.Task[None]] = []
+        self._working: asyncio.Task[None] | None = None
         self._stopping = False
         self.queued = 0
         """Dispatches that are not spread over their devices yet."""
@@ -124,11 +124,11 @@ class Outbox:
         await self._table.release_claims()
         self.queued, waiting = await self._table.backlog()
         self._observer.resumed(waiting)
-        self._tasks = [
+        self._committing = [
             asyncio.create_task(self._incoming.run(), name="outbox accept"),
             asyncio.create_task(self._outgoing.run(), name="outbox settle"),
-            asyncio.create_task(self._work(), name="outbox work"),
         ]
+        self._working = asyncio.create_task(self._work(), name="outbox work")
 
     async def stop(self, timeout_s: float) -> int:
         """Stop accepting and starting, let what is in flight end, and settle it.
@@ -136,24 +136,23 @@ class Outbox:
         Returns:
             How many deliveries were still in flight after `timeout_s`; they are tried again at the next start.
         """
-        if not self._tasks:
-            return 0
         self._stopping = True
         self._wake.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._tasks[-1]
-                if self._attempts:
-                    await asyncio.wait(self._attempts)
-                await self._outgoing.drained()
-                await self._incoming.drained()
-        left = self.in_flight
+        if self._working is not None:
+            await self._working
+            self._working = None
+        if self._attempts and timeout_s > 0:
+            await asyncio.wait(self._attempts, timeout=timeout_s)
+        left = len(self._attempts)
+        for attempt in self._attempts:
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        # These end by themselves, after the transaction that they are in.
+        self._incoming.close()
+        self._outgoing.close()
+        await asyncio.gather(*self._committing)
         if left:
             log.warning("outbox_stopped_early", in_flight=left)
-        for task in (*self._tasks, *self._attempts):
-            task.cancel()
-        await asyncio.gather(*self._tasks, *self._attempts, return_exceptions=True)
-        self._tasks = []
         return left
 
     @property
@@ -305,6 +304,8 @@ class Outbox:
             except DatabaseError as error:
                 # What was answered is not forgotten: written when the database is back, or tried again after a crash.
                 log.error("settle_failed", deliveries=len(group), detail=error.detail)  # noqa: TRY400
+                if self._stopping:
+                    raise
                 await asyncio.sleep(BACK_OFF_S)
 
     def _finish(self, dispatches: Sequence[Dispatch]) -> None:

@@ -61,7 +61,7 @@ class Gate:
             return None
         token = _bearer_token(request)
         if token is None:
-            await self._admit_without_token(visit, access, user)
+            self._admit_without_token(visit, access)
             return None
         if self._is_admin(token):
             if visit.origins:
@@ -92,17 +92,14 @@ class Gate:
         elif access is Access.ADMIN and visit.origins:
             raise PushdeskError("This is not for pages: the request has an Origin.", code="forbidden")
 
-    async def _admit_without_token(self, visit: Visit, access: Access, user: str) -> None:
+    def _admit_without_token(self, visit: Visit, access: Access) -> None:
         if access is Access.LOCAL and is_local_caller(visit):
             return
         if access is not Access.DEVICE:
             raise PushdeskError(
                 "The admin token is needed.", code="unauthorized", hint="Send it as Authorization: Bearer TOKEN."
             )
-        # Whether a user was invited is a question to the database: not for those who are refused anyway.
-        refusal = local_page_refusal(visit, self._place, is_invited=False) or local_page_refusal(
-            visit, self._place, is_invited=await self._engine.is_invited(user)
-        )
+        refusal = local_page_refusal(visit, self._place)
         if refusal:
             raise PushdeskError(
                 f"Without a token only the page on the server's own machine may name a user: {refusal}.",

@@ -45,13 +45,12 @@ class Place:
     """`[identity] local`"""
 
 
-def local_page_refusal(visit: Visit, place: Place, *, is_invited: bool) -> str:
+def local_page_refusal(visit: Visit, place: Place) -> str:
     """Say why a request may not name a user without a token; an empty string if it may.
 
     Args:
         visit: The request.
         place: The server.
-        is_invited: Whether the named user has a subscription that an invitation made.
     """
     clauses = (
         (place.local_identity, "[identity] local is false"),
@@ -64,7 +63,6 @@ def local_page_refusal(visit: Visit, place: Place, *, is_invited: bool) -> str:
         (not came_through_proxy(visit.header_names), "it came through a proxy"),
         (is_own_origin(visit.origins, place.access_url), "it comes from a page of another origin"),
         (visit.is_json, "its Content-Type is not application/json"),
-        (not is_invited, "this user was invited"),
     )
     return next((reason for holds, reason in clauses if not holds), "")
 
