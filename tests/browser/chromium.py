@@ -38,6 +38,17 @@ _SHOWN = """async () => {
   }));
 }"""
 
+# Reading the list while a notification is about to be displayed makes Chromium forget that notification, so the tests
+# read it when showing is done.
+_COUNT_WHAT_IS_SHOWN = """() => {
+  const { showNotification } = ServiceWorkerRegistration.prototype;
+  self.shownSoFar = 0;
+  ServiceWorkerRegistration.prototype.showNotification = async function (...given) {
+    await showNotification.apply(this, given);
+    self.shownSoFar += 1;
+  };
+}"""
+
 _ACTIVATED = """async () => (await navigator.serviceWorker.ready).active.state === "activated" """
 
 _CLEAR = """async () => {
@@ -111,18 +122,22 @@ class Worker:
         )
         self._devtools.send("ServiceWorker.enable")
         eventually(lambda: page.evaluate(_ACTIVATED), "the worker is activated")
+        (self.script,) = chromium.context.service_workers
+        self.script.evaluate(_COUNT_WHAT_IS_SHOWN)
 
     def clear(self) -> None:
         """Close all notifications."""
         self._page.evaluate(_CLEAR)
 
     def push(self, data: str) -> None:
-        """Hand a push message to the worker."""
+        """Hand a push message to the worker, and wait until it has shown a notification."""
         registrations = eventually(self._known_registrations, "DevTools names the worker")
+        before = self.script.evaluate("() => self.shownSoFar")
         self._devtools.send(
             "ServiceWorker.deliverPushMessage",
             {"origin": self._origin, "registrationId": registrations[-1]["registrationId"], "data": data},
         )
+        eventually(lambda: self.script.evaluate("() => self.shownSoFar") > before, "something is shown")
 
     def shown(self) -> list[dict[str, Any]]:
         """Return the notifications that are shown."""

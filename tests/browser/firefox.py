@@ -168,6 +168,31 @@ class Firefox:
             "for (const tab of [...gBrowser.tabs].slice(1)) gBrowser.removeTab(tab, { animate: false })"
         )
 
+    def record_requests(self) -> None:
+        """Record from now on what `requests` returns, of pages and workers alike."""
+        self.evaluate_chrome(
+            """
+            const window = Services.wm.getMostRecentWindow("navigator:browser");
+            const isRecording = Boolean(window.recordedRequests);
+            window.recordedRequests = [];
+            if (isRecording) return;
+            window.requestObserver = { observe(channel) {
+              channel.QueryInterface(Ci.nsIHttpChannel);
+              let authorization = "";
+              try { authorization = channel.getRequestHeader("Authorization"); } catch { /* It has none. */ }
+              window.recordedRequests.push([channel.requestMethod, channel.URI.filePath, authorization]);
+            } };
+            Services.obs.addObserver(window.requestObserver, "http-on-modify-request");
+            """
+        )
+
+    def requests(self) -> list[list[str]]:
+        """Return method, path and `Authorization` of the requests that were made since `record_requests`."""
+        requests: list[list[str]] = self.evaluate_chrome(
+            "return Services.wm.getMostRecentWindow('navigator:browser').recordedRequests"
+        )
+        return requests
+
     def _evaluate(self, context: str, body: str, arguments: tuple[object, ...]) -> Any:
         script = (
             "const given = [...arguments]; const done = given.pop();"

@@ -278,6 +278,25 @@ def test_a_subscription_that_the_browser_lost_is_renewed_without_a_page(
     assert visitor.shown("To the new one")
 
 
+def test_page_and_worker_show_the_device_token(visitor: Visitor, server: Server, simulator: Simulator) -> None:
+    path = "/api/v1/users/bearer/webpush/subscription"
+    visitor.firefox.record_requests()
+    visitor.turn_on("bearer")
+    assert ["POST", path, ""] in visitor.firefox.requests()
+    visitor.firefox.record_requests()
+    before = only(server.devices("bearer"))["fingerprint"]
+    simulator.forget_browsers()
+    changed(lambda: str(only(server.devices("bearer"))["fingerprint"]), before)
+    (renewal,) = [token for method, at, token in visitor.firefox.requests() if (method, at) == ("POST", path)]
+    visitor.firefox.record_requests()
+    visitor.turn_off()
+    (removal,) = [token for method, at, token in visitor.firefox.requests() if (method, at) == ("DELETE", path)]
+    assert renewal.startswith("Bearer ")
+    assert removal.startswith("Bearer ")
+    # A changed subscription gets a new token; the old one ended with the old subscription.
+    assert removal != renewal
+
+
 def test_a_renewed_device_is_still_the_one_that_the_button_turns_off(
     visitor: Visitor, server: Server, simulator: Simulator
 ) -> None:
