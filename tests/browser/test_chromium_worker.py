@@ -124,9 +124,10 @@ def test_a_push_in_another_form_says_so(worker: Worker, data: str) -> None:
     assert "not in a form" in pushed(worker, data)["body"]
 
 
-def test_renotify_without_a_tag_is_shown_all_the_same(worker: Worker) -> None:
-    shown = pushed(worker, message(title="Again", renotify=True, body="Still here"))
+def test_renotify_without_a_tag_is_shown_with_all_else_that_it_says(worker: Worker) -> None:
+    shown = pushed(worker, message(title="Again", renotify=True, body="Still here", requireInteraction=True, lang="fr"))
     assert (shown["title"], shown["body"], shown["renotify"]) == ("Again", "Still here", False)
+    assert (shown["requireInteraction"], shown["lang"]) == (True, "fr")
 
 
 @pytest.mark.parametrize("odd", [5, True, None, [], {}, [{}], "", "http://[", "javascript:alert(1)", "\ud800"])
