@@ -137,7 +137,7 @@ class FakeDesk:
         service: Service = Service.MOZILLA,
         browser: str = "Firefox",
         platform: str = "Linux",
-        **fields: Any,  # noqa: ANN401 - any field of a Subscription
+        **fields: Any,
     ) -> Subscription:
         """Make a subscription, and its user if need be."""
         number = len(self._subscriptions) + 1
@@ -159,13 +159,13 @@ class FakeDesk:
         self._count()
         return subscription
 
-    def change(self, subscription: str, **fields: Any) -> None:  # noqa: ANN401 - any field of a Subscription
+    def change(self, subscription: str, **fields: Any) -> None:
         """Change fields of a subscription."""
         changed = msgspec.structs.replace(self._subscriptions[subscription], **fields)
         self._subscriptions[subscription] = changed
         self._emit(SubscriptionChanged(self._number(), self.now(), changed))
 
-    def deliver(self, subscription: Subscription, outcome: Outcome = Outcome.ACCEPTED, **fields: Any) -> Delivery:  # noqa: ANN401 - any field of a Delivery
+    def deliver(self, subscription: Subscription, outcome: Outcome = Outcome.ACCEPTED, **fields: Any) -> Delivery:
         """Let a dispatch with one delivery happen."""
         dispatch = self._accept(subscription.user, "Hello", DispatchKind.NOTIFICATION, [subscription])
         return self._settle(dispatch.deliveries[0], outcome, **fields)
@@ -175,7 +175,7 @@ class FakeDesk:
         self._deliveries[delivery.id] = delivery
         self._emit(DeliveryChanged(self._number(), self.now(), delivery))
 
-    def set_stats(self, **fields: Any) -> None:  # noqa: ANN401 - any field of Stats
+    def set_stats(self, **fields: Any) -> None:
         """Change fields of the server's state, and tell it."""
         self._stats = msgspec.structs.replace(self._stats, **fields)
         self._emit(StatsChanged(self._number(), self.now(), self._stats))
@@ -332,7 +332,7 @@ class FakeDesk:
             reader.put_nowait(events)
 
     def _missed(self, after: Position | None) -> Iterable[AnyEvent]:
-        if after is None or (after.epoch == self._epoch and after.seq >= self._seq):
+        if after is None or (after.epoch == self._epoch and after.seq == self._seq):
             return ()
         missed = [event for event in self._history if event.seq > after.seq]
         whole = after.epoch == self._epoch and missed and missed[0].seq == after.seq + 1
@@ -370,7 +370,7 @@ class FakeDesk:
         self._emit(DispatchChanged(self._number(), self.now(), self._told(dispatch, deliveries=False)))
         return told
 
-    def _settle(self, delivery: Delivery, outcome: Outcome, **fields: Any) -> Delivery:  # noqa: ANN401 - any field of a Delivery
+    def _settle(self, delivery: Delivery, outcome: Outcome, **fields: Any) -> Delivery:
         wanted: dict[str, Any] = {
             "outcome": outcome,
             "status": STATUS.get(outcome),

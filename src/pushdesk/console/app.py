@@ -8,7 +8,6 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from textual.app import App
-from textual.binding import Binding
 from textual.message import Message
 from textual.reactive import reactive
 from textual.worker import WorkerState
@@ -87,8 +86,11 @@ class PushdeskApp(App[int]):
         ),
         bind("question_mark", "help", "Help", "help.open", "What every key does", show=True, display="?"),
         bind("q", "quit", "Quit", "app.quit", "Leave the console", show=True),
-        # Not printable, so it may have priority: it quits from wherever the focus is.
-        Binding("ctrl+c", "quit", "Quit", id="app.interrupt", tooltip="Leave the console", show=False, priority=True),
+        # Not printable, so they may have priority: they work from wherever the focus is.
+        bind(
+            "ctrl+p", "command_palette", "Command", "palette.open_anywhere", "Find a command by its name", priority=True
+        ),
+        bind("ctrl+c", "quit", "Quit", "app.interrupt", "Leave the console", priority=True),
     ]
 
     stats: reactive[Stats | None] = reactive(None)

@@ -14,9 +14,10 @@ def bind(
     *,
     show: bool = False,
     display: str | None = None,
+    priority: bool = False,
 ) -> Binding:
     """Return a binding whose id is `name`.
 
     Printable keys are never a priority: they would fire while someone types.
     """
-    return Binding(keys, action, label, id=name, tooltip=tooltip, show=show, key_display=display)
+    return Binding(keys, action, label, id=name, tooltip=tooltip, show=show, key_display=display, priority=priority)

@@ -79,7 +79,8 @@ class ComposeScreen(Dialog[None]):
 
     def __init__(self, user: str = "") -> None:
         super().__init__()
-        self._suggested = user
+        # A name that cannot be shown as it is cannot be typed either.
+        self._suggested = user if plain(user) == user else ""
         self._busy = False
 
     def compose(self) -> ComposeResult:
@@ -235,7 +236,7 @@ class ComposeScreen(Dialog[None]):
                 (plain(notification.url or self.app.url), QUIET),
             )
         )
-        size = pushed_size(notification, self.app.url)
+        size = pushed_size(notification, plain(self.app.url))
         style = BAD if size > LIMIT else BUSY if size > WARN_AT else GOOD
         remark = ""
         if size > LIMIT:

@@ -11,14 +11,18 @@ from textual.widgets import Button, Static
 from pushdesk.console.figures import plural
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
+from pushdesk.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
 
-class ConfirmScreen(Dialog[bool]):
-    """Asks whether to do something; returns True if it is to be done."""
+DO = "do"
+
+
+class ConfirmScreen(Dialog[str]):
+    """Asks whether to do something; returns `DO` if it is to be done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("left", "app.focus_previous", "Previous", "confirm.previous", "The button to the left"),
@@ -39,11 +43,18 @@ class ConfirmScreen(Dialog[bool]):
             yield Static(self._text)
             with Horizontal(classes="buttons"):
                 yield Button(Content(self._leave), id="leave", compact=True)
-                yield Button(Content(self._do), id="do", variant="error", compact=True)
+                yield Button(Content(self._do), id=DO, variant="error", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
-        self.dismiss(event.button.id == "do")
+        if event.button.id == DO:
+            self.do()
+        else:
+            self.dismiss(None)
+
+    def do(self) -> None:
+        """Close, with the answer that it is to be done."""
+        self.dismiss(DO)
 
 
 class QuitScreen(ConfirmScreen):
@@ -65,9 +76,6 @@ class QuitScreen(ConfirmScreen):
             leave="Stay",
         )
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Quit or stay."""
-        if event.button.id == "do":
-            self.app.exit(0)
-        else:
-            self.dismiss(None)
+    def do(self) -> None:
+        """Quit."""
+        self.app.exit(EXIT_DONE)

@@ -277,27 +277,30 @@ class SubscriptionsScreen(PaneScreen):
 
     def action_remove(self) -> None:
         """Ask, and remove the subscription under the cursor."""
-        if (current := self._rows.current) is not None:
-            self.run_worker(self._remove(current), group="commands", exit_on_error=False)
+        from pushdesk.console.screens.confirm import DO, ConfirmScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        current = self._rows.current
+        if current is None:
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == DO:
+                self.run_worker(self._remove(current.id), group="commands", exit_on_error=False)
+
+        text = Content.assemble(
+            (plain(current.user), "bold"),
+            f" on {device_of(current)} will get nothing any more, until that browser subscribes again.",
+        )
+        self.app.push_screen(ConfirmScreen(title="Remove this subscription?", text=text, do="Remove"), answered)
 
     def action_test(self) -> None:
         """Send the test push to the device under the cursor."""
         if (current := self._rows.current) is not None:
             self.run_worker(self._test(current), group="commands", exit_on_error=False)
 
-    async def _remove(self, one: Subscription) -> None:
-        from pushdesk.console.screens.confirm import ConfirmScreen  # noqa: PLC0415 - not needed before it is asked for
-
-        text = Content.assemble(
-            (plain(one.user), "bold"),
-            f" on {device_of(one)} will get nothing any more, until that browser subscribes again.",
-        )
-        if not await self.app.push_screen_wait(
-            ConfirmScreen(title="Remove this subscription?", text=text, do="Remove")
-        ):
-            return
+    async def _remove(self, subscription: str) -> None:
         try:
-            self.post_message(self.SubscriptionsRemoved(await self.app.desk.remove_subscriptions([one.id])))
+            self.post_message(self.SubscriptionsRemoved(await self.app.desk.remove_subscriptions([subscription])))
         except PushdeskError as error:
             self.post_message(self.Refused(error))
 

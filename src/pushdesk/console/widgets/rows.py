@@ -43,6 +43,22 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
     """
 
     ALLOW_SELECT = False
+    # A terminal's own sixteen colours cannot be mixed: there the cursor is told by inversion.
+    DEFAULT_CSS = """
+    Rows {
+        height: 1fr;
+        background: $background;
+        overflow-x: hidden;
+        scrollbar-gutter: stable;
+        scrollbar-size-vertical: 1;
+        text-wrap: nowrap;
+        text-overflow: clip;
+        .rows--header { color: $foreground 65%; text-style: bold; }
+        .rows--cursor { background: $block-cursor-background 30%; text-style: bold; }
+        .rows--empty { color: $foreground; }
+        &:ansi .rows--cursor { background: ansi_default; text-style: bold reverse; }
+    }
+    """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--header", "rows--cursor", "rows--empty"}
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("up,k", "move(-1)", "Up", "rows.up", "The row above"),

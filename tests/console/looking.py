@@ -1,0 +1,60 @@
+"""How tests look at a console: at its text, once it has come to say what they wait for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.worker import WorkerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import App
+    from textual.pilot import Pilot
+    from textual.screen import Screen
+
+PATIENCE = 600
+"""Looks before a test gives up: some twenty seconds on an idle machine."""
+
+
+def text_of(app: App[Any]) -> str:
+    """Return the text of the screen on top, without what is behind it."""
+    return screen_text(app.screen)
+
+
+def screen_text(screen: Screen[Any]) -> str:
+    """Return the text of a screen, line by line."""
+    return "\n".join(strip.text.replace("\N{NO-BREAK SPACE}", " ") for strip in screen._compositor.render_strips())
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    for _ in range(PATIENCE):
+        await pilot.pause()
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("waited in vain; the screen says:\n" + text_of(pilot.app))
+
+
+async def until_says(pilot: Pilot[Any], *words: str) -> None:
+    """Wait until the screen says all of this."""
+    await until(pilot, lambda: all(each in text_of(pilot.app) for each in words))
+
+
+async def settled(pilot: Pilot[Any]) -> None:
+    """Wait until nobody works but the feed, and what they brought is shown."""
+    app = pilot.app
+    await until(
+        pilot,
+        lambda: all(
+            worker.group == "feed" or worker.state not in {WorkerState.PENDING, WorkerState.RUNNING}
+            for worker in app.workers
+        ),
+    )
+    await pilot.pause()
+
+
+def toasts(app: App[Any]) -> list[str]:
+    """Return what the toasts say, the oldest first."""
+    return [f"{each.title}: {each.message}" if each.title else each.message for each in app._notifications]

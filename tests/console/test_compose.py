@@ -1,0 +1,128 @@
+"""The form of a notification."""
+
+from __future__ import annotations
+
+from textual.widgets import Input, TextArea
+
+from pushdesk.console.message import pushed_size
+from pushdesk.console.screens.compose import ComposeScreen
+from pushdesk.errors import PushdeskError
+from pushdesk.model import Notification, Outcome, Urgency
+from tests.console.looking import settled, toasts, until, until_says
+from tests.console.scenes import busy_desk, console, empty_desk
+
+
+async def test_a_notification_is_sent_as_it_was_written() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        for name, value in (("user", "ada"), ("title", "Tea [/x]"), ("url", "/kettle")):
+            app.screen.query_one(f"#{name}", Input).value = value
+        app.screen.query_one("#text", TextArea).text = "is\nready"
+        await until_says(pilot, "Tea [/x]", "/kettle")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: toasts(app) == ["ada, 2 devices: ✓ 2 accepted"])
+        sent = Notification(title="Tea [/x]", body="is\nready", url="/kettle", urgency=Urgency.NORMAL)
+        assert desk.calls == [("notify", ("ada", sent))]
+        assert not isinstance(app.screen, ComposeScreen)
+
+
+async def test_the_row_under_the_cursor_says_whom_it_is_for() -> None:
+    app = console(busy_desk())
+    async with app.run_test() as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("down", "down", "t")
+        assert app.screen.query_one("#user", Input).value == "cy"
+        assert app.focused is app.screen.query_one("#title", Input)
+
+
+async def test_a_form_that_is_not_complete_is_not_sent() -> None:
+    desk = empty_desk()
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t", "ctrl+s")
+        await until_says(pilot, "Whom is it for?")
+        app.screen.query_one("#user", Input).value = "ada"
+        app.screen.query_one("#title", Input).value = ""
+        await pilot.press("ctrl+s")
+        await until_says(pilot, "It needs a title.")
+        assert desk.calls == []
+
+
+async def test_a_refusal_leaves_what_was_written() -> None:
+    desk = busy_desk()
+    desk.refusals.append(PushdeskError("The queue is full.", code="queue_full"))
+    app = console(desk)
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("t", *"!", "ctrl+s")
+        await until_says(pilot, "The queue is full.")
+        assert toasts(app) == ["The queue is full: The queue is full."]
+        assert app.screen.query_one("#title", Input).value.endswith("!")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not isinstance(app.screen, ComposeScreen))
+
+
+async def test_a_message_that_is_too_large_is_seen_before_it_is_sent() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        app.screen.query_one("#text", TextArea).text = "x" * 3000
+        await until_says(pilot, "! Firefox on Android")
+        app.screen.query_one("#text", TextArea).text = "x" * 3990
+        await until_says(pilot, "✗ too large")
+
+
+async def test_a_user_without_devices_is_said_to_have_none() -> None:
+    app = console(empty_desk())
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t", *"nobody", "ctrl+s")
+        await until(pilot, lambda: toasts(app) == ["nobody has no devices: nobody was sent to."])
+
+
+async def test_the_test_push_tells_what_each_device_did() -> None:
+    desk = busy_desk()
+    desk.outcomes["sub-0005"] = Outcome.GONE
+    app = console(desk)
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("t", "ctrl+t")
+        await until(pilot, lambda: toasts(app) == ["ada, 2 devices: ✓ 1 accepted, ✗ 1 gone"])
+
+
+async def test_the_name_of_a_known_user_is_completed() -> None:
+    app = console(busy_desk())
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        user = app.screen.query_one("#user", Input)
+        user.value = ""
+        user.focus()
+        await pilot.press("e", "v")
+        await until(pilot, lambda: user._suggestion == "eve.longname@department.example.org")
+        await pilot.press("right")
+        assert user.value == "eve.longname@department.example.org"
+
+
+async def test_escape_closes_the_form_and_sends_nothing() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t", "escape")
+        await settled(pilot)
+        assert not isinstance(app.screen, ComposeScreen)
+        assert desk.calls == []
+
+
+def test_the_size_counts_bytes_not_characters() -> None:
+    plain, accented = (pushed_size(Notification(title=title), "http://localhost:8484") for title in ("aaa", "äää"))
+    assert accented == plain + 3

@@ -1,0 +1,98 @@
+"""The stream, brought to a pace."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushdesk.console.feed import Connection, Feed, News
+from pushdesk.errors import PushdeskError
+from tests.console.fake_desk import FakeDesk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def following(desk: FakeDesk) -> AsyncIterator[asyncio.Queue[News]]:
+    news: asyncio.Queue[News] = asyncio.Queue()
+    task = asyncio.create_task(Feed(desk, news.put_nowait).run())
+    try:
+        yield news
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_first_news_is_the_state_and_asks_for_lists() -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        first = await news.get()
+        assert first == News(Connection.LIVE, await desk.stats(), (), anew=True)
+
+
+async def test_a_burst_is_one_batch_with_one_state() -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        await news.get()
+        for number in range(500):
+            desk.subscribe(f"user-{number}")
+        batches = [await news.get()]
+        while sum(len(batch.events) for batch in batches) < 500:
+            batches.append(await news.get())
+        assert len(batches) <= 3
+        assert batches[-1].stats is not None
+        assert batches[-1].stats.subscriptions == 500
+
+
+async def test_what_happened_while_away_is_told_once_in_order() -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        await news.get()
+        desk.subscribe("ada")
+        assert [event.seq for event in (await news.get()).events] == [1]
+        desk.lose()
+        assert (await news.get()).connection is Connection.LOST
+        desk.subscribe("bo")
+        desk.subscribe("cy")
+        desk.come_back()
+        back = await news.get()
+        assert back.connection is Connection.LIVE
+        assert [event.seq for event in back.events] == [3, 5]
+        assert not back.anew
+
+
+@pytest.mark.parametrize("anew", [True, False])
+async def test_lists_are_asked_for_after_a_restart_or_a_gap(*, anew: bool) -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        await news.get()
+        desk.lose()
+        await news.get()
+        desk.subscribe("ada")
+        desk.forget_history()
+        desk.come_back(anew=anew)
+        back = await news.get()
+        assert back.anew
+        assert back.events == ()
+
+
+async def test_a_server_that_is_not_there_yet_is_not_an_error() -> None:
+    desk = FakeDesk(reachable=False)
+    async with following(desk) as news:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(news.get(), 0.05)
+        desk.come_back()
+        assert (await news.get()).connection is Connection.LIVE
+
+
+async def test_a_refusal_ends_the_feed() -> None:
+    class Closed(FakeDesk):
+        def _answer(self) -> None:
+            raise PushdeskError("The token is not known.", code="unauthorized")
+
+    with pytest.raises(PushdeskError, match="token"):
+        await Feed(Closed(), print).run()

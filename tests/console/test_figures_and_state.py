@@ -1,0 +1,96 @@
+"""Figures as they are written, and what is remembered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
+from pushdesk.console.state import UiState, load_state, save_state
+from pushdesk.console.status import DISPATCHES, KEYS, OUTCOMES, SERVICES, SUBSCRIPTIONS
+from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (NOW, "12:03:44"),
+        (NOW - timedelta(days=1), "Nov 21 12:03"),
+        (NOW - timedelta(days=400), "2025-10-18"),
+        (None, "never"),
+    ],
+)
+def test_a_moment_is_as_exact_as_it_is_near(time: datetime | None, text: str) -> None:
+    assert moment(time, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "new"), (59, "new"), (61, "1 min"), (7200, "2 h"), (86400 * 12, "12 d"), (-5, "new")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
+    assert age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.4, "0 ms"), (61.2, "61 ms"), (1234.0, "1.2 s"), (12345.0, "12 s")]
+)
+def test_durations(value: float | None, text: str) -> None:
+    assert milliseconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (0.4, "0.4"), (7.25, "7.2"), (412, "412"), (1234, "1.2k"), (12345, "12k")]
+)
+def test_rates(value: float, text: str) -> None:
+    assert rate(value) == text
+
+
+def test_counts() -> None:
+    assert count(48213) == "48\N{NO-BREAK SPACE}213"
+    assert plural(1, "device") == "1 device"
+    assert plural(2, "delivery", "deliveries") == "2 deliveries"
+
+
+def test_every_state_has_a_look_of_its_own() -> None:
+    for looks, states in (
+        (OUTCOMES, Outcome),
+        (SUBSCRIPTIONS, SubscriptionState),
+        (KEYS, KeyState),
+        (DISPATCHES, DispatchState),
+    ):
+        assert set(looks) == set(states)
+        assert len({(look.glyph, look.word) for look in looks.values()}) == len(states)
+    assert set(SERVICES) == set(Service)
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "console.json"
+    state = UiState(screen="deliveries", theme="nord", sorts={"subscriptions": "-user"})
+    save_state(file, state)
+    assert load_state(file) == state
+    assert [each.name for each in tmp_path.iterdir()] == ["console.json"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"version": 2, "screen": "overview"}', '{"version": 1, "sorts": 3}', "\x00\xff"]
+)
+def test_state_that_cannot_be_read_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "console.json"
+    file.write_bytes(text.encode("latin-1"))
+    assert load_state(file) == UiState()
+    assert load_state(tmp_path / "absent.json") == UiState()
+
+
+def test_a_state_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "console.json"
+    file.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        save_state(file, UiState())
+    assert [each.name for each in tmp_path.iterdir()] == ["console.json"]

@@ -1,0 +1,305 @@
+"""What the screens do while things happen."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pushdesk.console.app import PushdeskApp
+from pushdesk.console.widgets.rows import Rows
+from pushdesk.errors import PushdeskError
+from pushdesk.model import Delivery, Notification, Outcome, Subscription
+from tests.console.fake_desk import NOON, URL, FakeDesk
+from tests.console.looking import settled, text_of, toasts, until, until_says
+from tests.console.scenes import busy_desk, console, empty_desk
+
+if TYPE_CHECKING:
+    from textual.strip import Strip
+
+WIDE = (120, 40)
+
+
+def rows_of(app: PushdeskApp) -> Rows[Delivery]:
+    return app.screen.query_one("#rows", Rows)
+
+
+async def test_the_overview_shows_a_first_subscription_as_it_comes() -> None:
+    desk = empty_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "No browser is subscribed yet.")
+        desk.subscribe("ada")
+        await until_says(pilot, "+ subscribed", "ada", "Firefox · Linux")
+
+
+async def test_an_attempt_takes_the_place_of_the_waiting_it_ends() -> None:
+    desk = empty_desk()
+    one = desk.subscribe("ada")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: app.loaded)
+        desk.settles = False
+        await desk.notify("ada", _hello())
+        await until_says(pilot, "… waiting")
+        waiting = next(iter(desk._deliveries.values()))
+        desk.update(msgspec.structs.replace(waiting, outcome=Outcome.TRANSIENT, status=503, attempts=1))
+        await until_says(pilot, "↻ 503 will retry")
+        assert len(rows_of(app).items) == 1
+        desk.update(msgspec.structs.replace(waiting, outcome=Outcome.ACCEPTED, status=201, attempts=2))
+        await until_says(pilot, "✓ 201")
+        assert "↻ 503 will retry" in text_of(app)
+        assert one.user == "ada"
+
+
+async def test_a_paused_log_stands_still_and_catches_up() -> None:
+    desk = busy_desk()
+    one = desk.subscribe("fay")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms", "following")
+        await pilot.press("p")
+        desk.deliver(one)
+        await until_says(pilot, "paused, 2 new")
+        assert "fay" not in text_of(app)
+        await pilot.press("p")
+        await until_says(pilot, "fay", "following")
+
+
+async def test_moving_up_leaves_the_newest_and_f_goes_back_to_it() -> None:
+    desk = busy_desk()
+    one = desk.subscribe("fay")
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms")
+        await pilot.press("up")
+        await until_says(pilot, "f follows the newest")
+        for _ in range(30):
+            desk.deliver(one)
+        await until(pilot, lambda: len(rows_of(app).items) == 54)
+        assert "fay" not in text_of(app)
+        await pilot.press("f")
+        await until_says(pilot, "fay", "following")
+
+
+async def test_older_deliveries_are_fetched_when_the_top_is_reached() -> None:
+    desk = busy_desk(deliveries=450)
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: len(rows_of(app).items) == 200)
+        first = rows_of(app).items[0]
+        await pilot.press("home", "up")
+        await until(pilot, lambda: len(rows_of(app).items) == 400)
+        assert rows_of(app).items[200] == first
+        assert rows_of(app).current == first
+
+
+async def test_the_filter_holds_for_what_comes_by_itself() -> None:
+    desk = busy_desk()
+    ada, bo = desk.subscribe("ada"), desk.subscribe("bo")
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms")
+        await pilot.press("slash", *"gone", "enter")
+        await until_says(pilot, "filter: gone")
+        await until(pilot, lambda: len(rows_of(app).items) == 4)
+        desk.deliver(ada)
+        desk.deliver(bo, Outcome.GONE)
+        await until(pilot, lambda: len(rows_of(app).items) == 5)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(rows_of(app).items) == 26)
+
+
+async def test_a_lost_connection_is_resumed_where_it_stopped() -> None:
+    desk = busy_desk()
+    one = desk.subscribe("fay")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms")
+        loaded = app.loaded
+        desk.lose()
+        await until_says(pilot, "reconnecting")
+        desk.deliver(one)
+        desk.come_back()
+        await until_says(pilot, "fay", "embedded")
+        assert app.loaded == loaded
+
+
+async def test_a_restarted_server_is_listed_anew() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "eve.")
+        desk.lose()
+        await until_says(pilot, "reconnecting")
+        desk.come_back(anew=True)
+        await until(pilot, lambda: app.loaded == 2)
+        await until_says(pilot, "embedded", "eve.")
+
+
+async def test_missed_events_that_are_no_longer_held_are_fetched() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "eve.")
+        desk.lose()
+        await until_says(pilot, "reconnecting")
+        desk.subscribe("fay", created_at=NOON + timedelta(seconds=1))
+        desk.forget_history()
+        desk.come_back()
+        await until_says(pilot, "fay")
+
+
+async def test_a_subscription_changes_in_its_row() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3", "down")
+        await until_says(pilot, "✗ gone", "1 to 6 of 6")
+        desk.change("sub-0001", failures=17)
+        await until_says(pilot, "17")
+        desk.subscribe("fay", created_at=NOON + timedelta(seconds=1))
+        await until_says(pilot, "fay", "1 to 7 of 7")
+
+
+async def test_sort_and_pages_are_the_servers() -> None:
+    desk = FakeDesk()
+    for index in range(250):
+        desk.subscribe(f"user-{index:03}", created_at=NOON - timedelta(minutes=index))
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "user-000", "1 to 100 of 250")
+        await pilot.press("right_square_bracket")
+        await until_says(pilot, "user-100", "101 to 200 of 250")
+        await settled(pilot)
+        await pilot.press("right_square_bracket")
+        await until_says(pilot, "user-200", "201 to 250 of 250")
+        await settled(pilot)
+        await pilot.press("left_square_bracket")
+        await until_says(pilot, "user-100", "101 to 200 of 250")
+        await pilot.press("s", "S")
+        await until_says(pilot, "user ▼", "user-249", "1 to 100 of 250")
+
+
+async def test_a_header_that_is_clicked_sorts_by_its_column() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "subscribed ▼")
+        await pilot.click("#rows", offset=(2, 0))
+        await until_says(pilot, "user ▲")
+        await settled(pilot)
+        await pilot.click("#rows", offset=(2, 0))
+        await until_says(pilot, "user ▼")
+
+
+async def test_removing_removes_only_after_it_was_confirmed() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("d", "enter")
+        await settled(pilot)
+        assert desk.calls == []
+        await pilot.press("d", "right", "enter")
+        await until(pilot, lambda: len(rows_of(app).items) == 5)
+        assert desk.calls == [("remove_subscriptions", ("sub-0001",))]
+        await until(pilot, lambda: toasts(app) == ["Removed 1 subscription"])
+
+
+async def test_one_device_can_be_tested() -> None:
+    desk = busy_desk()
+    desk.outcomes["sub-0003"] = Outcome.THROTTLED
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("down", "down", "T")
+        await until(pilot, lambda: toasts(app) == ["cy, Safari · iPhone: ↻ 429 throttled"])
+        assert desk.calls == [("test", ("cy", "sub-0003"))]
+
+
+async def test_an_error_is_a_toast_and_a_row() -> None:
+    desk = busy_desk()
+    desk.refusals.append(PushdeskError("The database is locked.", code="database_error"))
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("T")
+        await until(pilot, lambda: "The database is locked." in "".join(toasts(app)))
+        await pilot.press("1")
+        await until_says(pilot, "✗ error", "The database is locked.")
+
+
+async def test_details_follow_what_happens() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("enter")
+        await until_says(pilot, "0 in a row", "166 ms")
+        desk.change("sub-0001", failures=3)
+        await until_says(pilot, "3 in a row")
+        desk.deliver(_subscription(desk, "sub-0001"), latency_ms=777.0)
+        await until_says(pilot, "777 ms")
+
+
+async def test_the_newest_lines_of_a_dispatch_lead_to_its_details() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "upstream connect error")
+        await pilot.press("enter")
+        await until_says(pilot, "dispatch-0047", "next try")
+
+
+async def test_nothing_is_drawn_when_nothing_changed() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    drawn: list[int] = []
+
+    class Counting(Rows[Delivery]):
+        def render_line(self, y: int) -> Strip:
+            drawn.append(y)
+            return super().render_line(y)
+
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "✓ healthy", "upstream connect error")
+        await settled(pilot)
+        for rows in app.screen.query(Rows):
+            rows.__class__ = Counting
+        desk.set_stats(time=NOON)
+        desk.set_stats(queue=3)
+        desk.set_stats(version="0.1.1")
+        await until_says(pilot, "0.1.1")
+        await settled(pilot)
+        assert drawn == []
+        desk.deliver(_subscription(desk, "sub-0001"))
+        await until(pilot, lambda: drawn)
+
+
+async def test_times_are_shown_in_the_zone_that_was_handed_in() -> None:
+    zone = timezone(timedelta(hours=5))
+    app = PushdeskApp(busy_desk(), url=URL, mode="attached", now=lambda: NOON.astimezone(zone))
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "17:03:41", "17:03")
+
+
+def _subscription(desk: FakeDesk, name: str) -> Subscription:
+    return desk._subscriptions[name]
+
+
+def _hello() -> Notification:
+    return Notification(title="Hello")

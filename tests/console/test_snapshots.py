@@ -1,0 +1,152 @@
+"""Pictures of every screen, each taken after what it says was asserted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushdesk.errors import PushdeskError
+from tests.console.fake_desk import FakeDesk
+from tests.console.scenes import busy_desk, console, empty_desk
+
+if TYPE_CHECKING:
+    from tests.console.conftest import Snap
+
+SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((120, 40), id="120x40")]
+WARNING = "Apple will refuse every push: the subscriber claim mailto:admin@localhost is not one it takes."
+each_size = pytest.mark.parametrize("size", SIZES)
+
+
+@each_size
+def test_overview(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, says=["412/s · peak 412", "✓ healthy", "✗ failing", "✓ 201", "upstream con"])
+
+
+@each_size
+def test_overview_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(empty_desk()), size, says=["Open http://localhost:8484", "press t to send", "pushdesk simulate"])
+
+
+@each_size
+def test_overview_while_the_server_starts(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(FakeDesk(reachable=False)), size, says=["starting…", "http://localhost:8484"])
+
+
+@each_size
+def test_overview_after_the_connection_was_lost(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    snap(console(desk), size, says=["✓ 201", "queue 3"], act=desk.lose, then_says=["↻ reconnecting", "✓ 201"])
+
+
+@each_size
+def test_overview_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    desk.set_stats(warnings=(WARNING, "The access URL is not https: only browsers on this machine can subscribe."))
+    snap(console(desk), size, says=["! Apple will refuse every push", "! The access URL is not https", "✓ 201"])
+
+
+@each_size
+def test_subscriptions(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3"], says=["Firefox · Linux", "✗ gone", "Mozilla#3779b1", "1 to 6 of 6"])
+
+
+@each_size
+def test_subscriptions_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(empty_desk()), size, press=["3"], says=["No browser is subscribed yet.", "http://localhost:8484"])
+
+
+@each_size
+def test_subscriptions_filtered(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3", "slash", "a", "d", "a", "enter"], says=["filter: ada", "1 to 2"])
+
+
+@each_size
+def test_a_filter_that_matches_nothing(snap: Snap, size: tuple[int, int]) -> None:
+    snap(
+        console(busy_desk()),
+        size,
+        press=["3", "slash", "z", "z", "enter"],
+        says=["No user's name contains zz", "esc shows"],
+    )
+
+
+@each_size
+def test_details_of_a_subscription(snap: Snap, size: tuple[int, int]) -> None:
+    says = ["subscription  Mozilla#3779b1", "last failure  never", "166 ms" if size[0] > 80 else "✓ 201"]
+    snap(console(busy_desk()), size, press=["3", "enter"], says=says)
+
+
+@each_size
+def test_removing_a_subscription_asks(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3", "d"], says=["Remove this subscription?", "Cancel"])
+
+
+@each_size
+def test_deliveries(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["5"], says=["↻ 503 will retry", "! 403 our key", "201 ms", "following"])
+
+
+@each_size
+def test_deliveries_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(empty_desk()), size, press=["5"], says=["Nothing was sent yet.", "Press t to send a test."])
+
+
+@each_size
+def test_deliveries_paused(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    one = desk.subscribe("fay")
+    snap(
+        console(desk),
+        size,
+        press=["5", "p"],
+        says=["paused, 0 new", "201 ms"],
+        act=lambda: [desk.deliver(one) for _ in range(7)],
+        then_says=["paused, 14 new"],
+    )
+
+
+@each_size
+def test_details_of_a_dispatch(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["5", "enter"], says=["↻ sending", "dispatch-0047", "12:04:26"])
+
+
+@each_size
+def test_the_form_of_a_notification(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3", "t"], says=["To user", "ada", "Hello from pushdesk", "of 3 993 bytes"])
+
+
+@each_size
+def test_a_notification_that_the_server_refuses(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    desk.refusals.append(PushdeskError("The queue is full.", code="queue_full", hint="Try again in a minute."))
+    says = ["✗", "The queue is full. Try again in a minute."]
+    snap(console(desk), size, press=["3", "t", "ctrl+s"], says=says[1:])
+
+
+@each_size
+def test_quitting_says_what_is_in_flight(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["q"], says=["5 deliveries still in flight", "Nothing is lost", "Stay"])
+
+
+@each_size
+def test_help(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3", "question_mark"], says=["Remove this subscription", "This screen"])
+
+
+@each_size
+def test_palette(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3", "colon"], says=["Details", "Send the test push to this device only"])
+
+
+@each_size
+def test_overview_without_colours(snap: Snap, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    snap(console(busy_desk()), size, says=["✓ healthy", "✗ failing", "! 403 our key", "↻ 429 throttled", "✗ 410 gone"])
+
+
+@pytest.mark.parametrize("theme", ["pushdesk-light", "ansi-dark"])
+def test_subscriptions_in_other_themes(snap: Snap, theme: str) -> None:
+    app = console(busy_desk())
+    app.theme = theme
+    snap(app, (80, 24), press=["3"], says=["✓ active", "✗ gone"])
