@@ -21,7 +21,7 @@ from pushdesk.webpush.request import build_request, headers, message, topic_head
 ACCESS_URL = "https://push.example.org"
 
 
-def pushed(notification: Notification, access_url: str = ACCESS_URL) -> Any:  # noqa: ANN401 - what JSON holds
+def pushed(notification: Notification, access_url: str = ACCESS_URL) -> Any:
     return json.loads(message(notification, dispatch="d1", access_url=access_url))
 
 
