@@ -66,10 +66,18 @@ class PushService:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        if self.hold is not None:
+            self.hold.set()
         await self._runner.cleanup()
 
+    def endpoint(self, name: str, *, status: int = 201) -> str:
+        """Return an endpoint at which pushes are answered with this status."""
+        if status != 201:
+            self.answer(name, status)
+        return f"{self.origin}/{name}"
+
     def device(self, name: str) -> Device:
-        return Device(f"{self.origin}/{name}")
+        return Device(self.endpoint(name))
 
     def answer(self, name: str, status: int, *, body: str = "", headers: dict[str, str] | None = None) -> None:
         self.answers[f"/{name}"] = web.Response(status=status, text=body, headers=headers)

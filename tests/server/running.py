@@ -25,7 +25,7 @@ from pushdesk.model import PageQuery
 from pushdesk.server.app import create_app, create_runner
 from pushdesk.storage.store import Store
 from pushdesk.webpush.transport import AiohttpTransport
-from tests.server.push_service import PushService
+from tests.push_service import PushService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -105,7 +105,7 @@ class Running:
             writer.close()
             await writer.wait_closed()
 
-    def subscription(self, name: str, *, status: int | str = 201) -> dict[str, Any]:
+    def subscription(self, name: str, *, status: int = 201) -> dict[str, Any]:
         """Return what `PushSubscription.toJSON()` would."""
         return {
             "endpoint": self.push_service.endpoint(name, status=status),
@@ -113,7 +113,7 @@ class Running:
             "keys": browser_keys(),
         }
 
-    async def subscribe(self, user: str, name: str, *, status: int | str = 201) -> Answer:
+    async def subscribe(self, user: str, name: str, *, status: int = 201) -> Answer:
         return await self.ask(
             "POST", f"/api/v1/users/{user}/webpush/subscription", self.subscription(name, status=status)
         )

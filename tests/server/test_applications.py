@@ -36,12 +36,13 @@ async def test_waiting_ends_as_soon_as_all_is_settled(server: Running) -> None:
 
 
 async def test_what_is_not_settled_within_the_wait_is_202(server: Running) -> None:
-    subscribing = asyncio.create_task(server.subscribe("anna", "a", status="held"))
-    await server.push_service.arrived.wait()
+    server.push_service.hold = asyncio.Event()
+    subscribing = asyncio.create_task(server.subscribe("anna", "a"))
+    await server.push_service.wait_for_pushes(1)
     answer = await server.admin("POST", f"{PATH}?wait=0.1", {"title": "Hello"})
     assert answer.status == 202
     assert answer.json["dispatch"]["state"] != "done"
-    server.push_service.release.set()
+    server.push_service.hold.set()
     assert (await subscribing).status == 201
 
 
