@@ -157,7 +157,7 @@ class DeliveriesScreen(PaneScreen):
     def on_rows_moved(self) -> None:
         """Say whether the newest is in sight."""
         self._entitle()
-        self.refresh_bindings()
+        self.refresh_refusals()
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the dispatch that a delivery belongs to."""
@@ -195,7 +195,7 @@ class DeliveriesScreen(PaneScreen):
             self._rows.put(self._held)
             self._held = []
         self._entitle()
-        self.refresh_bindings()
+        self.refresh_refusals()
 
     def action_follow(self) -> None:
         """Go to the newest line and stay there."""
@@ -203,7 +203,7 @@ class DeliveriesScreen(PaneScreen):
             self.action_pause()
         self._rows.follow = True
         self._entitle()
-        self.refresh_bindings()
+        self.refresh_refusals()
 
     def action_filter(self) -> None:
         """Open the filter."""

@@ -40,6 +40,10 @@ class PaneScreen(Screen[None]):
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._refusals: list[str | None] = []
+
     def compose(self) -> ComposeResult:
         """Put the bars around the body."""
         yield StatusBar()
@@ -84,6 +88,13 @@ class PaneScreen(Screen[None]):
         if self.app.connection is Connection.STARTING and action in {"compose", "refresh"}:
             return NOT_CONNECTED
         return None
+
+    def refresh_refusals(self) -> None:
+        """Show anew what cannot be done, if that has changed: the footer is costly to make."""
+        refusals = [self.refusal(binding.action) for _, binding in self._bindings]
+        if refusals != self._refusals:
+            self._refusals = refusals
+            self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim what cannot be done now; nothing is hidden."""
@@ -131,7 +142,7 @@ class PaneScreen(Screen[None]):
         connection = self.app.connection
         self.set_class(connection is Connection.STARTING, "-starting")
         self.set_class(connection is Connection.LOST, "-lost")
-        self.refresh_bindings()
+        self.refresh_refusals()
 
     def _watch_stats(self) -> None:
         if self.is_shown and self.app.stats is not None:

@@ -152,7 +152,6 @@ class SubscriptionsScreen(PaneScreen):
                     self._reload_soon()
                 case _:
                     pass
-        self.refresh_bindings()
 
     def load(self) -> None:
         """Fetch the page that is shown."""
@@ -190,7 +189,7 @@ class SubscriptionsScreen(PaneScreen):
         self._rows.show(message.page.items)
         self._shown = len(message.page.items)
         self._entitle(self.app.stats.subscriptions if self.app.stats else None)
-        self.refresh_bindings()
+        self.refresh_refusals()
 
     def on_subscriptions_screen_subscriptions_removed(self, message: SubscriptionsRemoved) -> None:
         """Say what was removed."""
@@ -204,6 +203,10 @@ class SubscriptionsScreen(PaneScreen):
     def on_subscriptions_screen_refused(self, message: Refused) -> None:
         """Show the error."""
         self.app.report(message.error)
+
+    def on_rows_moved(self) -> None:
+        """Show what can be done with the row under the cursor."""
+        self.refresh_refusals()
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show a subscription in full."""

@@ -117,6 +117,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._strips: dict[tuple[str, bool], tuple[Item, Strip]] = {}
         self._sort = ""
         self._empty: list[Content] = []
+        self._had_items = False
 
     @property
     def current(self) -> Item | None:
@@ -149,7 +150,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         else:
             number = self._numbers.get(self._key(current)) if current is not None else None
             self.cursor = number if number is not None else min(self.cursor, max(0, len(self.items) - 1))
-        self._lay_out()
+        self._show_items()
 
     def put(self, items: Sequence[Item]) -> None:
         """Take in items: those with a known key replace theirs in place, the others are appended."""
@@ -168,7 +169,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self._trim()
             if self.follow:
                 self.cursor = len(self.items) - 1
-            self._lay_out()
+            self._show_items()
 
     def put_before(self, items: Sequence[Item]) -> None:
         """Put older items above all others."""
@@ -181,7 +182,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._number_anew()
         self.cursor += len(fresh)
         top = self.scroll_offset.y + len(fresh)
-        self._lay_out()
+        self._show_items()
         self.scroll_to(y=top, animate=False, immediate=True, force=True)
 
     def redraw(self) -> None:
@@ -341,7 +342,13 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
     def _lay_out(self) -> None:
         self._strips.clear()
         self._fitted = fit(self._columns, max(0, self._width - 2))
+        self._show_items()
+
+    def _show_items(self) -> None:
         self.virtual_size = Size(self._width, len(self.items) + HEADER)
+        if bool(self.items) is not self._had_items:
+            self._had_items = bool(self.items)
+            self.refresh_bindings()
         if self.follow:
             self._show_cursor()
         self.refresh()
