@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((120, 40), id="120x40")]
 WARNING = "Apple will refuse every push: the subscriber claim mailto:admin@localhost is not one it takes."
+PLAIN_HTTP = "The access URL is not https: only browsers on this machine can subscribe."
 each_size = pytest.mark.parametrize("size", SIZES)
 
 
@@ -26,6 +27,14 @@ def test_overview(snap: Snap, size: tuple[int, int]) -> None:
 @each_size
 def test_overview_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(empty_desk()), size, says=["Open http://localhost:8484", "press t to send", "pushdesk simulate"])
+
+
+@each_size
+def test_overview_of_a_first_start_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
+    desk = empty_desk()
+    desk.set_stats(warnings=(WARNING, PLAIN_HTTP))
+    says = ["! Apple will refuse", "! The access URL is not https", "press t to send", "pushdesk simulate"]
+    snap(console(desk), size, says=says)
 
 
 @each_size
@@ -42,7 +51,7 @@ def test_overview_after_the_connection_was_lost(snap: Snap, size: tuple[int, int
 @each_size
 def test_overview_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
     desk = busy_desk()
-    desk.set_stats(warnings=(WARNING, "The access URL is not https: only browsers on this machine can subscribe."))
+    desk.set_stats(warnings=(WARNING, PLAIN_HTTP))
     snap(console(desk), size, says=["! Apple will refuse every push", "! The access URL is not https", "✓ 201"])
 
 

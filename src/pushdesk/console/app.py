@@ -39,6 +39,8 @@ MINUTE_S: Final = 60
 KEPT_FAILURES: Final = 20
 WIDTHS: Final = [(0, "-narrow"), (81, "-wide")]
 """The class that a screen has from so many columns on."""
+HEIGHTS: Final = [(0, "-short"), (36, "-tall")]
+"""The class that a screen has from so many lines on."""
 
 
 class Failure(NamedTuple):
@@ -73,6 +75,7 @@ class PushdeskApp(App[int]):
     CSS_PATH = "app.tcss"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
     HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     NOTIFICATION_TIMEOUT = TOAST_S
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {entry.name: entry.make for entry in SCREENS}
     DEFAULT_MODE = SCREENS[0].name

@@ -249,5 +249,5 @@ class DeliveriesScreen(PaneScreen):
 
 
 def matches(delivery: Delivery, text: str) -> bool:
-    """Return whether a delivery passes a filter, by the rule of `Desk.deliveries`."""
-    return not text or text in delivery.user or text == delivery.outcome.value
+    """Return whether a delivery passes a filter, as `Desk.deliveries` has it: SQLite's LIKE takes `Ada` for `ada`."""
+    return text.lower() in delivery.user.lower() or text == delivery.outcome.value

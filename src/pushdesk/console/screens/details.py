@@ -61,7 +61,7 @@ class DetailsScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """Compose the facts and the table."""
-        with Vertical(classes="dialog -tall") as frame:
+        with Vertical(classes="dialog -long") as frame:
             frame.border_title = Content(self._title)
             frame.border_subtitle = Content("esc closes")
             yield self._facts
