@@ -16,8 +16,6 @@ from msgspec import Meta, Struct
 
 T = TypeVar("T")
 
-UserId = Annotated[str, Meta(min_length=1, max_length=128)]
-
 
 class Service(StrEnum):
     """A push service, told from the endpoint's host."""

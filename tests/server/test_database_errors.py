@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, capfd:
         assert_problem(answer, 500, "database_error")
         written = "".join(capfd.readouterr())
         assert "database_error" in written
+        assert "no such table" in written
+        assert re.search(r"database\.py:\d+ (read|write)", written)
         assert "canary" not in written
         assert body["keys"]["auth"] not in written
 

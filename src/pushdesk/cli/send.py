@@ -15,7 +15,7 @@ from pushdesk.cli.output import say, tell
 from pushdesk.cli.remote import server_url
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.model import DispatchState, Notification, Outcome
-from pushdesk.server.parameters import check_user
+from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -11,9 +11,9 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Dispatch, Page, PageQuery, ServiceHealth, Stats, Subscription, User, VapidKey
 from pushdesk.server.auth import Access
 from pushdesk.server.browsers import Deliveries
-from pushdesk.server.parameters import check_user
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 from pushdesk.server.stream import EventsQuery, follow
+from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

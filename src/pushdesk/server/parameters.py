@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
 from pushdesk.server.fields import fit
+from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -18,27 +18,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Struct)
 
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-def check_user(user: str) -> str:
-    """Return a user's id if it can be one.
-
-    Raises:
-        PushdeskError: `bad_field`, with the field `user`.
-    """
-    if not 1 <= len(user) <= 128:
-        reason = "has 1 to 128 characters"
-    elif any(unicodedata.category(character) in {"Cc", "Cs"} for character in user):
-        reason = "has no control characters"
-    elif "/" in user:
-        reason = "has no slash"
-    elif user == "me":
-        reason = "cannot be “me”, which is reserved"
-    elif not unicodedata.is_normalized("NFC", user):
-        reason = "is in Unicode's normal form C"
-    else:
-        return user
-    raise _bad("user", f"A user's id {reason}.")
 
 
 def user_in_path(request: web.Request) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
+from pushdesk.tracebacks import where
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -59,7 +59,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except PushdeskError as error:
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("request_failed", code=error.code, **_where(request, error))
+            _log.error("request_failed", code=error.code, detail=error.detail, **_told(request, error))
         return problem(error)
     except web.HTTPMethodNotAllowed as error:
         answer = problem(_method_not_allowed(error))
@@ -74,7 +74,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if request.transport is None:
             # The client is gone: nobody is left to be told.
             raise
-        _log.error("request_failed", code="internal", **_where(request, error))
+        _log.error("request_failed", code="internal", **_told(request, error))
         return problem(
             PushdeskError("The server met a mistake of its own.", code="internal", hint="The server's log says more.")
         )
@@ -85,13 +85,12 @@ def _method_not_allowed(error: web.HTTPMethodNotAllowed) -> PushdeskError:
     return PushdeskError(f"This route does not take {error.method}.", code="method_not_allowed", hint=f"Use {allowed}.")
 
 
-def _where(request: web.Request, error: BaseException) -> dict[str, object]:
-    """Say where an error came from, without messages or values: both may carry endpoints, keys and tokens."""
+def _told(request: web.Request, error: Exception) -> dict[str, object]:
+    """Say what failed and where. Not the error's message, unless it is our own: it may carry endpoints and tokens."""
     resource = request.match_info.route.resource
-    chain: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(chain) < 8:
-        frames = traceback.extract_tb(cause.__traceback__)[-6:]
-        chain.append(f"{type(cause).__qualname__} at " + " > ".join(f"{f.name}:{f.lineno}" for f in frames))
-        cause = cause.__cause__ or cause.__context__
-    return {"method": request.method, "route": resource.canonical if resource else "", "errors": chain}
+    return {
+        "method": request.method,
+        "route": resource.canonical if resource else "",
+        "error": type(error).__qualname__,
+        "where": where(error),
+    }
