@@ -99,15 +99,40 @@ def test_relative_urls_are_resolved_against_the_access_url(access_url: str, url:
     assert pushed(Notification(title="Hi", url=url), access_url)["notification"]["navigate"] == navigate
 
 
-def test_pictures_and_actions_are_resolved_too_and_data_urls_kept() -> None:
+def test_pictures_and_actions_are_resolved_too() -> None:
     notification = Notification(
-        title="Hi", icon="/i.png", badge="b.png", image="data:image/png;base64,AA==", actions=(Action("a", "A", "/a"),)
+        title="Hi", icon="/i.png", badge="b.png", image="//cdn.example/i.png", actions=(Action("a", "A", "/a"),)
     )
     shown = pushed(notification)["notification"]
     assert shown["icon"] == "https://push.example.org/i.png"
     assert shown["badge"] == "https://push.example.org/b.png"
-    assert shown["image"] == "data:image/png;base64,AA=="
+    assert shown["image"] == "https://cdn.example/i.png"
     assert shown["actions"][0]["navigate"] == "https://push.example.org/a"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "java\tscript:alert(1)",
+        "data:text/html,<b>x",
+        "file:///etc/x",
+        "blob:https://x.example/1",
+        "mailto:a@b.example",
+        "about:blank",
+        "http:x",
+        "https://@",
+    ],
+)
+def test_what_leads_to_no_web_address_is_refused_with_all_names(url: str) -> None:
+    notification = Notification(
+        title="Hi", url=url, icon=url, badge=url, image=url, actions=(Action("a", "A", "/a"), Action("b", "B", url))
+    )
+    with pytest.raises(PushdeskError) as refused:
+        message(notification, dispatch="d1", access_url="https://push.example.org")
+    assert refused.value.code == "bad_field"
+    assert refused.value.fields == ("url", "icon", "badge", "image", "actions[1].url")
 
 
 def test_every_url_that_cannot_be_read_is_named() -> None:

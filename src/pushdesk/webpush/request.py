@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
@@ -25,6 +25,8 @@ MAX_TTL_S: Final = 2_419_200
 
 TOPIC_SIZE: Final = 32
 """Characters of base64url: RFC 8030 section 5.4."""
+
+_WEB: Final = frozenset({"http", "https"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def message(notification: Notification, *, dispatch: str, access_url: str) -> by
 
     Raises:
         PayloadTooLargeError: The whole object is more than 3993 bytes; says both numbers.
-        PushdeskError: `bad_field` with the names of the URLs that cannot be read.
+        PushdeskError: `bad_field` with the names of all URLs that lead to no http or https address.
     """
     links = _Links(access_url)
     data: dict[str, Any] = {"id": dispatch}
@@ -131,21 +133,31 @@ def build_request(
 
 
 class _Links:
-    """Resolves a notification's URLs and remembers those that cannot be read, so that all are named at once."""
+    """Resolves a notification's URLs and remembers those that lead to no web address, so that all are named at once.
+
+    Safari opens `navigate` itself: no service worker of ours stands between it and a `javascript:` or `data:`.
+    """
 
     def __init__(self, access_url: str) -> None:
         # With a slash at its end, so that an access URL with a path is what relative URLs are relative to.
         self._base = access_url.rstrip("/") + "/"
-        self._unreadable: list[str] = []
+        self._refused: list[str] = []
 
     def resolve(self, name: str, url: str | None) -> str | None:
         if not url:
             return None
+        resolved = self._web_address(url)
+        if resolved is None:
+            self._refused.append(name)
+        return resolved
+
+    def _web_address(self, url: str) -> str | None:
         try:
-            return urljoin(self._base, url)
+            resolved = urljoin(self._base, url)
+            parts = urlsplit(resolved)
         except ValueError:
-            self._unreadable.append(name)
             return None
+        return resolved if parts.scheme in _WEB and parts.hostname else None
 
     def button(self, index: int, action: Action) -> dict[str, str]:
         shown = {"action": action.action, "title": action.title}
@@ -154,9 +166,11 @@ class _Links:
         return shown
 
     def check(self) -> None:
-        if self._unreadable:
+        if self._refused:
             raise PushdeskError(
-                f"These are no URLs: {', '.join(self._unreadable)}.", code="bad_field", fields=tuple(self._unreadable)
+                f"These are no http or https addresses: {', '.join(self._refused)}.",
+                code="bad_field",
+                fields=tuple(self._refused),
             )
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_REASON: Final = 200
+"""Characters of a reason that are kept."""
+MAX_TEXT: Final = 4096
+"""Characters of an answer that are read."""
 MAX_RETRY_AFTER_S: Final = 1e9
 """So that no sum with it overflows; whoever waits clamps it to what is left of the message's TTL."""
 
@@ -84,7 +87,7 @@ class Verdict:
 class _Answer:
     status: int
     said: str
-    """The reason in the service's own words, lower case: what the phrases of the table are looked for in."""
+    """All that the service said, as plain text in lower case: what the phrases of the table are looked for in."""
     has_retry_after: bool
 
 
@@ -147,8 +150,10 @@ _ESCAPE_SEQUENCES: Final = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|$)|\x1b[ -/]*[0-~]",
     re.DOTALL,
 )
-_MARKUP: Final = re.compile(r"<(style|script|title)\b.*?</\1>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
-_URLS: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S*", re.IGNORECASE)
+# What is begun and never ended goes on to the end: looking for the end once more at each beginning takes too long.
+_MARKUP: Final = re.compile(r"<(style|script|title)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+# From where a scheme can begin and from nowhere within it, for the same reason.
+_URLS: Final = re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]*://\S*", re.IGNORECASE)
 _SECRETS: Final = re.compile(r"[\w:%+/=.~-]{32,}")
 """Longer than any word of an explanation: a piece of an endpoint, a key or a token."""
 
@@ -180,15 +185,15 @@ def classify(service: Service, status: int, headers: Mapping[str, str], body: by
         now: Unix time in seconds, against which a `Retry-After` with a date is read.
     """
     fields = {name.lower(): value for name, value in headers.items()}
-    reason = _reason(service, fields, body)
-    answer = _Answer(status, reason.lower(), "retry-after" in fields)
+    said = _said(service, fields, body)
+    answer = _Answer(status, said.lower(), "retry-after" in fields)
     rows = _SERVICE_ROWS[service] + _COMMON_ROWS
     outcome = next((row.outcome for row in rows if row.matches(answer)), Outcome.TRANSIENT)
     if outcome is Outcome.ACCEPTED:
         return Verdict(outcome)
     waits = status in _WAITS or (service is Service.WNS and status == 406)
     retry_after_s = retry_after(fields["retry-after"], now=now) if waits and answer.has_retry_after else None
-    return Verdict(outcome, reason or f"Answered {status}.", retry_after_s)
+    return Verdict(outcome, said[:MAX_REASON] or f"Answered {status}.", retry_after_s)
 
 
 def classify_fault(kind: FaultKind) -> Verdict:
@@ -213,14 +218,14 @@ def retry_after(value: str, *, now: float) -> float | None:
 
 def plain_text(text: str) -> str:
     """Make a stranger's text fit for a person: no control characters, escape sequences, markup, URLs or secrets."""
-    text = _ESCAPE_SEQUENCES.sub(" ", text)
+    text = _ESCAPE_SEQUENCES.sub(" ", text[:MAX_TEXT])
     text = _MARKUP.sub(" ", text)
     text = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     text = _SECRETS.sub("…", _URLS.sub("…", text))
-    return " ".join(text.split())[:MAX_REASON]
+    return " ".join(text.split())
 
 
-def _reason(service: Service, fields: Mapping[str, str], body: bytes) -> str:
+def _said(service: Service, fields: Mapping[str, str], body: bytes) -> str:
     """Return what the service says about itself, where it says it."""
     if service is Service.WNS:
         named = (fields.get("x-wns-error-description", ""), fields.get("x-wns-status", ""))
