@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,11 +15,12 @@ from pushdesk.server.auth import Gate
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
 from pushdesk.server.local_page import Place
 from pushdesk.server.metrics import METRICS, Metrics, count_requests
-from pushdesk.server.middleware import security_headers
+from pushdesk.server.middleware import SECURITY_HEADERS, before_answer, security_headers
 from pushdesk.server.openapi import describe
 from pushdesk.server.operations import OPENAPI
 from pushdesk.server.pages import read_assets, register_assets
 from pushdesk.server.problems import problems
+from pushdesk.server.protocol import Runner
 from pushdesk.server.routes import register
 from pushdesk.server.stream import STREAMS, close_streams
 
@@ -74,7 +74,8 @@ def create_app(
     )
     register(app, ROUTES, engine=engine, gate=gate)
     register_assets(app, read_assets(assets or assets_directory()))
-    app.on_response_prepare.append(security_headers(is_https=URL(access_url).scheme == "https"))
+    app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")
+    app.on_response_prepare.append(before_answer)
     app.on_shutdown.append(close_streams)
     return app
 
@@ -86,35 +87,17 @@ def create_runner(app: web.Application, *, shutdown_timeout_s: float = 10.0) -> 
         app: What `create_app` returned.
         shutdown_timeout_s: Seconds that requests under way may take when the server stops.
     """
-    return web.AppRunner(
+    return Runner(
         app,
-        access_log=None,
-        logger=_protocol_logger(),
-        handle_signals=False,
-        # A request that was accepted is finished, whether or not somebody still waits for the answer.
-        handler_cancellation=False,
-        shutdown_timeout=shutdown_timeout_s,
-        keepalive_timeout=75.0,
-        # Long enough for a client that is still sending to read why it was refused.
-        lingering_time=2.0,
-        # A small body can be a large one compressed.
-        auto_decompress=False,
-        # A user's id of absurd length is to be answered by us, with a problem document.
-        max_line_size=128 * 1024,
+        shutdown_timeout_s=shutdown_timeout_s,
+        options={
+            "access_log": None,
+            "keepalive_timeout": 75.0,
+            # Long enough for a client that is still sending to read why it was refused.
+            "lingering_time": 2.0,
+            # A small body can be a large one compressed.
+            "auto_decompress": False,
+            # A user's id of absurd length is to be answered by its route, which says what is wrong with it.
+            "max_line_size": 128 * 1024,
+        },
     )
-
-
-class _WithoutValues(logging.Filter):
-    """Takes out what was received: aiohttp's parser errors quote request lines and headers."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.exc_info = None
-        record.exc_text = None
-        return True
-
-
-def _protocol_logger() -> logging.Logger:
-    logger = logging.getLogger("pushdesk.http")
-    if not any(isinstance(known, _WithoutValues) for known in logger.filters):
-        logger.addFilter(_WithoutValues())
-    return logger

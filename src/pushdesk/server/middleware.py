@@ -1,22 +1,20 @@
-"""What every answer carries, and what is counted of it."""
+"""What every answer carries."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from aiohttp import web
+from aiohttp import web
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+SECURITY_HEADERS: Final = web.AppKey("security_headers", dict[str, str])
 
 
-def security_headers(*, is_https: bool) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Return the signal that puts the security headers on every answer, errors included.
+def security_headers(*, is_https: bool) -> dict[str, str]:
+    """Return the security headers of every answer, errors included.
 
     Args:
         is_https: Whether browsers reach the server by https, and should go on doing so.
@@ -31,10 +29,16 @@ def security_headers(*, is_https: bool) -> Callable[[web.Request, web.StreamResp
     }
     if is_https:
         headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
 
-    async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(headers)
-        if not response.headers.get("Cache-Control"):
-            response.headers["Cache-Control"] = "no-store"
 
-    return add_headers
+def add_security_headers(app: web.Application, response: web.StreamResponse) -> None:
+    """Put them on an answer."""
+    response.headers.update(app[SECURITY_HEADERS])
+    if not response.headers.get("Cache-Control"):
+        response.headers["Cache-Control"] = "no-store"
+
+
+async def before_answer(request: web.Request, response: web.StreamResponse) -> None:
+    """Do so for every answer to a request: a handler of the application's `on_response_prepare`."""
+    add_security_headers(request.app, response)

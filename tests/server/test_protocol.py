@@ -1,0 +1,108 @@
+"""What is no request at all is answered like everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from pushdesk.server.middleware import SECURITY_HEADERS, security_headers
+from pushdesk.server.protocol import Runner
+from tests.server.running import Answer, running
+from tests.server.test_bad_input import assert_problem
+from tests.server.test_pages import POLICY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.server.running import Running
+
+REFUSED = [
+    pytest.param(b"canary\r\n\r\n", 400, "bad_field", id="no request line"),
+    pytest.param(b"GET / HTTP/9.canary\r\n\r\n", 400, "bad_field", id="no version"),
+    pytest.param(b"GET / HTTP/1.1\r\nbad canary header\r\n\r\n", 400, "bad_field", id="no header"),
+    pytest.param(b"GET / HTTP/1.1\r\nX: canary\r\n\r\n", 400, "bad_field", id="no host"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: canary\r\n\r\n", 400, "bad_field", id="two hosts"),
+    pytest.param(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nX: canary\r\n\r\n",
+        *(400, "bad_field"),
+        id="two lengths",
+    ),
+    pytest.param(b"\x16\x03\x01canary\x00\r\n\r\n", 400, "bad_field", id="TLS"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: canary" + b"x" * 8190 + b"\r\n\r\n", 413, "too_large", id="header"),
+    pytest.param(b"GET /canary" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 413, "too_large", id="long line"),
+]
+
+
+def read(received: bytes) -> Answer:
+    head, _, content = received.partition(b"\r\n\r\n")
+    status, *fields = head.decode().split("\r\n")
+    return Answer(int(status.split()[1]), dict(field.split(": ", 1) for field in fields), content)
+
+
+@pytest.mark.parametrize(("sent", "status", "code"), REFUSED)
+async def test_what_cannot_be_read_is_a_problem_that_repeats_nothing(
+    server: Running, capfd: pytest.CaptureFixture[str], sent: bytes, status: int, code: str
+) -> None:
+    received = await server.say(sent)
+    answer = read(received)
+    assert_problem(answer, status, code)
+    assert answer.headers["Server"] == "pushdesk"
+    assert answer.headers["Content-Security-Policy"] == POLICY
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert b"canary" not in received
+    written = "".join(capfd.readouterr())
+    assert written.count("\n") == 1
+    assert "request_unreadable" in written
+    assert "canary" not in written
+    assert "error    " not in written
+
+
+async def test_what_follows_a_good_request_is_refused_alike(server: Running) -> None:
+    parts = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        writer.write(f"GET /healthz HTTP/1.1\r\nHost: {server.authority}\r\n\r\n".encode())
+        assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"canary\r\n\r\n")
+        assert_problem(read(await reader.read()), 400, "bad_field")
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_https_is_to_be_kept_to_even_then(tmp_path: Path) -> None:
+    async with running(tmp_path, access_url="https://push.example") as server:
+        assert "max-age=" in read(await server.say(b"canary\r\n\r\n")).headers["Strict-Transport-Security"]
+
+
+async def test_what_nobody_caught_is_told_and_logged_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+    async def fail(_request: web.Request) -> web.StreamResponse:
+        raise ValueError("canary")
+
+    app = web.Application()
+    app[SECURITY_HEADERS] = security_headers(is_https=False)
+    app.router.add_get("/", fail)
+    runner = Runner(app, shutdown_timeout_s=1.0, options={"access_log": None})
+    await runner.setup()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        try:
+            await web.SockSite(runner, listener).start()
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            async with aiohttp.ClientSession() as session, session.get(address) as response:
+                answer = Answer(response.status, response.headers.copy(), await response.read())
+        finally:
+            await runner.cleanup()
+    assert_problem(answer, 500, "internal")
+    assert answer.headers["Content-Security-Policy"] == POLICY
+    assert b"canary" not in answer.content
+    written = "".join(capfd.readouterr())
+    assert re.search(r"ValueError.*test_protocol\.py:\d+ fail", written)
+    assert "canary" not in written
