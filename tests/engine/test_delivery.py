@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.desk import DispatchChanged, Hello, Position
+from pushdesk.engine.outbox import IN_FLIGHT_PER_SERVICE
 from pushdesk.errors import PayloadTooLargeError, PushdeskError
 from pushdesk.model import (
     DispatchKind,
@@ -22,6 +22,7 @@ from pushdesk.model import (
 
 if TYPE_CHECKING:
     from pushdesk.engine.engine import Engine
+    from pushdesk.model import Dispatch
     from tests.engine.conftest import OpenEngine
     from tests.push_service import Device, PushService
 
@@ -34,10 +35,12 @@ async def subscribe(engine: Engine, service: PushService, name: str, user: str =
     return device
 
 
-async def hello(engine: Engine) -> Hello:
-    async for (event,) in engine.events():
-        assert isinstance(event, Hello)
-        return event
+async def until_done(engine: Engine, dispatch: str) -> Dispatch:
+    """Wait for an event with nothing left to do for the dispatch."""
+    async for _ in engine.events():
+        found = await engine.dispatch(dispatch)
+        if found.state is DispatchState.DONE:
+            return found
     raise AssertionError
 
 
@@ -123,14 +126,14 @@ async def test_what_cannot_be_tried_again_within_its_ttl_is_expired(engine: Engi
 
 async def test_a_retry_that_is_due_is_sent(engine: Engine, service: PushService) -> None:
     await subscribe(engine, service, "one")
-    service.answer("one", 503, headers={"Retry-After": "0"})
-    # Full jitter draws from 0 to 5 s; the answer changes before the second attempt can come.
+    service.answer("one", 503)
     waiting = asyncio.create_task(engine.notify("ada", Notification("Hello"), wait_s=30))
     await service.wait_for_pushes(2)
     service.answers.clear()
     dispatch = await waiting
     (delivery,) = dispatch.deliveries
-    assert (delivery.outcome, delivery.attempts) == (Outcome.ACCEPTED, 2)
+    assert delivery.outcome is Outcome.ACCEPTED
+    assert delivery.attempts >= 2
 
 
 async def test_what_was_accepted_and_not_sent_is_sent_after_a_restart(start: OpenEngine, service: PushService) -> None:
@@ -144,11 +147,8 @@ async def test_what_was_accepted_and_not_sent_is_sent_after_a_restart(start: Ope
     service.hold = None
     async with start() as second:
         await service.wait_for_pushes(3)
-        async for batch in second.events(Position((await hello(second)).epoch, 0)):
-            if any(isinstance(event, DispatchChanged) and event.dispatch.id == dispatch.id for event in batch):
-                break
-        found = await second.dispatch(dispatch.id)
-        assert (found.state, found.counts) == (DispatchState.DONE, {Outcome.ACCEPTED: 1})
+        found = await until_done(second, dispatch.id)
+        assert found.counts == {Outcome.ACCEPTED: 1}
 
 
 async def test_draining_lets_what_is_in_flight_end(engine: Engine, service: PushService) -> None:
@@ -222,10 +222,11 @@ async def test_many_accepted_at_once_are_all_delivered(engine: Engine, service: 
     assert (stats.queue, stats.outcomes[Outcome.ACCEPTED]) == (0, 301)
 
 
-async def test_the_test_push_of_a_user_without_devices_says_so(engine: Engine) -> None:
+async def test_the_test_push_of_a_user_without_devices_says_so_and_is_no_dispatch(engine: Engine) -> None:
     with pytest.raises(PushdeskError) as missing:
         await engine.test("nobody")
     assert missing.value.code == "subscription_not_found"
+    assert (await engine.dispatches(PageQuery())).items == ()
 
 
 async def test_the_test_push_can_be_for_one_device(engine: Engine, service: PushService) -> None:
@@ -246,7 +247,35 @@ async def test_an_engine_can_be_left_as_soon_as_it_is_entered(start: OpenEngine)
             pass
 
 
-async def test_the_listing_of_keys_takes_no_cursor_filter_or_sort(engine: Engine) -> None:
-    with pytest.raises(PushdeskError) as refused:
-        await engine.keys(PageQuery(cursor="x", sort="id"))
-    assert (refused.value.code, refused.value.fields) == ("bad_field", ("cursor", "sort"))
+async def test_a_burst_over_what_may_be_in_flight_is_delivered_to_its_end(engine: Engine, service: PushService) -> None:
+    for name in ("one", "two", "three"):
+        await subscribe(engine, service, name)
+    before = len(service.pushes)
+    dispatches = await asyncio.gather(*(engine.notify("ada", Notification(f"Number {n}")) for n in range(500)))
+    await service.wait_for_pushes(before + 3 * len(dispatches))
+    found = [await until_done(engine, dispatch.id) for dispatch in dispatches]
+    assert all(dispatch.counts == {Outcome.ACCEPTED: 3} for dispatch in found)
+    assert (await engine.stats()).queue == 0
+
+
+async def test_a_service_that_hangs_takes_no_room_from_another(engine: Engine, service: PushService) -> None:
+    await subscribe(engine, service, "one")
+    service.hold = asyncio.Event()
+    for number in range(IN_FLIGHT_PER_SERVICE + 50):
+        await engine.notify("ada", Notification(f"Number {number}"))
+    await service.wait_for_pushes(2)
+    assert engine.in_flight <= IN_FLIGHT_PER_SERVICE
+    assert (await engine.notify("nobody", Notification("Hello"), wait_s=WAIT_S)).state is DispatchState.DONE
+
+
+async def test_a_retry_never_goes_to_whom_the_device_has_moved_to(engine: Engine, service: PushService) -> None:
+    device = await subscribe(engine, service, "one", user="ada")
+    service.answer("one", 503, headers={"Retry-After": "2"})
+    dispatch = await engine.notify("ada", Notification("For ada's eyes only"), wait_s=0.3)
+    assert dispatch.counts == {Outcome.THROTTLED: 1}
+    service.answers.clear()
+    await engine.subscribe("bo", device.request())
+    service.pushes.clear()
+    found = await until_done(engine, dispatch.id)
+    assert found.counts == {Outcome.CANCELLED: 1}
+    assert service.pushes == []

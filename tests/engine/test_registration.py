@@ -35,7 +35,7 @@ async def test_a_new_subscription_is_tried_out_and_gets_a_token(engine: Engine, 
     assert made.token not in repr(made)
 
 
-@pytest.mark.parametrize("token", ["", "pdd", "pdd_x", "pdd_x_y", "pdd_x_y_z", "{good}0", "pdk{rest}"])
+@pytest.mark.parametrize("token", ["", "pdd", "pdd_x", "pdd_x_y", "pdd_x_y_z", "{good}0", "pdk{rest}", "pdd_\udcff_y"])
 async def test_any_other_token_is_none(engine: Engine, service: PushService, token: str) -> None:
     good = (await engine.subscribe("ada", service.device("one").request())).token
     assert good is not None
@@ -70,6 +70,8 @@ async def test_one_that_cannot_be_pushed_to_is_not_kept(
         await engine.subscribe("ada", service.device("one").request())
     assert (refused.value.code, refused.value.status) == (code, 422)
     assert await nothing_is_left(engine)
+    assert (await engine.users(PageQuery())).items == ()
+    assert ((await engine.stats()).users, (await engine.stats()).subscriptions) == (0, 0)
 
 
 async def test_a_service_that_fails_for_now_does_not_keep_a_browser_from_subscribing(

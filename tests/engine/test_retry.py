@@ -28,6 +28,14 @@ def test_jitter_is_full() -> None:
     assert next_attempt_in_s(5, retry_after_s=None, remaining_s=1e9, uniform=shortest) == 0
 
 
+def test_what_ends_sooner_than_the_schedule_is_tried_shortly_before_its_end() -> None:
+    assert next_attempt_in_s(7, retry_after_s=None, remaining_s=3600, uniform=longest) == 3599
+
+
+def test_a_last_chance_is_the_last() -> None:
+    assert next_attempt_in_s(1, retry_after_s=None, remaining_s=1, uniform=shortest) is None
+
+
 def test_never_sooner_than_asked_for() -> None:
     assert next_attempt_in_s(1, retry_after_s=120, remaining_s=1e9, uniform=shortest) == 120
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from pushdesk.engine.failures import log_failure
 from pushdesk.engine.retry import next_attempt_in_s
 from pushdesk.engine.statistics import utc
-from pushdesk.errors import PushdeskError
+from pushdesk.errors import EndpointRefusedError
 from pushdesk.model import Outcome, SubscriptionState
 from pushdesk.storage.records import Disabling, Settlement
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed
 from pushdesk.webpush.request import build_request
-from pushdesk.webpush.services import Verdict, classify, classify_fault
+from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
 from pushdesk.webpush.transport import TransportFault
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ DISABLES: Final = {
     Outcome.KEY_MISMATCH: SubscriptionState.KEY_MISMATCH,
 }
 RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
+
+
+class _NotSentError(Exception):
+    """Why no push service was asked."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = Verdict(outcome, reason)
 
 
 class Dispatcher:
@@ -58,30 +67,45 @@ class Dispatcher:
 
     async def attempt(self, job: Job) -> Settlement:
         """Try a delivery once and return what it came to. Raises nothing: a failure is an outcome."""
-        if self._remaining_s(job) <= 0:
-            return self._settle(job, Verdict(Outcome.EXPIRED, "Its TTL was over before it could be sent."))
-        if is_permanently_removed(job.target.endpoint):
-            return self._settle(job, Verdict(Outcome.GONE, "The browser says that this subscription was removed."))
-        started = self._clock.monotonic()
+        started: float | None = None
+
+        def build() -> PushRequest:
+            nonlocal started
+            request = self._build(job)
+            started = self._clock.monotonic()
+            return request
+
         try:
-            answer = await self._senders.send(job.target.service, lambda: self._build(job))
+            answer = await self._senders.send(job.target.service, build)
+        except _NotSentError as reason:
+            return self._settle(job, reason.verdict)
         except TransportFault as fault:
-            waited_ms = (self._clock.monotonic() - started) * 1000
+            asked = started is not None and fault.kind is not FaultKind.ADDRESS_REFUSED
+            waited_ms = (self._clock.monotonic() - (started or 0)) * 1000 if asked else None
             return self._settle(job, classify_fault(fault.kind), latency_ms=waited_ms)
-        except PushdeskError as error:
-            return self._settle(job, Verdict(_outcome_of(error), error.detail))
+        except Exception as error:  # noqa: BLE001 (a mistake of ours must not keep this delivery from being tried again)
+            log_failure("attempt_failed", error, delivery=job.delivery.id)
+            return self._settle(job, Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more."))
         return self._settle(job, self._classify(job, answer), status=answer.status, latency_ms=answer.latency_s * 1000)
 
     def _build(self, job: Job) -> PushRequest:
-        # Checked again at every send: what may be sent to can have changed since the browser subscribed.
-        check_endpoint(job.target.endpoint, allowed_origins=self._allowed_origins)
+        remaining_s = self._remaining_s(job)
+        if remaining_s <= 0:
+            raise _NotSentError(Outcome.EXPIRED, "Its TTL was over before it could be sent.")
+        if is_permanently_removed(job.target.endpoint):
+            raise _NotSentError(Outcome.GONE, "The browser says that this subscription was removed.")
+        try:
+            # Checked again at every send: what may be sent to can have changed since the browser subscribed.
+            check_endpoint(job.target.endpoint, allowed_origins=self._allowed_origins)
+        except EndpointRefusedError as error:
+            raise _NotSentError(Outcome.REFUSED, error.detail) from None
         key = self._keyring.signing_key(job.target.key_id)
         if key is None:
-            raise PushdeskError("The key that this subscription was made with is no longer used.", code="key_mismatch")
+            raise _NotSentError(Outcome.KEY_MISMATCH, "The key it was made with is not used any more.")
         return build_request(
             job.target,
             job.message.plaintext,
-            ttl_s=max(1, math.ceil(self._remaining_s(job))),
+            ttl_s=math.ceil(remaining_s),
             urgency=job.message.urgency,
             topic=job.message.topic,
             authorization=self._authorizer.authorization(key, job.target.endpoint),
@@ -94,7 +118,7 @@ class Dispatcher:
         self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
     ) -> Settlement:
         now = utc(self._clock)
-        attempts = job.delivery.attempts + (latency_ms is not None)
+        attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
         outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None
         if outcome in RETRIED:
             wait_s = next_attempt_in_s(
@@ -123,7 +147,3 @@ class Dispatcher:
 
     def _remaining_s(self, job: Job) -> float:
         return job.message.expires_at_ms / 1000 - self._clock.time()
-
-
-def _outcome_of(error: PushdeskError) -> Outcome:
-    return Outcome.KEY_MISMATCH if error.code == "key_mismatch" else Outcome.REFUSED

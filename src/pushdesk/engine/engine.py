@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
-import structlog
 from msgspec import structs
 
 from pushdesk import __version__
 from pushdesk.clock import SystemClock
 from pushdesk.engine.dispatcher import Dispatcher
 from pushdesk.engine.events import EventBus
+from pushdesk.engine.failures import log_failure
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.keyring import Keyring
 from pushdesk.engine.outbox import Outbox
@@ -26,17 +26,18 @@ from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics, utc
 from pushdesk.engine.subscriptions import TargetReader
 from pushdesk.errors import DatabaseError, PushdeskError
-from pushdesk.model import Accepted, DispatchKind, Page, Stats
+from pushdesk.model import Accepted, DispatchKind, Page, PageQuery, Stats
 from pushdesk.storage.records import IdempotencyKey, Message
 from pushdesk.storage.store import Store
 from pushdesk.storage.subscriptions import not_found
 from pushdesk.storage.times import to_milliseconds
+from pushdesk.user_id import check_user
 from pushdesk.webpush.request import message as pushed_message
 from pushdesk.webpush.transport import AiohttpTransport
 from pushdesk.webpush.vapid import Authorizer, subscriber_from, subscriber_problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.config import Config
@@ -46,14 +47,12 @@ if TYPE_CHECKING:
         DeviceGrant,
         Dispatch,
         Notification,
-        PageQuery,
         Subscribed,
         Subscription,
         SubscriptionRequest,
         User,
         VapidKey,
     )
-    from pushdesk.storage.records import Stored
     from pushdesk.webpush.transport import Transport
 
 DATABASE_NAME: Final = "pushdesk.db"
@@ -63,8 +62,6 @@ TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
 ROTATE_WORD: Final = "rotate"
 ADMIN_SENDER: Final = "admin"
-
-log = structlog.get_logger()
 
 
 class Engine:
@@ -76,20 +73,33 @@ class Engine:
         store: An open store.
         transport: What posts to the push services.
         clock: All time that is used.
+        uniform: Draws a number between two: for the jitter of retries.
+        random_bytes: Gives so many random bytes: for ids and tokens.
     """
 
-    def __init__(self, config: Config, *, access_url: str, store: Store, transport: Transport, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        access_url: str,
+        store: Store,
+        transport: Transport,
+        clock: Clock,
+        uniform: Callable[[float, float], float] = random.uniform,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
         self._access_url = access_url
         self._store = store
         self._clock = clock
         self._started_at = utc(clock)
         self._subscriber = subscriber_from(config.push.subscriber, access_url)
-        self._identifiers = Identifiers(clock, secrets.token_bytes)
+        self._identifiers = Identifiers(clock, random_bytes)
         self._statistics = Statistics(clock)
         self._bus = EventBus(clock, epoch=self._identifiers.new())
         self._publisher = Publisher(self._bus, self._statistics)
         self._keyring = Keyring(store.keys, clock)
         allowed_origins = frozenset(config.push.allow_endpoint)
+        self._targets = TargetReader(store.subscriptions)
         self._outbox = Outbox(
             table=store.outbox,
             dispatcher=Dispatcher(
@@ -98,9 +108,9 @@ class Engine:
                 senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
                 allowed_origins=allowed_origins,
                 clock=clock,
-                uniform=random.uniform,
+                uniform=uniform,
             ),
-            targets=TargetReader(store.subscriptions),
+            targets=self._targets,
             clock=clock,
             identifiers=self._identifiers,
             observer=self._publisher,
@@ -111,11 +121,12 @@ class Engine:
             allowed_origins=allowed_origins,
             max_devices=config.push.max_devices,
             test=self._test_push,
-            stored=self._stored,
+            publisher=self._publisher,
             identifiers=self._identifiers,
             clock=clock,
         )
         self._totals = (0, 0)
+        self._counting = asyncio.Lock()
         self._ticker: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
 
@@ -153,15 +164,20 @@ class Engine:
 
     async def ready(self) -> dict[str, str]:
         """Return what keeps the server from doing its work, by name; nothing if it can."""
+        problems = {}
         try:
             await self._store.ping()
         except DatabaseError as error:
-            return {"database": error.detail}
-        return {}
+            problems["database"] = error.detail
+        if self._keyring.signing_key(self._keyring.current.id) is None:
+            problems["keys"] = "There is no key to sign with."
+        if not self._outbox.is_working:
+            problems["queue"] = "What is accepted is not worked on."
+        return problems
 
     async def subscribe(self, user: str, request: SubscriptionRequest) -> Subscribed:
         """Store a browser's subscription; see `Registration.subscribe`."""
-        return await self._registration.subscribe(user, request)
+        return await self._registration.subscribe(check_user(user), request)
 
     async def unsubscribe(self, user: str, endpoint: str) -> None:
         """Remove a user's subscription.
@@ -209,7 +225,7 @@ class Engine:
             PushdeskError: `idempotency_conflict` when the key was used with another body.
             DatabaseError: It was not accepted.
         """
-        message = self._message(user, notification, idempotency_key, kind, subscription)
+        message = self._message(check_user(user), notification, idempotency_key, kind, subscription)
         done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
             first = await self._outbox.accept(message)
@@ -268,21 +284,13 @@ class Engine:
         """List dispatches without their deliveries."""
         return await self._store.listings.dispatches(query)
 
-    async def dispatch(self, dispatch: str) -> Dispatch:
-        """Return one dispatch with its deliveries."""
-        return await self._store.listings.dispatch(dispatch)
+    async def dispatch(self, dispatch: str, cursor: str | None = None) -> Dispatch:
+        """Return one dispatch with its deliveries, or those after the cursor that its `next` was."""
+        return await self._store.listings.dispatch(dispatch, cursor)
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
-        """List VAPID keys, the newest first; there are few, so there is one page.
-
-        Raises:
-            PushdeskError: `bad_field` for a cursor, a filter or a sort: there is none.
-        """
-        unknown = tuple(name for name in ("cursor", "filter", "sort") if getattr(query, name))
-        if unknown:
-            raise PushdeskError(f"This listing takes no {' and no '.join(unknown)}.", code="bad_field", fields=unknown)
-        keys = await self._store.keys.listing()
-        return Page(keys[: query.limit])
+        """List VAPID keys."""
+        return await self._store.listings.keys(query)
 
     async def notify(
         self, user: str, notification: Notification, *, wait_s: float = 0.0, idempotency_key: str | None = None
@@ -293,10 +301,10 @@ class Engine:
 
     async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
         """Send the test push to a user's devices, or to one of them."""
-        deliveries = await self._test_push(user, subscription, TEST_WAIT_S)
-        if not deliveries:
+        targets = (await self._targets.get([user]))[user].targets
+        if not any(subscription in (None, target.subscription) for target in targets):
             raise not_found(user)
-        return deliveries
+        return await self._test_push(user, subscription, TEST_WAIT_S)
 
     async def remove_subscriptions(self, ids: Sequence[str]) -> int:
         """Remove subscriptions; returns how many there were."""
@@ -316,9 +324,11 @@ class Engine:
                 code="confirm_required",
                 hint=f'Confirm with the word "{ROTATE_WORD}".',
             )
-        key = await self._keyring.rotate()
-        self._publisher.key_changed(key)
-        return key
+        await self._keyring.rotate()
+        # The newest two: the one that is current, and the one that was.
+        for key in reversed((await self._store.listings.keys(PageQuery(limit=2))).items):
+            self._publisher.key_changed(key)
+        return self._keyring.current
 
     def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
         """Follow what happens, in batches."""
@@ -329,11 +339,6 @@ class Engine:
             user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=wait_s
         )
         return accepted.dispatch.deliveries
-
-    def _stored(self, stored: Stored) -> None:
-        self._publisher.subscriptions_removed(stored.removed)
-        if stored.touched:
-            self._publisher.subscriptions_changed([stored.subscription])
 
     def _message(
         self,
@@ -377,9 +382,15 @@ class Engine:
         return tuple(found)
 
     async def _counted(self) -> tuple[int, int]:
-        if self._publisher.totals_are_stale:
-            self._publisher.totals_are_stale = False
-            self._totals = await self._store.subscriptions.totals()
+        async with self._counting:
+            if self._publisher.totals_are_stale:
+                # Lowered before they are counted: what changes meanwhile raises it again.
+                self._publisher.totals_are_stale = False
+                try:
+                    self._totals = await self._store.subscriptions.totals()
+                except DatabaseError:
+                    self._publisher.totals_are_stale = True
+                    raise
         return self._totals
 
     async def _tick(self) -> None:
@@ -388,8 +399,7 @@ class Engine:
             try:
                 stats = await self.stats()
             except Exception as error:  # noqa: BLE001 (the next tick may fare better; /readyz tells what is wrong)
-                log.warning("stats_failed", error=str(error))
-                self._publisher.totals_are_stale = True
+                log_failure("stats_failed", error)
             else:
                 if last is None or structs.replace(stats, time=last.time) != last:
                     last = stats
@@ -400,18 +410,20 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_engine(config: Config, *, access_url: str, clock: Clock | None = None) -> AsyncIterator[Engine]:
+async def open_engine(
+    config: Config, *, access_url: str, uniform: Callable[[float, float], float] = random.uniform
+) -> AsyncIterator[Engine]:
     """Open the data directory's database and run an engine on it, sending to the real push services.
 
     Args:
         config: All settings.
         access_url: Origin under which browsers reach the server.
-        clock: The machine's own if not given.
+        uniform: Draws a number between two: for the jitter of retries.
 
     Raises:
         DatabaseError: The database cannot be opened.
     """
-    clock = clock or SystemClock()
+    clock = SystemClock()
     transport = AiohttpTransport(
         allowed_origins=frozenset(config.push.allow_endpoint),
         connect_timeout_s=config.push.connect_timeout_s,
@@ -421,7 +433,9 @@ async def open_engine(config: Config, *, access_url: str, clock: Clock | None = 
     try:
         async with (
             Store(config.data_dir / DATABASE_NAME) as store,
-            Engine(config, access_url=access_url, store=store, transport=transport, clock=clock) as engine,
+            Engine(
+                config, access_url=access_url, store=store, transport=transport, clock=clock, uniform=uniform
+            ) as engine,
         ):
             yield engine
     finally:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import structlog
+from pushdesk.engine.failures import log_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 T = TypeVar("T")
-
-log = structlog.get_logger()
 
 
 class GroupCommit(Generic[T]):
@@ -54,9 +52,8 @@ class GroupCommit(Generic[T]):
             self._in_commit = len(group)
             try:
                 await self._commit(group)
-            except Exception:
-                # A fault of ours, in one group: the ones after it are written all the same.
-                log.exception("group_commit_failed", items=len(group))
+            except Exception as error:  # noqa: BLE001 (in one group: the ones after it are written all the same)
+                log_failure("group_commit_failed", error, items=len(group))
             self._in_commit = 0
 
     def close(self) -> None:

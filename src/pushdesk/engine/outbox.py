@@ -8,14 +8,18 @@ crash interrupts is found unclaimed at the next start and tried again.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
+from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import structlog
 
+from pushdesk.engine.failures import log_failure
 from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.publisher import to_dispatch
 from pushdesk.errors import DatabaseError, PushdeskError
-from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome
+from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
 from pushdesk.storage.records import Job, Settled
 from pushdesk.storage.times import to_datetime
 
@@ -26,14 +30,19 @@ if TYPE_CHECKING:
     from pushdesk.engine.dispatcher import Dispatcher
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.subscriptions import TargetReader
-    from pushdesk.model import PushTarget, Service
+    from pushdesk.model import PushTarget
     from pushdesk.storage.outbox import OutboxTable
     from pushdesk.storage.records import Message, Settlement
 
-MAX_IN_FLIGHT: Final = 1000
-"""Deliveries under way at once; what is due beyond waits in the database, not in memory."""
+IN_FLIGHT_PER_SERVICE: Final = 500
+"""Deliveries under way at once to one push service; what is due beyond waits in the database, not in memory.
+
+For each service by itself: one that hangs takes no room from the others.
+"""
 BATCH: Final = 500
-"""The most rows that one transaction takes."""
+"""The most items that one transaction takes."""
+LONGEST_WAIT_S: Final = 30.0
+"""What is due is looked for at least this often: the wall clock can jump, and a machine can sleep."""
 SPREAD: Final = 100
 """The most dispatches that are spread over their devices at once."""
 BACK_OFF_S: Final = 1.0
@@ -107,6 +116,7 @@ class Outbox:
         self._incoming = GroupCommit(self._commit_accepted, limit=BATCH)
         self._outgoing = GroupCommit(self._commit_settled, limit=BATCH)
         self._attempts: set[asyncio.Task[None]] = set()
+        self._in_flight: Counter[Service] = Counter()
         self._wake = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
         self._committing: list[asyncio.Task[None]] = []
@@ -158,7 +168,12 @@ class Outbox:
     @property
     def in_flight(self) -> int:
         """Deliveries that are under way, or that are answered and not written down yet."""
-        return len(self._attempts) + self._outgoing.pending
+        return self._in_flight.total()
+
+    @property
+    def is_working(self) -> bool:
+        """Whether what is accepted is worked on."""
+        return self._working is not None and not self._working.done()
 
     async def accept(self, message: Message) -> FirstDispatch | None:
         """Return once a message is committed.
@@ -190,7 +205,8 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 (whatever it was, those who wait for it are told)
             for item in group:
                 if not item.accepted.done():
-                    item.accepted.set_exception(error)
+                    # One for each: whoever raises an exception adds a traceback to it.
+                    item.accepted.set_exception(copy(error))
             return
         fresh = [item.message for item in group if item.message.id not in repeats]
         self.queued += len(fresh)
@@ -206,35 +222,37 @@ class Outbox:
             self._wake.clear()
             try:
                 wait_s = await self._work_on_what_is_due()
-            except DatabaseError as error:
-                log.error("outbox_database_failed", detail=error.detail)  # noqa: TRY400 (an operator's error)
+            except Exception as error:  # noqa: BLE001 (logged, and the next pass may fare better)
+                log_failure("outbox_pass_failed", error)
                 wait_s = BACK_OFF_S
-            except Exception:
-                log.exception("outbox_work_failed")
-                wait_s = BACK_OFF_S
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
-    async def _work_on_what_is_due(self) -> float | None:
-        """Start what is due and there is room for; return in how many seconds there is more, None if not known."""
-        room = MAX_IN_FLIGHT - self.in_flight
-        if room < BATCH:
-            # Woken by the attempts that end.
-            return None
+    async def _work_on_what_is_due(self) -> float:
+        """Start what is due and there is room for; return after how many seconds to look again."""
         now_ms = self._now_ms()
-        dispatch_due_ms, delivery_due_ms = await self._table.next_due_ms()
-        if dispatch_due_ms is not None and dispatch_due_ms <= now_ms:
-            await self._spread(now_ms)
-        if delivery_due_ms is not None and delivery_due_ms <= now_ms:
-            jobs, lost = await self._table.claim(self._claim, now_ms, BATCH)
-            for settlement in lost:
-                self._outgoing.add(settlement)
-            self._start(jobs)
-        moments = [moment for moment in (dispatch_due_ms, delivery_due_ms) if moment is not None]
-        return max(0.0, (min(moments) - now_ms) / 1000) if moments else None
+        dispatch_due_ms, due_ms = await self._table.next_due_ms()
+        moments = [LONGEST_WAIT_S]
+        if dispatch_due_ms is not None:
+            moments.append((dispatch_due_ms - now_ms) / 1000)
+            if dispatch_due_ms <= now_ms:
+                await self._spread(now_ms)
+        for service, at_ms in due_ms.items():
+            room = self._room(service)
+            if room <= 0:
+                # Woken when something is settled.
+                continue
+            moments.append((at_ms - now_ms) / 1000)
+            if at_ms <= now_ms:
+                jobs, lost = await self._table.claim(self._claim, service, now_ms, min(room, BATCH))
+                self._start(jobs)
+                for settlement in lost:
+                    self._give_back(settlement)
+        return max(0.0, min(moments))
+
+    def _room(self, service: Service) -> int:
+        return IN_FLIGHT_PER_SERVICE - self._in_flight[service]
 
     async def _spread(self, now_ms: int) -> None:
         messages = await self._table.open_dispatches(now_ms, SPREAD)
@@ -250,14 +268,25 @@ class Outbox:
             jobs += mine
             if not mine:
                 empty.add(message.id)
-        await self._table.spread(jobs, empty, self._claim)
+        starting = self._as_many_as_there_is_room_for(jobs)
+        claims = {job.delivery.id: self._claim for job in starting}
+        await self._table.spread([job.delivery for job in jobs], empty, claims)
         self.queued -= len(messages)
         self._observer.deliveries_changed([job.delivery for job in jobs])
+        self._start(starting)
         if empty:
             done = tuple(to_dispatch(message, DispatchState.DONE) for message in messages if message.id in empty)
             self._observer.settled(Settled(disabled=(), done=done))
             self._finish(done)
-        self._start(jobs)
+
+    def _as_many_as_there_is_room_for(self, jobs: Sequence[Job]) -> list[Job]:
+        room = {service: self._room(service) for service in Service}
+        starting = []
+        for job in jobs:
+            if room[job.target.service] > 0:
+                room[job.target.service] -= 1
+                starting.append(job)
+        return starting
 
     def _job(self, message: Message, target: PushTarget, now_ms: int) -> Job:
         delivery = Delivery(
@@ -274,28 +303,30 @@ class Outbox:
 
     def _start(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
+            self._in_flight[job.target.service] += 1
             attempt = asyncio.create_task(self._attempt(job), name=f"delivery {job.delivery.id}")
             self._attempts.add(attempt)
-            attempt.add_done_callback(self._attempt_ended)
+            attempt.add_done_callback(self._attempts.discard)
 
     async def _attempt(self, job: Job) -> None:
         self._outgoing.add(await self._dispatcher.attempt(job))
 
-    def _attempt_ended(self, attempt: asyncio.Task[None]) -> None:
-        self._attempts.discard(attempt)
-        if not attempt.cancelled() and (error := attempt.exception()) is not None:
-            # A fault of ours. The delivery stays claimed, and is tried again after the next start.
-            log.error("attempt_failed", task=attempt.get_name(), exc_info=error)
-        self._wake.set()
+    def _give_back(self, settlement: Settlement) -> None:
+        """Settle what was claimed and cannot be sent."""
+        self._in_flight[settlement.delivery.service] += 1
+        self._outgoing.add(settlement)
 
     async def _commit_settled(self, group: Sequence[Settlement]) -> None:
-        settled = await self._write_settlements(group)
-        deliveries = [item.delivery for item in group]
-        self._observer.deliveries_changed(deliveries)
+        try:
+            settled = await self._write_settlements(group)
+        finally:
+            for item in group:
+                self._in_flight[item.delivery.service] -= 1
+            # There is room again, or something to be tried again.
+            self._wake.set()
+        self._observer.deliveries_changed([item.delivery for item in group])
         self._observer.settled(settled)
         self._finish(settled.done)
-        if any(delivery.next_attempt_at is not None for delivery in deliveries):
-            self._wake.set()
 
     async def _write_settlements(self, group: Sequence[Settlement]) -> Settled:
         while True:
@@ -303,7 +334,7 @@ class Outbox:
                 return await self._table.settle(group, self._claim, self._now_ms())
             except DatabaseError as error:
                 # What was answered is not forgotten: written when the database is back, or tried again after a crash.
-                log.error("settle_failed", deliveries=len(group), detail=error.detail)  # noqa: TRY400
+                log_failure("settle_failed", error, deliveries=len(group))
                 if self._stopping:
                     raise
                 await asyncio.sleep(BACK_OFF_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.engine.user_agent import UNKNOWN, describe
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
+    from pushdesk.engine.publisher import Publisher
     from pushdesk.model import Delivery, SubscriptionRequest
     from pushdesk.storage.records import Stored
     from pushdesk.storage.subscriptions import Subscriptions
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 TEST_WAIT_S: Final = 5.0
 """How long a browser is kept waiting for the outcome of its test push."""
 TOKEN_PREFIX: Final = "pdd"  # noqa: S105 (how a device token starts, no secret)
+_TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}_(?P<subscription>[0-9a-f]{{26}})_(?P<secret>[0-9a-f]{{64}})")
 TEST_NOTIFICATION: Final = Notification(
     title="It's working!",
     body="You've subscribed to push notifications.",
@@ -56,7 +59,7 @@ class Registration:
         allowed_origins: Endpoints' origins that are taken although they are no known push service.
         max_devices: How many subscriptions a user may have.
         test: Sends the test push to one subscription and returns its deliveries after at most so many seconds.
-        stored: Told what storing changed.
+        publisher: Told what storing changed.
         identifiers: For ids and device tokens.
         clock: For the time of creation.
     """
@@ -69,7 +72,7 @@ class Registration:
         allowed_origins: frozenset[str],
         max_devices: int,
         test: Callable[[str, str, float], Awaitable[tuple[Delivery, ...]]],
-        stored: Callable[[Stored], None],
+        publisher: Publisher,
         identifiers: Identifiers,
         clock: Clock,
     ) -> None:
@@ -78,7 +81,7 @@ class Registration:
         self._allowed_origins = allowed_origins
         self._max_devices = max_devices
         self._test = test
-        self._stored = stored
+        self._publisher = publisher
         self._identifiers = identifiers
         self._clock = clock
 
@@ -99,11 +102,13 @@ class Registration:
             max_per_user=self._max_devices,
             now_ms=round(self._clock.time() * 1000),
         )
-        self._stored(stored)
+        self._publisher.subscriptions_removed(stored.removed)
         subscription = stored.subscription
+        if stored.touched:
+            self._publisher.subscriptions_changed([subscription])
         test = PushTest.SKIPPED
         if request.replaces is None and (stored.created or stored.revived):
-            test = await self._try_out(user, subscription.id, keep=not stored.created)
+            test = await self._try_out(stored)
         token = f"{TOKEN_PREFIX}_{subscription.id}_{secret}" if stored.created else None
         return Subscribed(subscription, test, stored.created, token)
 
@@ -113,23 +118,29 @@ class Registration:
         Raises:
             DatabaseError: It could not be looked up.
         """
-        match token.split("_"):
-            case [prefix, subscription, secret] if prefix == TOKEN_PREFIX:
-                found = await self._subscriptions.token_digest(subscription)
-            case _:
-                return None
-        if found is None or not hmac.compare_digest(found[1], _digest(secret)):
+        parts = _TOKEN.fullmatch(token)
+        if parts is None:
             return None
-        return DeviceGrant(subscription, found[0])
+        found = await self._subscriptions.token_digest(parts["subscription"])
+        if found is None or not hmac.compare_digest(found[1], _digest(parts["secret"])):
+            return None
+        return DeviceGrant(parts["subscription"], found[0])
 
-    async def _try_out(self, user: str, subscription: str, *, keep: bool) -> PushTest:
+    async def _try_out(self, stored: Stored) -> PushTest:
         """Send the test push; a subscription that cannot be pushed to is not kept, unless it was there before."""
-        for delivery in await self._test(user, subscription, TEST_WAIT_S):
+        subscription = stored.subscription
+        try:
+            deliveries = await self._test(subscription.user, subscription.id, TEST_WAIT_S)
+        except PushdeskError:
+            # It is stored: the browser gets its token, whatever became of the test.
+            return PushTest.TRANSIENT
+        for delivery in deliveries:
             if delivery.outcome is Outcome.ACCEPTED:
                 return PushTest.ACCEPTED
             if delivery.outcome in _REFUSED:
-                if not keep:
-                    await self._subscriptions.remove_ids([subscription])
+                if stored.created:
+                    await self._subscriptions.withdraw(stored)
+                    self._publisher.subscriptions_removed([subscription])
                 code, detail = _REFUSED[delivery.outcome]
                 raise PushdeskError(
                     detail,

@@ -9,14 +9,17 @@ if TYPE_CHECKING:
 
 SCHEDULE_S: Final = (5, 30, 120, 600, 1800, 3600, 10800)
 """The longest wait after each attempt, in seconds; the last one repeats."""
+LAST_CHANCE_S: Final = 1.0
+"""How long before the end of its TTL a message is tried for the last time."""
 
 
 def next_attempt_in_s(
     attempts: int, *, retry_after_s: float | None, remaining_s: float, uniform: Callable[[float, float], float]
 ) -> float | None:
-    """Return in how many seconds to try again, or None when the message's TTL would be over by then.
+    """Return in how many seconds to try again, or None when the message's TTL is over before it could be.
 
-    Full jitter: anything up to the schedule's wait, so that what failed together is not tried again together.
+    Full jitter: anything up to the schedule's wait, so that what failed together is not tried again together. Where
+    the TTL ends sooner than that, anything up to shortly before its end.
 
     Args:
         attempts: How many there have been, at least 1.
@@ -25,5 +28,5 @@ def next_attempt_in_s(
         uniform: Draws a number between two.
     """
     longest = SCHEDULE_S[min(attempts, len(SCHEDULE_S)) - 1]
-    wait = max(uniform(0, longest), retry_after_s or 0)
-    return wait if wait < remaining_s else None
+    wait = max(uniform(0, min(longest, remaining_s - LAST_CHANCE_S)), retry_after_s or 0)
+    return wait if wait < remaining_s and remaining_s > LAST_CHANCE_S else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
-from pushdesk.model import KeyState, SubscriptionState, VapidKey
+from pushdesk.model import KeyState
 from pushdesk.storage.records import StoredKey
-from pushdesk.storage.schema import subscriptions, vapid_keys
-from pushdesk.storage.times import to_datetime
+from pushdesk.storage.schema import vapid_keys
 
 if TYPE_CHECKING:
     from pushdesk.storage.database import Database
@@ -53,22 +52,3 @@ class Keys:
                     created_at=key.created_at_ms,
                 )
             )
-
-    async def listing(self) -> tuple[VapidKey, ...]:
-        """Return what may be shown of every key, with the active subscriptions bound to each, the newest first.
-
-        Raises:
-            DatabaseError: They could not be read.
-        """
-        bound = (
-            select(func.count())
-            .where(subscriptions.c.key_id == vapid_keys.c.id, subscriptions.c.state == SubscriptionState.ACTIVE)
-            .scalar_subquery()
-        )
-        statement = select(vapid_keys, bound.label("bound")).order_by(vapid_keys.c.created_at.desc(), vapid_keys.c.id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return tuple(
-            VapidKey(row.id, row.public_key, KeyState(row.state), to_datetime(row.created_at), row.bound)
-            for row in rows
-        )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, func, literal, or_, select, tuple_
+from msgspec import Meta
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Dispatch, Outcome, Page, SubscriptionState, User
+from pushdesk.model import Dispatch, KeyState, Outcome, Page, SubscriptionState, User, VapidKey
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
-from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state
+from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state, vapid_keys
 from pushdesk.storage.times import to_datetime, to_datetime_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Row
 
@@ -39,6 +40,9 @@ class _Listing:
     default: str
 
 
+_SortKey = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str
+"""What rows are sorted by; a number is one that a database holds."""
+
 _USERS = _Listing(
     user_state.c.user, {"id": user_state.c.user, "created_at": user_state.c.created_at}, default="-created_at"
 )
@@ -55,6 +59,11 @@ _SUBSCRIPTIONS = _Listing(
     default="-created_at",
 )
 _DELIVERIES = _Listing(deliveries.c.id, {"at": deliveries.c.at}, default="-at")
+_KEYS = _Listing(
+    vapid_keys.c.id,
+    {"created_at": vapid_keys.c.created_at, "id": vapid_keys.c.id, "state": vapid_keys.c.state},
+    default="-created_at",
+)
 _DISPATCHES = _Listing(dispatches.c.id, {"accepted_at": dispatches.c.accepted_at}, default="-accepted_at")
 
 
@@ -118,10 +127,34 @@ class Listings:
                 column.contains(query.filter, autoescape=True) for column in (dispatches.c.user, dispatches.c.title)
             ]
             statement = statement.where(or_(*found))
-        return await self._page(_DISPATCHES, statement, query, to_dispatch)
+        page = await self._page(_DISPATCHES, statement, query, to_dispatch)
+        counts = await self._counts([dispatch.id for dispatch in page.items])
+        items = (msgspec.structs.replace(dispatch, counts=counts.get(dispatch.id, {})) for dispatch in page.items)
+        return Page(tuple(items), page.next)
 
-    async def dispatch(self, dispatch: str) -> Dispatch:
-        """Return a dispatch with its first deliveries and the counts of all.
+    async def keys(self, query: PageQuery) -> Page[VapidKey]:
+        """List VAPID keys with the active subscriptions bound to each; the filter is a prefix of the id.
+
+        Raises:
+            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            DatabaseError: They could not be read.
+        """
+        bound = (
+            select(func.count())
+            .where(subscriptions.c.key_id == vapid_keys.c.id, subscriptions.c.state == SubscriptionState.ACTIVE)
+            .scalar_subquery()
+        )
+        statement = select(vapid_keys, bound.label("bound"))
+        if query.filter:
+            statement = statement.where(vapid_keys.c.id.startswith(query.filter, autoescape=True))
+        return await self._page(_KEYS, statement, query, _to_key)
+
+    async def dispatch(self, dispatch: str, cursor: str | None = None) -> Dispatch:
+        """Return a dispatch with the counts of all its deliveries and a page of them.
+
+        Args:
+            dispatch: Its id.
+            cursor: `next` of the page before, for the one after it.
 
         Raises:
             PushdeskError: `not_found`.
@@ -132,20 +165,31 @@ class Listings:
             row = (await connection.execute(select(dispatches).where(dispatches.c.id == dispatch))).one_or_none()
             if row is None:
                 raise PushdeskError("There is no such dispatch.", code="not_found")
-            counts = await connection.execute(
-                select(deliveries.c.outcome, func.count().label("count")).where(mine).group_by(deliveries.c.outcome)
+            after = mine if cursor is None else and_(mine, deliveries.c.id > cursor)
+            page = await connection.execute(
+                select(deliveries).where(after).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1)
             )
-            first = await connection.execute(
-                select(deliveries).where(mine).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1)
-            )
-            shown = [to_delivery(delivery) for delivery in first]
+            shown = [to_delivery(delivery) for delivery in page]
+        counts = await self._counts([dispatch])
         more = len(shown) > DELIVERIES_SHOWN
         return msgspec.structs.replace(
             to_dispatch(row),
-            counts={Outcome(count.outcome): count[1] for count in counts},
+            counts=counts.get(dispatch, {}),
             deliveries=tuple(shown[:DELIVERIES_SHOWN]),
             next=shown[DELIVERIES_SHOWN - 1].id if more else None,
         )
+
+    async def _counts(self, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
+        statement = (
+            select(deliveries.c.dispatch, deliveries.c.outcome, func.count().label("number"))
+            .where(deliveries.c.dispatch.in_(ids))
+            .group_by(deliveries.c.dispatch, deliveries.c.outcome)
+        )
+        counts: dict[str, dict[Outcome, int]] = {}
+        async with self._database.read() as connection:
+            for row in await connection.execute(statement):
+                counts.setdefault(row.dispatch, {})[Outcome(row.outcome)] = row.number
+        return counts
 
     async def _page(
         self, listing: _Listing, statement: Select[Any], query: PageQuery, convert: Callable[[Row[Any]], T]
@@ -188,7 +232,7 @@ def _decode(cursor: str) -> tuple[int | str, str]:
     try:
         return msgspec.json.decode(
             base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True),
-            type=tuple[int | str, str],
+            type=tuple[_SortKey, str],
         )
     except (binascii.Error, ValueError) as error:
         raise PushdeskError(
@@ -197,6 +241,10 @@ def _decode(cursor: str) -> tuple[int | str, str]:
             fields=("cursor",),
             hint="Take it from `next` of the page before, or leave it out for the first page.",
         ) from error
+
+
+def _to_key(row: Row[Any]) -> VapidKey:
+    return VapidKey(row.id, row.public_key, KeyState(row.state), to_datetime(row.created_at), row.bound)
 
 
 def _to_user(row: Row[Any]) -> User:

@@ -5,7 +5,7 @@ Everything here works on batches: one statement for many dispatches or deliverie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, select, tuple_, update
@@ -34,7 +34,7 @@ from pushdesk.storage.subscriptions import count_failures, count_successes, disa
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Row
 
@@ -112,29 +112,30 @@ class OutboxTable:
         async with self._database.read() as connection:
             return tuple(to_message(row) for row in await connection.execute(statement))
 
-    async def spread(self, jobs: Sequence[Job], empty: Collection[str], claim: str) -> None:
-        """Write one delivery for each device of some dispatches, claimed at once, in one transaction.
+    async def spread(self, deliveries_: Sequence[Delivery], empty: Collection[str], claims: Mapping[str, str]) -> None:
+        """Write one delivery for each device of some dispatches, in one transaction.
 
         Args:
-            jobs: The deliveries to be written.
+            deliveries_: The deliveries to be written.
             empty: Ids of dispatches whose user has no device: these are done.
-            claim: The claim under which the deliveries will be settled.
+            claims: Delivery -> claim, for those that are claimed at once; the others can be claimed by anybody.
 
         Raises:
             DatabaseError: Nothing was changed; the dispatches are still open.
         """
+        spread = {delivery.dispatch for delivery in deliveries_}
         async with self._database.write() as connection:
-            if jobs:
-                await connection.execute(insert(deliveries), [delivery_row(job.delivery, claim) for job in jobs])
-            for ids, state in (
-                ({job.message.id for job in jobs}, DispatchState.SENDING),
-                (set(empty), DispatchState.DONE),
-            ):
+            if deliveries_:
+                rows = [delivery_row(delivery, claims.get(delivery.id)) for delivery in deliveries_]
+                await connection.execute(insert(deliveries), rows)
+            for ids, state in ((spread, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
                 if ids:
                     await connection.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
 
-    async def claim(self, claim: str, now_ms: int, limit: int) -> tuple[tuple[Job, ...], tuple[Settlement, ...]]:
-        """Claim deliveries whose next attempt is due.
+    async def claim(
+        self, claim: str, service: Service, now_ms: int, limit: int
+    ) -> tuple[tuple[Job, ...], tuple[Settlement, ...]]:
+        """Claim deliveries to one push service whose next attempt is due, the longest due first.
 
         Returns:
             The jobs to do, and settlements for the deliveries that have lost their subscription meanwhile.
@@ -144,7 +145,7 @@ class OutboxTable:
         """
         due = (
             select(deliveries.c.id)
-            .where(deliveries.c.next_attempt_at <= now_ms, deliveries.c.claim_id.is_(None))
+            .where(deliveries.c.service == service, *_WAITING, deliveries.c.next_attempt_at <= now_ms)
             .order_by(deliveries.c.next_attempt_at)
             .limit(limit)
         )
@@ -168,7 +169,8 @@ class OutboxTable:
         lost: list[Settlement] = []
         for row in claimed:
             delivery, device = to_delivery(row), devices_by_id.get(row.subscription)
-            if device is not None and device.state == SubscriptionState.ACTIVE:
+            # A subscription that has moved to another user gets nothing that was meant for the one before.
+            if device is not None and device.user == row.user and device.state == SubscriptionState.ACTIVE:
                 jobs.append(Job(delivery, by_id[row.dispatch], to_target(device)))
             else:
                 lost.append(Settlement(_lost(delivery, device, now_ms)))
@@ -208,21 +210,26 @@ class OutboxTable:
                 done = tuple(to_dispatch(row) for row in rows)
         return Settled(disabled, done)
 
-    async def next_due_ms(self) -> tuple[int | None, int | None]:
-        """Return when the next dispatch, and when the next delivery that nobody has claimed, is due; None for none.
+    async def next_due_ms(self) -> tuple[int | None, dict[Service, int]]:
+        """Return when the next dispatch is due, and per push service the next delivery that nobody has claimed.
 
         Raises:
             DatabaseError: It could not be read.
         """
+        # One look at the index for each, where grouping would read every waiting row.
+        first_of_each = [
+            select(func.min(deliveries.c.next_attempt_at))
+            .where(deliveries.c.service == service, *_WAITING)
+            .scalar_subquery()
+            for service in Service
+        ]
         statement = select(
             select(func.min(dispatches.c.due_at)).where(dispatches.c.state.in_(OPEN_STATES)).scalar_subquery(),
-            select(func.min(deliveries.c.next_attempt_at))
-            .where(deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
-            .scalar_subquery(),
+            *first_of_each,
         )
         async with self._database.read() as connection:
-            dispatch, delivery = (await connection.execute(statement)).one()
-        return dispatch, delivery
+            dispatch_due_ms, *due = (await connection.execute(statement)).one()
+        return dispatch_due_ms, {service: at for service, at in zip(Service, due, strict=True) if at is not None}
 
     async def backlog(self) -> tuple[int, dict[Service, int]]:
         """Return how many dispatches are not spread yet, and how many deliveries are unsettled, per push service.
@@ -243,7 +250,10 @@ class OutboxTable:
         return queued, {Service(service): number for service, number in waiting}
 
 
-_SETTLE = (
+_WAITING: Final = (deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
+"""What nobody has claimed: the words of the partial index that finds it."""
+
+_SETTLE: Final = (
     update(deliveries)
     .where(deliveries.c.id == bindparam("settled_id"), deliveries.c.claim_id == bindparam("mine"))
     .values(
@@ -267,6 +277,6 @@ def _lost(delivery: Delivery, device: Row[Any] | None, now_ms: int) -> Delivery:
     outcome, reason = Outcome.CANCELLED, "The subscription was removed before this could be sent."
     if device is not None and device.state == SubscriptionState.KEY_MISMATCH:
         outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
-    elif device is not None:
+    elif device is not None and device.state == SubscriptionState.GONE:
         outcome, reason = Outcome.GONE, "The subscription was found to be gone."
     return structs.replace(delivery, outcome=outcome, reason=reason, at=to_datetime(now_ms), next_attempt_at=None)

@@ -47,6 +47,8 @@ class Stored:
     removed: tuple[Subscription, ...]
     touched: frozenset[str]
     """The users whose generation was raised."""
+    made_user: bool
+    """Whether the user was not known before."""
 
 
 @dataclass(frozen=True, slots=True)

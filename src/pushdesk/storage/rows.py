@@ -112,8 +112,8 @@ def idempotency_row(message: Message, key: IdempotencyKey) -> dict[str, object]:
     }
 
 
-def delivery_row(delivery: Delivery, claim: str) -> dict[str, object]:
-    """Return the row of a new delivery, claimed."""
+def delivery_row(delivery: Delivery, claim: str | None) -> dict[str, object]:
+    """Return the row of a new delivery, claimed at once or not."""
     now_ms = to_milliseconds(delivery.at)
     return {
         "id": delivery.id,

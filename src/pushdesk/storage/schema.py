@@ -154,9 +154,10 @@ deliveries = Table(
     Index("ix_deliveries_user_id", "user", "id"),
     Index(
         "ix_deliveries_due",
+        "service",
         "next_attempt_at",
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
+        sqlite_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
+        postgresql_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
     ),
 )
 

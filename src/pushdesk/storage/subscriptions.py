@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, tuple_, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
@@ -19,7 +19,7 @@ from pushdesk.storage.rows import to_subscription, to_target
 from pushdesk.storage.schema import server_state, subscriptions, user_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,7 +60,7 @@ class Subscriptions:
                 )
             touched = {new.user}
             removed: tuple[Subscription, ...] = ()
-            await self._ensure_user(connection, new.user, now_ms)
+            made_user = await self._make_user(connection, new.user, now_ms)
             if replaces is not None and replaces != new.endpoint:
                 mine = and_(subscriptions.c.endpoint_digest == self.digest(replaces), subscriptions.c.user == new.user)
                 removed = await self._delete(connection, mine)
@@ -73,7 +73,14 @@ class Subscriptions:
                 revived = known.state != SubscriptionState.ACTIVE
                 key_id = new.key_id if new.key_is_declared else known.key_id
                 if not revived and not removed and (known.user, known.key_id) == (new.user, key_id):
-                    return Stored(to_subscription(known), created=False, revived=False, removed=(), touched=frozenset())
+                    return Stored(
+                        to_subscription(known),
+                        created=False,
+                        revived=False,
+                        removed=(),
+                        touched=frozenset(),
+                        made_user=False,
+                    )
                 if known.user != new.user or revived:
                     await self._check_cap(connection, new.user, max_per_user)
                 touched.add(known.user)
@@ -91,7 +98,7 @@ class Subscriptions:
             await raise_generations(connection, touched)
             row = await self._by_endpoint(connection, new.endpoint)
             assert row is not None  # noqa: S101 (written four statements ago, in this transaction)
-            return Stored(to_subscription(row), created, revived, removed, frozenset(touched))
+            return Stored(to_subscription(row), created, revived, removed, frozenset(touched), made_user)
 
     async def remove(self, user: str, endpoint: str) -> Subscription:
         """Remove a user's subscription.
@@ -118,6 +125,20 @@ class Subscriptions:
             removed = await self._delete(connection, subscriptions.c.id.in_(ids))
             await raise_generations(connection, {subscription.user for subscription in removed})
         return removed
+
+    async def withdraw(self, stored: Stored) -> None:
+        """Take back what `put` has just created, with the user if there was none before.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        user = stored.subscription.user
+        async with self._database.write() as connection:
+            await self._delete(connection, subscriptions.c.id == stored.subscription.id)
+            await raise_generations(connection, {user})
+            if stored.made_user:
+                others = exists().where(subscriptions.c.user == user)
+                await connection.execute(delete(user_state).where(user_state.c.user == user, ~others))
 
     async def find(self, user: str, endpoint: str) -> Subscription:
         """Return a user's subscription.
@@ -188,9 +209,12 @@ class Subscriptions:
         statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
         return (await connection.execute(statement)).one_or_none()
 
-    async def _ensure_user(self, connection: AsyncConnection, user: str, now_ms: int) -> None:
-        if await connection.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None:
+    async def _make_user(self, connection: AsyncConnection, user: str, now_ms: int) -> bool:
+        """Make a user unless there is one; returns whether there was none."""
+        is_new = await connection.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None
+        if is_new:
             await connection.execute(insert(user_state).values(user=user, generation=0, created_at=now_ms))
+        return is_new
 
     async def _check_cap(self, connection: AsyncConnection, user: str, max_per_user: int) -> None:
         mine = and_(subscriptions.c.user == user, subscriptions.c.state == SubscriptionState.ACTIVE)
@@ -226,15 +250,16 @@ class Subscriptions:
         }
 
 
-async def raise_generations(connection: AsyncConnection, users: Iterable[str]) -> None:
-    """Give each of these users the next generation, in the caller's transaction."""
-    for user in sorted(users):
-        await connection.execute(update(server_state).values(generation=server_state.c.generation + 1))
-        await connection.execute(
-            update(user_state)
-            .where(user_state.c.user == user)
-            .values(generation=select(server_state.c.generation).scalar_subquery())
-        )
+async def raise_generations(connection: AsyncConnection, users: Collection[str]) -> None:
+    """Give these users the next generation, in the caller's transaction."""
+    if not users:
+        return
+    await connection.execute(update(server_state).values(generation=server_state.c.generation + 1))
+    await connection.execute(
+        update(user_state)
+        .where(user_state.c.user.in_(users))
+        .values(generation=select(server_state.c.generation).scalar_subquery())
+    )
 
 
 async def disable(
@@ -245,23 +270,25 @@ async def disable(
     Returns:
         Those that were disabled: a late answer disables nobody who has subscribed again since.
     """
-    disabled = []
+    versions: dict[SubscriptionState, list[tuple[str, int]]] = {}
     for item in disablings:
+        versions.setdefault(item.state, []).append((item.subscription, item.version))
+    found: list[Subscription] = []
+    for state, wanted in versions.items():
         statement = (
             update(subscriptions)
-            .where(subscriptions.c.id == item.subscription, subscriptions.c.version == item.version)
+            .where(tuple_(subscriptions.c.id, subscriptions.c.version).in_(wanted))
             .values(
-                state=item.state,
+                state=state,
                 version=subscriptions.c.version + 1,
                 last_failure_at=now_ms,
                 failures=subscriptions.c.failures + 1,
             )
             .returning(subscriptions)
         )
-        disabled += (await connection.execute(statement)).all()
-    found = tuple(to_subscription(row) for row in disabled)
+        found += [to_subscription(row) for row in await connection.execute(statement)]
     await raise_generations(connection, {subscription.user for subscription in found})
-    return found
+    return tuple(found)
 
 
 async def count_successes(connection: AsyncConnection, ids: Collection[str], now_ms: int) -> None:

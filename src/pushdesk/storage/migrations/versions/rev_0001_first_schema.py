@@ -112,10 +112,10 @@ def upgrade() -> None:
         batch_op.create_index("ix_deliveries_dispatch_id", ["dispatch", "id"], unique=False)
         batch_op.create_index(
             "ix_deliveries_due",
-            ["next_attempt_at"],
+            ["service", "next_attempt_at"],
             unique=False,
-            sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
-            postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+            sqlite_where=sa.text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
+            postgresql_where=sa.text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
         )
         batch_op.create_index("ix_deliveries_user_id", ["user", "id"], unique=False)
 
