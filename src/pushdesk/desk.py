@@ -116,7 +116,10 @@ class Desk(Protocol):
         ...
 
     async def deliveries(self, query: PageQuery) -> Page[Delivery]:
-        """List deliveries; sortable by `at`; filter: part of the user's id, or an outcome."""
+        """List deliveries; sortable by `at`.
+
+        The filter is an outcome, `subscription:` and an id, or a part of the user's id.
+        """
         ...
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:

@@ -465,6 +465,20 @@ class TestListings:
         found = await store.listings.subscriptions(PageQuery(filter="_b"))
         assert [item.user for item in found.items] == ["a_b"]
 
+    async def test_filters_know_case_as_ids_do(self, store: Store) -> None:
+        for name in ("Ada", "ada"):
+            await put(store, subscription(name, user=name))
+        assert [user.id for user in (await store.listings.users(PageQuery(filter="A"))).items] == ["Ada"]
+        found = await store.listings.subscriptions(PageQuery(filter="ad"))
+        assert [item.user for item in found.items] == ["ada"]
+
+    async def test_deliveries_can_be_filtered_by_subscription(self, store: Store) -> None:
+        await put(store, subscription("one"))
+        await put(store, subscription("two"))
+        _, second = await spread(store, message())
+        found = await store.listings.deliveries(PageQuery(filter=f"subscription:{second.target.subscription}"))
+        assert [item.id for item in found.items] == [second.delivery.id]
+
     async def test_deliveries_can_be_filtered_by_outcome(self, store: Store) -> None:
         await put(store, subscription("one"))
         await put(store, subscription("two"))

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OF_SUBSCRIPTION = "subscription:"
+"""How a filter of deliveries begins that is meant for one subscription."""
+LAST_CHARACTER = "\U0010ffff"
 DELIVERIES_SHOWN = 200
 """How many deliveries a dispatch shows of itself."""
 
@@ -85,7 +88,7 @@ class Listings:
         last = select(func.max(subscriptions.c.last_success_at)).where(mine).scalar_subquery()
         statement = select(user_state, count.label("devices"), last.label("last"))
         if query.filter:
-            statement = statement.where(user_state.c.user.startswith(query.filter, autoescape=True))
+            statement = statement.where(_starts_with(user_state.c.user, query.filter))
         return await self._page(_USERS, statement, query, _to_user)
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
@@ -97,11 +100,11 @@ class Listings:
         """
         statement = select(subscriptions)
         if query.filter:
-            statement = statement.where(subscriptions.c.user.contains(query.filter, autoescape=True))
+            statement = statement.where(_contains(subscriptions.c.user, query.filter))
         return await self._page(_SUBSCRIPTIONS, statement, query, to_subscription)
 
     async def deliveries(self, query: PageQuery) -> Page[Delivery]:
-        """List deliveries; the filter is a part of the user's id, or an outcome.
+        """List deliveries; the filter is an outcome, `subscription:` and an id, or a part of the user's id.
 
         Raises:
             PushdeskError: `bad_field` for a cursor or a sort that is not known.
@@ -110,8 +113,10 @@ class Listings:
         statement = select(deliveries)
         if query.filter in set(Outcome):
             statement = statement.where(deliveries.c.outcome == query.filter)
+        elif query.filter.startswith(OF_SUBSCRIPTION):
+            statement = statement.where(deliveries.c.subscription == query.filter.removeprefix(OF_SUBSCRIPTION))
         elif query.filter:
-            statement = statement.where(deliveries.c.user.contains(query.filter, autoescape=True))
+            statement = statement.where(_contains(deliveries.c.user, query.filter))
         return await self._page(_DELIVERIES, statement, query, to_delivery)
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
@@ -123,10 +128,8 @@ class Listings:
         """
         statement = select(dispatches)
         if query.filter:
-            found = [
-                column.contains(query.filter, autoescape=True) for column in (dispatches.c.user, dispatches.c.title)
-            ]
-            statement = statement.where(or_(*found))
+            found = or_(_contains(dispatches.c.user, query.filter), _contains(dispatches.c.title, query.filter))
+            statement = statement.where(found)
         page = await self._page(_DISPATCHES, statement, query, to_dispatch)
         counts = await self._counts([dispatch.id for dispatch in page.items])
         items = (msgspec.structs.replace(dispatch, counts=counts.get(dispatch.id, {})) for dispatch in page.items)
@@ -146,7 +149,7 @@ class Listings:
         )
         statement = select(vapid_keys, bound.label("bound"))
         if query.filter:
-            statement = statement.where(vapid_keys.c.id.startswith(query.filter, autoescape=True))
+            statement = statement.where(_starts_with(vapid_keys.c.id, query.filter))
         return await self._page(_KEYS, statement, query, _to_key)
 
     async def dispatch(self, dispatch: str, cursor: str | None = None) -> Dispatch:
@@ -222,6 +225,16 @@ class Listings:
             tuple(convert(row) for row in shown),
             _encode(shown[-1].sort_key, shown[-1].row_key) if more else None,
         )
+
+
+def _contains(column: ColumnElement[Any], part: str) -> ColumnElement[bool]:
+    # Not LIKE: SQLite's takes no notice of case, and ids do.
+    return func.replace(column, part, "") != column
+
+
+def _starts_with(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]:
+    # A range, so that an index finds it.
+    return and_(column >= prefix, column < prefix + LAST_CHARACTER)
 
 
 def _encode(value: object, identity: str) -> str:
