@@ -71,6 +71,8 @@ async def test_one_that_cannot_be_pushed_to_is_not_kept(
     assert (refused.value.code, refused.value.status) == (code, 422)
     assert await nothing_is_left(engine)
     assert (await engine.users(PageQuery())).items == ()
+    assert (await engine.dispatches(PageQuery())).items == ()
+    assert (await engine.deliveries(PageQuery())).items == ()
     assert ((await engine.stats()).users, (await engine.stats()).subscriptions) == (0, 0)
 
 

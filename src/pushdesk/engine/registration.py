@@ -7,6 +7,8 @@ import hmac
 import re
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from pushdesk.engine.user_agent import UNKNOWN, describe
 from pushdesk.errors import PushdeskError
 from pushdesk.model import (
@@ -43,6 +45,8 @@ TEST_NOTIFICATION: Final = Notification(
     ttl=60,
     urgency=Urgency.HIGH,
 )
+
+log = structlog.get_logger()
 
 _REFUSED: Final = {
     Outcome.GONE: ("subscription_gone", "The push service no longer knows this subscription."),
@@ -141,6 +145,13 @@ class Registration:
                 if stored.created:
                     await self._subscriptions.withdraw(stored)
                     self._publisher.subscriptions_removed([subscription])
+                    log.info(
+                        "subscription_refused",
+                        service=subscription.service,
+                        fingerprint=subscription.fingerprint,
+                        status=delivery.status,
+                        reason=delivery.reason,
+                    )
                 code, detail = _REFUSED[delivery.outcome]
                 raise PushdeskError(
                     detail,

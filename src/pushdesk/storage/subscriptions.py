@@ -16,7 +16,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
 from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
 from pushdesk.storage.rows import to_subscription, to_target
-from pushdesk.storage.schema import server_state, subscriptions, user_state
+from pushdesk.storage.schema import dispatches, server_state, subscriptions, user_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -127,7 +127,7 @@ class Subscriptions:
         return removed
 
     async def withdraw(self, stored: Stored) -> None:
-        """Take back what `put` has just created, with the user if there was none before.
+        """Take back what `put` has just created, with its test push, and with the user if there was none before.
 
         Raises:
             DatabaseError: Nothing was changed.
@@ -135,6 +135,9 @@ class Subscriptions:
         user = stored.subscription.user
         async with self._database.write() as connection:
             await self._delete(connection, subscriptions.c.id == stored.subscription.id)
+            await connection.execute(
+                delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == stored.subscription.id)
+            )
             await raise_generations(connection, {user})
             if stored.made_user:
                 others = exists().where(subscriptions.c.user == user)
