@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ import structlog
 from pushdesk.errors import StartUpError
 
 if TYPE_CHECKING:
+    from io import TextIOWrapper
     from pathlib import Path
 
     from structlog.typing import Processor
@@ -62,12 +64,27 @@ def start_log(file: Path, *, level: str, on_terminal: bool) -> None:
     )
 
 
+class _PrivateFileHandler(RotatingFileHandler):
+    """Writes files that their owner alone may read, whatever mode they were made with."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # Not a terminal or a pipe, which are no files of ours.
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.fchmod(handle, 0o600)
+        return os.fdopen(handle, "a", encoding=self.encoding)
+
+
 def _file_handler(file: Path) -> logging.Handler:
     try:
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        return RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+        handler = _PrivateFileHandler(file, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+        for number in range(1, OLD_FILES + 1):
+            old = file.with_name(f"{file.name}.{number}")
+            if old.exists():
+                old.chmod(0o600)
     except OSError as error:
         raise StartUpError(f"The log file {file} cannot be written: {error.strerror}.") from None
+    return handler
 
 
 def _formatter(shared: list[Processor], renderer: Processor) -> logging.Formatter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import sys
 from pathlib import Path
@@ -71,6 +72,32 @@ def test_a_shared_directory_of_other_things_is_left_as_it_is(tmp_path: Path) -> 
     assert [entry.name for entry in tmp_path.iterdir()] == ["letters"]
 
 
+def test_a_configuration_does_not_make_somebodys_project_a_data_directory(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    project.chmod(0o755)
+    (project / "pushdesk.toml").touch()
+    (project / "src").mkdir()
+    with pytest.raises(StartUpError, match="holds other things"):
+        open_data_directory(project)
+    assert mode(project) == 0o755
+    assert sorted(entry.name for entry in project.iterdir()) == ["pushdesk.toml", "src"]
+
+    project.chmod(0o700)
+    open_data_directory(project)
+
+
+@pytest.mark.parametrize("names", [["pushdesk.toml"], ["server.lock", "notes"], ["pushdesk.db", "pushdesk.log"]])
+def test_a_data_directory_that_others_may_read_is_closed_to_them(tmp_path: Path, names: list[str]) -> None:
+    path = tmp_path / "data"
+    path.mkdir()
+    path.chmod(0o755)
+    for name in names:
+        (path / name).touch()
+    open_data_directory(path)
+    assert mode(path) == 0o700
+
+
 def test_what_cannot_be_a_directory_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/pushdesk")):
@@ -86,6 +113,28 @@ def test_the_admin_token_is_made_once_and_kept(data: Path) -> None:
     assert len(token) >= 43
     assert admin_token(data, {}) == token
     assert client_token(data, None, {}) == token
+
+
+def test_files_that_others_may_read_are_closed_to_them(data: Path) -> None:
+    token = admin_token(data, {})
+    for name in ("admin.token", "server.lock"):
+        (data / name).chmod(0o644)
+    assert admin_token(data, {}) == token
+    ServerLock.take(data).release()
+    assert (mode(data / "admin.token"), mode(data / "server.lock")) == (0o600, 0o600)
+
+
+def test_a_token_that_could_not_be_written_is_made_at_the_next_start(data: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(StartUpError, match=r"admin\.token cannot be written"):
+            admin_token(data, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (data / "admin.token").exists()
+    assert len(admin_token(data, {})) >= 43
+    assert sorted(entry.name for entry in data.iterdir()) == ["admin.token", "server.lock"]
 
 
 def test_the_environments_admin_token_is_taken_and_not_written(data: Path) -> None:
@@ -112,6 +161,20 @@ def test_a_client_shows_the_variable_then_the_file_then_that_of_the_directory(da
     file.write_text("from-file\n")
     assert client_token(data, file, {"PUSHDESK_TOKEN": "from-variable"}) == "from-variable"
     assert client_token(data, file, {}) == "from-file"
+
+
+@pytest.mark.parametrize("token", ["one\ntwo", "über", "\udcff", "a\x00b"])
+def test_what_cannot_stand_in_a_header_is_refused_without_being_shown(tmp_path: Path, token: str) -> None:
+    with pytest.raises(StartUpError, match="PUSHDESK_TOKEN must hold a token: one line") as caught:
+        client_token(tmp_path, None, {"PUSHDESK_TOKEN": token})
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"one\ntwo\n", "über".encode()])
+def test_a_token_file_without_a_token_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(StartUpError, match=r"The token file .*/token must hold a token: one line"):
+        client_token(tmp_path, tmp_path / "token", {})
 
 
 def test_no_token_at_all_says_where_one_may_come_from(tmp_path: Path) -> None:

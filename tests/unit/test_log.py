@@ -68,6 +68,15 @@ async def test_the_terminal_gets_the_same_without_colours_escapes_or_local_varia
     assert "secretsecret" not in json.dumps(events)
 
 
+async def test_log_files_that_others_may_read_are_closed_to_them(tmp_path: Path) -> None:
+    old = tmp_path / "pushdesk.log.1"
+    for path in (tmp_path / "pushdesk.log", old):
+        path.touch()
+        path.chmod(0o644)
+    await log_of(tmp_path, "info", "file")
+    assert stat.S_IMODE(old.stat().st_mode) == 0o600
+
+
 async def test_only_what_is_loud_enough_is_logged(tmp_path: Path) -> None:
     events, _ = await log_of(tmp_path, "error", "file")
     assert [event["event"] for event in events] == ["failed"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pushdesk.config import FILE_NAME
 from pushdesk.errors import PushdeskError, StartUpError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ LOCK_NAME: Final = "server.lock"
 TOKEN_NAME: Final = "admin.token"  # noqa: S105 - the name of the file, not what is in it
 TOKEN_LENGTH: Final = 32
 """Characters that an admin token has at least."""
+OUR_MARKS: Final = (LOCK_NAME, "pushdesk.db")
+"""What makes a folder a data directory: every start leaves the first, a restored backup has the second."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -46,6 +49,8 @@ class DataDirectoryHeldError(StartUpError):
 def open_data_directory(path: Path) -> None:
     """Make the directory if there is none, and close it to everybody else (0700; every file made from now on, 0600).
 
+    A folder that was not made for pushdesk keeps its permissions: it is refused unless it is closed already.
+
     Raises:
         StartUpError: It cannot be written, or it is a folder of other things that others may read.
     """
@@ -63,11 +68,13 @@ def open_data_directory(path: Path) -> None:
 
 
 def _close_to_others(path: Path) -> None:
-    """Take a directory's permissions away from group and others, unless it is shared for other purposes."""
-    if any(path.iterdir()) and not (path / LOCK_NAME).exists() and not (path / "pushdesk.toml").exists():
+    """Take a data directory's permissions away from group and others; a folder of other things is left alone."""
+    # Alone, a configuration was put there for us; beside other things it does not make the folder ours.
+    others = {entry.name for entry in path.iterdir()} - {FILE_NAME}
+    if others and others.isdisjoint(OUR_MARKS):
         raise StartUpError(
             f"The data directory {path} holds other things and others may read it.",
-            hint="Name an empty one with --data-dir.",
+            hint="Name a folder of its own with --data-dir, or close this one: chmod 700.",
         )
     path.chmod(0o700)
 
@@ -83,18 +90,27 @@ def admin_token(data_dir: Path, environ: Mapping[str, str]) -> str:
         path = data_dir / TOKEN_NAME
         source = str(path)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            token = read_token_file(path)
+            if not path.exists():
+                _write_whole(path, secrets.token_urlsafe(32) + "\n")
+            path.chmod(0o600)
         except OSError as error:
             raise StartUpError(f"{path} cannot be written: {error.strerror}.") from None
-        else:
-            token = secrets.token_urlsafe(32)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(token + "\n")
+        token = read_token_file(path)
     if len(token) < TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
         raise StartUpError(f"{source} must hold at least {TOKEN_LENGTH} visible ASCII characters.")
     return token
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """Write a file (0600) that is there with all its content or not at all, whatever happens meanwhile."""
+    partial = path.with_name(f"{path.name}.new")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(handle, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    partial.replace(path)
 
 
 def read_token_file(path: Path) -> str:
@@ -116,21 +132,22 @@ def client_token(data_dir: Path, token_file: Path | None, environ: Mapping[str, 
 
     Raises:
         PushdeskError: `unauthorized` if there is none.
-        StartUpError: The file cannot be read.
+        StartUpError: The file cannot be read, or what was found cannot be a token.
     """
-    token = environ.get("PUSHDESK_TOKEN", "").strip()
-    if token:
-        return token
-    if token_file is not None:
-        return read_token_file(token_file.expanduser())
-    path = data_dir / TOKEN_NAME
-    if not path.is_file():
-        raise PushdeskError(
-            f"There is no token: {path} does not exist.",
-            code="unauthorized",
-            hint="Set PUSHDESK_TOKEN or name a file with --token-file.",
-        )
-    return read_token_file(path)
+    token, source = environ.get("PUSHDESK_TOKEN", "").strip(), "PUSHDESK_TOKEN"
+    if not token:
+        path = data_dir / TOKEN_NAME if token_file is None else token_file.expanduser()
+        if token_file is None and not path.is_file():
+            raise PushdeskError(
+                f"There is no token: {path} does not exist.",
+                code="unauthorized",
+                hint="Set PUSHDESK_TOKEN or name a file with --token-file.",
+            )
+        token, source = read_token_file(path), f"The token file {path}"
+    # An empty one, or one of two lines, cannot stand in a header.
+    if not token or not token.isascii() or not token.isprintable():
+        raise StartUpError(f"{source} must hold a token: one line of visible ASCII characters.")
+    return token
 
 
 class ServerLock:
