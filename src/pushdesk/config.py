@@ -78,7 +78,7 @@ class Config(Struct, frozen=True):
     keymap: dict[str, str] = {}
     """Binding id -> keys, separated by commas."""
     dev: bool = False
-    """Gates open, debug log."""
+    """Whether somebody develops: the log level is then debug unless it is set."""
 
 
 class Setting(NamedTuple):

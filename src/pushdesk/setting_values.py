@@ -86,7 +86,7 @@ def origin(value: object) -> str:
         raise ValueError(wanted) from None
     host = parts.hostname or ""
     extras = (parts.username, parts.password, parts.query, parts.fragment, parts.path.strip("/"))
-    if parts.scheme not in {"http", "https"} or not re.fullmatch(r"[0-9a-z.:_-]+", host) or any(extras):
+    if parts.scheme not in {"http", "https"} or not re.fullmatch(r"[0-9a-z.:_-]+", host) or any(extras) or port == 0:
         raise ValueError(wanted)
     authority = f"[{host}]" if ":" in host else host
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:

@@ -101,9 +101,10 @@ async def test_a_refusal_ends_the_program_with_one_line(tmp_path: Path, applicat
     [
         (["--browsers", "2"], "--browsers needs a server"),
         (["--server", "http://localhost:8484"], "--server is for virtual browsers"),
-        (["--browsers", "2", "--server", "localhost:8484"], "not the URL"),
-        (["--browsers", "2", "--server", "http://u:p@localhost"], "not the URL"),
-        (["--browsers", "2", "--server", "http://localhost:x"], "not the URL"),
+        (["--browsers", "2", "--server", "localhost:8484"], "--server must be an origin"),
+        (["--browsers", "2", "--server", "http://u:p@localhost"], "--server must be an origin"),
+        (["--browsers", "2", "--server", "http://localhost:x"], "--server must be an origin"),
+        (["--browsers", "2", "--server", "http://localhost:0"], "--server must be an origin"),
         (["--browsers", "-1"], "browsers"),
         (["--port", "99999"], "port"),
         (["--personality", "grumpy"], "mozilla"),

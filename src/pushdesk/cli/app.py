@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pushdesk import __version__
 from pushdesk.cli import options
+from pushdesk.cli.ending import end
 from pushdesk.cli.output import say, tell
 from pushdesk.cli.simulate import simulate
-from pushdesk.errors import EXIT_INTERRUPTED, EXIT_USAGE, PushdeskError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from pushdesk.errors import EXIT_USAGE
 
 app = typer.Typer(
     name="pushdesk",
@@ -31,25 +29,13 @@ def main() -> None:
     app(prog_name="pushdesk")
 
 
-def _end(command: Callable[[], int]) -> None:
-    """Run a command and end with its exit code; an error for a person is one line on stderr."""
-    try:
-        code = command()
-    except PushdeskError as error:
-        tell(str(error))
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
-    raise typer.Exit(code)
-
-
 def _print_version(*, wanted: bool) -> None:
     if wanted:
         say(f"pushdesk {__version__}")
         raise typer.Exit
 
 
-def _flags(arguments: Mapping[str, object]) -> dict[str, object]:
+def _flags(**arguments: object) -> dict[str, object]:
     """Turn a command's arguments into what `pushdesk.config.load` takes: the flags that were given."""
     return {f"--{name.replace('_', '-')}": value for name, value in arguments.items() if value}
 
@@ -67,20 +53,30 @@ def console(
     dev: options.Dev = False,
     log_level: options.LogLevel = None,
     log_file: options.LogFile = None,
-    version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit")
     ] = False,
 ) -> None:
     """Show the console, with the server in it; or run one of the commands below."""
-    flags = _flags(locals())
+    flags = _flags(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        config=config,
+        access_url=access_url,
+        allow_endpoint=allow_endpoint,
+        dev=dev,
+        log_level=log_level,
+        log_file=log_file,
+    )
     command = context.invoked_subcommand
     if command is None:
         from pushdesk.cli.console import run_console
 
-        _end(lambda: run_console(flags, os.environ))
-    given = [flag for flag in flags if flag != "--context"]
-    if given:
-        tell(f"{given[0]} stands before the command. Write `pushdesk {command} {given[0]} ...`.")
+        end(lambda: run_console(flags, os.environ))
+    if flags:
+        flag = next(iter(flags))
+        tell(f"{flag} stands before the command. Write `pushdesk {command} {flag} ...`.")
         raise typer.Exit(EXIT_USAGE)
 
 
@@ -98,10 +94,20 @@ def serve(
     log_file: options.LogFile = None,
 ) -> None:
     """Run the server without a console."""
-    flags = _flags(locals())
+    flags = _flags(
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        config=config,
+        access_url=access_url,
+        allow_endpoint=allow_endpoint,
+        dev=dev,
+        log_level=log_level,
+        log_file=log_file,
+    )
     from pushdesk.cli.serve import run_serve
 
-    _end(lambda: run_serve(flags, os.environ))
+    end(lambda: run_serve(flags, os.environ))
 
 
 @app.command()
@@ -116,8 +122,8 @@ def attach(
     """Show the console of a server that runs elsewhere."""
     from pushdesk.cli.attach import run_attach
 
-    flags = {"--data-dir": data_dir, "--config": config}
-    _end(lambda: run_attach(url, token_file=token_file, insecure=insecure, flags=flags, environ=os.environ))
+    flags = _flags(data_dir=data_dir, config=config)
+    end(lambda: run_attach(url, token_file=token_file, insecure=insecure, flags=flags, environ=os.environ))
 
 
 @app.command()
@@ -169,7 +175,7 @@ def send(
         "ttl": ttl,
     }
     sending = Sending(user, message, wait, as_json, server, token_file, insecure)
-    _end(lambda: run_send(sending, {"--data-dir": data_dir, "--config": config}, os.environ))
+    end(lambda: run_send(sending, _flags(data_dir=data_dir, config=config), os.environ))
 
 
 app.command()(simulate)

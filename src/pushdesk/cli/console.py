@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pushdesk.cli.embedded import EmbeddedServer
+from pushdesk.cli.ending import EndBySignal
 from pushdesk.cli.hosting import prepare, read_config
 from pushdesk.cli.keymap import check_keymap
-from pushdesk.cli.serve import EndBySignal
 from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
 
 if TYPE_CHECKING:

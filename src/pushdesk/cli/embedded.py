@@ -7,8 +7,8 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
+from pushdesk.cli.ending import tell_waiting
 from pushdesk.cli.hosting import explain, host
-from pushdesk.cli.serve import tell_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,9 +66,11 @@ class EmbeddedServer:
             config = self._prepared.config
             start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
             asyncio.run(self._host())
-        except Exception as caught:  # noqa: BLE001 - whatever ends the server ends the console, which says so
+        except BaseException as caught:  # noqa: BLE001 - whatever ends the server ends the console, which says so
             error = explain(caught)
-        self._console.call_soon_threadsafe(self._has_ended, error)
+        finally:
+            # In any case: `end` waits for it.
+            self._console.call_soon_threadsafe(self._has_ended, error)
 
     async def _host(self) -> None:
         stop = asyncio.Event()

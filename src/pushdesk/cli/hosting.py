@@ -146,11 +146,14 @@ async def host(
             await runner.cleanup()
 
 
-def explain(error: Exception) -> StartUpError:
+def explain(error: BaseException) -> StartUpError:
     """Say in one line for a person what ended a server; what was not foreseen is told by the log."""
     if isinstance(error, PushdeskError):
         return StartUpError(error.detail, hint=error.hint)
     import structlog
 
-    structlog.get_logger().error("server_ended", exc_info=error)
+    from pushdesk.tracebacks import where
+
+    # Not its message, which may hold what it failed on.
+    structlog.get_logger().error("server_ended", error=type(error).__name__, where=where(error))
     return StartUpError(f"The server ended with {type(error).__name__}.", hint="The log tells more.")

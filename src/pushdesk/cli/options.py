@@ -32,7 +32,7 @@ AllowEndpoint: TypeAlias = Annotated[
         "--allow-endpoint", metavar="ORIGIN", help="Send to this origin too, such as the simulator; may be repeated"
     ),
 ]
-Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="Gates open, debug log")]
+Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="Log at debug level")]
 LogLevel: TypeAlias = Annotated[
     str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error [default: info]")
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
-from pushdesk.cli.output import tell
-from pushdesk.errors import EXIT_INTERRUPTED, PushdeskError, StartUpError
+from pushdesk.cli.ending import end
+from pushdesk.errors import StartUpError
+from pushdesk.setting_values import origin
 from pushdesk.simulator.personality import Personality
 
 
@@ -24,35 +24,25 @@ def simulate(
     personality: Annotated[Personality, typer.Option(help="Which push service to take after")] = Personality.MOZILLA,
 ) -> None:
     """Run a push service on this machine, for trying out and testing without internet."""
+    end(lambda: _simulate(port, browsers, server, personality))
+
+
+def _simulate(port: int, browsers: int, server: str | None, personality: Personality) -> int:
+    checked = _check(browsers, server)
     # Here, so that the other commands don't wait for it.
     from pushdesk.cli.simulation import run
 
-    try:
-        _check(browsers, server)
-        code = run(port=port, browsers=browsers, server=server, personality=personality)
-    except PushdeskError as error:
-        tell(str(error))
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
-    raise typer.Exit(code)
+    return run(port=port, browsers=browsers, server=checked, personality=personality)
 
 
-def _check(browsers: int, server: str | None) -> None:
+def _check(browsers: int, server: str | None) -> str | None:
     if server is None:
         if browsers:
             raise StartUpError("--browsers needs a server.", hint="Add --server http://localhost:8484")
-        return
+        return None
     if not browsers:
         raise StartUpError("--server is for virtual browsers.", hint="Add --browsers 20")
     try:
-        url = urlsplit(server)
-        usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    else:
-        usable = usable and url.username is None and url.path in {"", "/"} and not url.query and not url.fragment
-    if not usable:
-        raise StartUpError(
-            "--server is not the URL of a pushdesk server.", hint="It looks like --server http://localhost:8484"
-        )
+        return origin(server)
+    except ValueError as error:
+        raise StartUpError(f"--server {error}.") from None
