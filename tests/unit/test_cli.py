@@ -12,7 +12,7 @@ import pytest
 from pushdesk import __version__
 from pushdesk.cli.app import app
 from pushdesk.config import SETTINGS
-from pushdesk.errors import EXIT_DONE, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
+from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
 from tests.programs import PUSHDESK, bare_environment, run
 
 HEAVY = {"textual", "sqlalchemy", "aiohttp", "aiosqlite", "alembic", "structlog", "rich", "cryptography"}
@@ -104,6 +104,22 @@ async def test_a_server_that_is_not_there_is_unreachable(environment: dict[str, 
     assert finished.err.count("\n") == 1
 
 
+async def test_a_token_of_two_lines_is_refused_in_one(environment: dict[str, str]) -> None:
+    environment["PUSHDESK_TOKEN"] = "x" * 32 + "\r\nX-Header: y"
+    finished = await run(*PUSHDESK, "send", "ada", "Hello", "--server", "http://127.0.0.1:9", env=environment)
+    line = "pushdesk: PUSHDESK_TOKEN must hold a token: one line of visible ASCII characters.\n"
+    assert finished == (EXIT_USAGE, "", line)
+
+
+async def test_json_is_what_was_sent_whatever_the_terminal_can_show(environment: dict[str, str]) -> None:
+    title = "a\u00a0b\u2028c ö \N{PARTY POPPER} \x7f"
+    sent = await run(*PUSHDESK, "send", "ada", title, "--json", env=environment | {"PYTHONIOENCODING": "ascii"})
+    assert sent.code == EXIT_NO, sent.err
+    assert json.loads(sent.out)["title"] == title
+    assert sent.out.isascii()
+    assert sent.out.count("\n") == 1
+
+
 async def test_what_is_said_is_text_and_no_escape_sequence(environment: dict[str, str]) -> None:
     finished = await run(*PUSHDESK, "serve", "--config", "/\x1b[2J\n.toml", env=environment)
     assert finished.code == EXIT_USAGE
@@ -116,5 +132,5 @@ def test_every_flag_that_is_a_setting_is_spelled_as_the_configuration_spells_it(
     callback = app.registered_callback
     assert callback is not None
     assert callback.callback is not None
-    names = set(callback.callback.__kwdefaults__ or {}) - {"version"}
+    names = set(callback.callback.__kwdefaults__ or {}) - {"_version"}
     assert {f"--{name.replace('_', '-')}" for name in names} <= known

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import stat
+from asyncio.subprocess import PIPE
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -155,6 +156,55 @@ async def test_send_without_a_server_runs_the_engine_itself(environment: dict[st
         (push,) = push_service.pushes[before:]
         assert phone.decrypt(push.body)["notification"]["title"] == "From a script"
     assert (data / "server.lock").read_bytes() == b""
+
+
+async def test_send_without_a_server_sends_even_if_it_waits_for_nothing(environment: dict[str, str]) -> None:
+    async with PushService() as push_service:
+        environment["PUSHDESK_ALLOW_ENDPOINT"] = push_service.origin
+        async with serving(env=environment) as server:
+            await subscribe(server.url, "ada", push_service.device("phone"))
+            assert await server.end(signal.SIGTERM) == EXIT_DONE
+        before = len(push_service.pushes)
+        sent = await run(*PUSHDESK, "send", "ada", "Hello", "--wait", "0", env=environment)
+        assert (sent.code, sent.err) == (EXIT_DONE, "")
+        assert sent.out.startswith("✓ accepted")
+        assert len(push_service.pushes) == before + 1
+
+        push_service.answer("phone", 503)
+        sent = await run(*PUSHDESK, "send", "ada", "Hello", "--wait", "0", env=environment)
+        assert sent.code == EXIT_DONE
+        assert sent.out.startswith("↻ will retry")
+        assert sent.err.endswith(" is accepted and not settled yet. The next server to start here goes on with it.\n")
+
+
+async def test_send_without_a_server_waits_for_what_it_took_up(environment: dict[str, str], data: Path) -> None:
+    async with PushService() as push_service:
+        environment["PUSHDESK_ALLOW_ENDPOINT"] = push_service.origin
+        async with serving(env=environment) as server:
+            for user in ("ada", "bo"):
+                await subscribe(server.url, user, push_service.device(user))
+            push_service.hold = asyncio.Event()
+            before = len(push_service.pushes)
+            await run(*PUSHDESK, "send", "ada", "Left over", "--wait", "0", env=environment)
+            await push_service.wait_for_pushes(before + 1)
+            await server.end(signal.SIGKILL)
+
+        sending = await asyncio.create_subprocess_exec(
+            *PUSHDESK, "send", "bo", "Hello", "--wait", "0", env=environment, stdout=PIPE, stderr=PIPE
+        )
+        assert sending.stderr is not None
+        await push_service.wait_for_pushes(before + 3)
+        async with asyncio.timeout(20):
+            line = (await sending.stderr.readline()).decode()
+            assert line.startswith("pushdesk: waiting for 2 deliveries under way")
+            push_service.hold.set()
+            out, err = await sending.communicate()
+        assert (sending.returncode, err) == (EXIT_DONE, b"")
+        assert out.decode().startswith("✓ accepted")
+        with closing(sqlite3.connect(data / "pushdesk.db")) as database:
+            outcomes = database.execute("SELECT DISTINCT outcome FROM deliveries").fetchall()
+        assert outcomes == [("accepted",)]
+        assert len(push_service.pushes) == before + 3
 
 
 async def test_nobody_to_send_to_is_a_no(environment: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TextIO
@@ -10,6 +11,15 @@ from typing import TextIO
 def say(line: str) -> None:
     """Write a line of the result to stdout."""
     _write(sys.stdout, line)
+
+
+def say_json(value: object) -> None:
+    """Write a result as one line of JSON: ASCII, so that no terminal and no encoding changes anything of it.
+
+    Args:
+        value: What `json.dumps` takes.
+    """
+    say(json.dumps(value, separators=(",", ":")))
 
 
 def tell(line: str) -> None:

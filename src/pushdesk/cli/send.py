@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, client_token, open_data_directory
+from pushdesk.cli.ending import tell_waiting
 from pushdesk.cli.hosting import attach_command, read_config
-from pushdesk.cli.output import say, tell
+from pushdesk.cli.output import say, say_json, tell
 from pushdesk.cli.remote import server_url
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.model import DispatchState, Notification, Outcome
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from pushdesk.config import Config
-    from pushdesk.desk import Desk
+    from pushdesk.engine.engine import Engine
     from pushdesk.model import Delivery, Dispatch
 
-STARTING_S: Final = 10.0
-"""Seconds to wait for a process that holds the data directory and does not listen yet, or only sends."""
+STARTING_S: Final = 30.0
+"""Seconds to wait for a process that holds the data directory and does not listen yet, or only sends as we do."""
 ASK_AGAIN_S: Final = 0.1
+DRAIN_S: Final = 14.0
+"""Seconds for what is in flight, so that the process ends within 15."""
+SILENT_S: Final = 1.0
+"""Seconds after which a person is told what is waited for."""
 
 WORDS: Final[dict[Outcome, str]] = {
     Outcome.WAITING: "… waiting",
@@ -87,13 +91,69 @@ def read_notification(fields: Mapping[str, object]) -> Notification:
 
 
 async def _send(sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]) -> int:
-    async with _desk(sending, config, environ) as desk:
-        dispatch = await desk.notify(sending.user, notification, wait_s=sending.wait_s)
-    if sending.as_json:
-        say(msgspec.json.encode(dispatch).decode())
+    if sending.server is not None:
+        found: str | ServerLock = server_url(sending.server, insecure=sending.insecure)
     else:
-        _report(dispatch)
+        open_data_directory(config.data_dir)
+        found = await _server_or_lock(config)
+    if isinstance(found, str):
+        dispatch = await _send_through(found, sending, notification, config, environ)
+    else:
+        try:
+            dispatch = await _send_alone(sending, notification, config)
+        finally:
+            found.release()
+    if sending.as_json:
+        say_json(msgspec.to_builtins(dispatch))
+    else:
+        _report(dispatch, later="" if isinstance(found, str) else " The next server to start here goes on with it.")
     return exit_code(dispatch)
+
+
+async def _send_through(
+    url: str, sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]
+) -> Dispatch:
+    """Send through a server, which goes on with it whatever becomes of us."""
+    from pushdesk.client import HttpDesk
+
+    token_file = Path(sending.token_file) if sending.token_file else None
+    async with HttpDesk(url, client_token(config.data_dir, token_file, environ)) as desk:
+        return await desk.notify(sending.user, notification, wait_s=sending.wait_s)
+
+
+async def _send_alone(sending: Sending, notification: Notification, config: Config) -> Dispatch:
+    """Send with an engine of our own: tried at least once, however short the wait, as nobody goes on with it."""
+    from pushdesk.engine.engine import open_engine
+    from pushdesk.log import start_log
+
+    start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
+    access_url = config.server.access_url or f"http://localhost:{config.server.port}"
+    async with open_engine(config, access_url=access_url) as engine:
+        try:
+            accepted = await engine.notify(sending.user, notification, wait_s=sending.wait_s)
+            await _begun(engine, accepted.id)
+        finally:
+            # The engine takes up what an earlier process left; cut off, that would be sent twice.
+            await _drain(engine)
+        return await engine.dispatch(accepted.id)
+
+
+async def _begun(engine: Engine, dispatch: str) -> None:
+    """Wait until a dispatch has come to its devices, behind what was due before it."""
+    deadline = asyncio.get_running_loop().time() + DRAIN_S
+    while (await engine.dispatch(dispatch)).state is DispatchState.QUEUED:
+        if asyncio.get_running_loop().time() > deadline:
+            return
+        await asyncio.sleep(ASK_AGAIN_S)
+
+
+async def _drain(engine: Engine) -> None:
+    """Let what is in flight end; say so if it takes its time."""
+    draining = asyncio.create_task(engine.drain(DRAIN_S))
+    await asyncio.wait([draining], timeout=SILENT_S)
+    if not draining.done():
+        tell_waiting(engine.in_flight)
+    await draining
 
 
 def exit_code(dispatch: Dispatch) -> int:
@@ -101,34 +161,6 @@ def exit_code(dispatch: Dispatch) -> int:
     if dispatch.state is not DispatchState.DONE:
         return EXIT_DONE
     return EXIT_DONE if dispatch.counts.get(Outcome.ACCEPTED) else EXIT_NO
-
-
-@asynccontextmanager
-async def _desk(sending: Sending, config: Config, environ: Mapping[str, str]) -> AsyncIterator[Desk]:
-    """Find whom to ask: the named server, the one that holds the data directory, else an engine of our own."""
-    if sending.server is not None:
-        found: str | ServerLock = server_url(sending.server, insecure=sending.insecure)
-    else:
-        open_data_directory(config.data_dir)
-        found = await _server_or_lock(config)
-    if isinstance(found, str):
-        from pushdesk.client import HttpDesk
-
-        token_file = Path(sending.token_file) if sending.token_file else None
-        async with HttpDesk(found, client_token(config.data_dir, token_file, environ)) as desk:
-            yield desk
-        return
-
-    from pushdesk.engine.engine import open_engine
-    from pushdesk.log import start_log
-
-    start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
-    access_url = config.server.access_url or f"http://localhost:{config.server.port}"
-    try:
-        async with open_engine(config, access_url=access_url) as engine:
-            yield engine
-    finally:
-        found.release()
 
 
 async def _server_or_lock(config: Config) -> str | ServerLock:
@@ -149,13 +181,13 @@ async def _server_or_lock(config: Config) -> str | ServerLock:
         await asyncio.sleep(ASK_AGAIN_S)
 
 
-def _report(dispatch: Dispatch) -> None:
+def _report(dispatch: Dispatch, *, later: str) -> None:
     for delivery in dispatch.deliveries:
         say(_line(delivery))
     if dispatch.next is not None:
         say(f"… and {sum(dispatch.counts.values()) - len(dispatch.deliveries)} more")
     if dispatch.state is not DispatchState.DONE:
-        tell(f"dispatch {dispatch.id} is accepted and not settled yet.")
+        tell(f"dispatch {dispatch.id} is accepted and not settled yet.{later}")
     elif not dispatch.deliveries:
         tell(f"nobody to send to: {dispatch.user} has no device that gets notifications.")
 
