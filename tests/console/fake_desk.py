@@ -85,6 +85,8 @@ class FakeDesk:
         self.reachable = reachable
         self.refusals: deque[PushdeskError] = deque()
         """Errors with which the next commands are answered."""
+        self.troubles: deque[PushdeskError] = deque()
+        """Errors with which it is next said how the server is."""
         self.outcomes: dict[str, Outcome] = {}
         """What the push service answers, by subscription; else accepted."""
         self.settles = True
@@ -184,6 +186,8 @@ class FakeDesk:
 
     async def stats(self) -> Stats:
         self._answer()
+        if self.troubles:
+            raise self.troubles.popleft()
         return self._stats
 
     async def users(self, query: PageQuery) -> Page[User]:
@@ -229,8 +233,9 @@ class FakeDesk:
                 key, subscriptions=sum(one.key_id == key.id for one in self._subscriptions.values())
             )
             for key in self._keys.values()
+            if key.id.startswith(query.filter)
         ]
-        return _page(found, query, sorts=("created_at",))
+        return _page(found, query, sorts=("created_at", "id", "state"))
 
     async def notify(
         self,
@@ -395,7 +400,7 @@ class FakeDesk:
             counts=counts,
             state=DispatchState.DONE if done else DispatchState.SENDING,
             deliveries=tuple(its[:200]) if deliveries else (),
-            next=its[200].id if deliveries and len(its) > 200 else None,
+            next=its[199].id if deliveries and len(its) > 200 else None,
         )
 
     def _change_key(self, key: VapidKey) -> None:

@@ -89,10 +89,26 @@ async def test_a_server_that_is_not_there_yet_is_not_an_error() -> None:
         assert (await news.get()).connection is Connection.LIVE
 
 
-async def test_a_refusal_ends_the_feed() -> None:
-    class Closed(FakeDesk):
-        def _answer(self) -> None:
-            raise PushdeskError("The token is not known.", code="unauthorized")
-
+@pytest.mark.parametrize("code", ["unauthorized", "forbidden"])
+async def test_a_refusal_ends_the_feed(code: str) -> None:
+    desk = FakeDesk()
+    desk.troubles.append(PushdeskError("The token is not known.", code=code))
     with pytest.raises(PushdeskError, match="token"):
-        await Feed(Closed(), print).run()
+        await Feed(desk, print).run()
+
+
+async def test_a_server_in_trouble_is_told_once_and_asked_again() -> None:
+    desk = FakeDesk()
+    locked = PushdeskError("The database is locked.", code="database_error")
+    async with following(desk) as news:
+        await news.get()
+        desk.lose()
+        await news.get()
+        desk.subscribe("ada")
+        desk.troubles.extend([locked] * 3)
+        desk.come_back()
+        seen = [await news.get()]
+        while seen[-1].connection is not Connection.LIVE:
+            seen.append(await news.get())
+        assert [one.failure for one in seen if one.failure is not None] == [locked]
+        assert [event.seq for one in seen for event in one.events] == [1]

@@ -178,6 +178,16 @@ async def test_quitting_an_attached_console_does_not_ask() -> None:
         await until(pilot, lambda: app._exit)
 
 
+async def test_what_only_waits_in_the_queue_is_not_asked_about() -> None:
+    desk = busy_desk()
+    desk.set_stats(queue=40, in_flight=0)
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+
+
 async def test_ctrl_c_quits_from_a_field() -> None:
     app = console(empty_desk())
     async with app.run_test() as pilot:
@@ -226,6 +236,20 @@ async def test_a_refusal_of_the_token_ends_the_console() -> None:
     async with app.run_test() as pilot:
         await until(pilot, lambda: app._exit)
     assert app.return_code == 4
+
+
+async def test_a_server_in_trouble_does_not_end_the_console() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until_says(pilot, "✓ healthy")
+        desk.lose()
+        await until_says(pilot, "reconnecting")
+        desk.troubles.append(PushdeskError("The database is locked.", code="database_error"))
+        desk.come_back()
+        await until_says(pilot, "✗ error", "embedded")
+        assert "The database is locked." in "".join(toasts(app))
+        assert app.is_running
 
 
 async def test_the_console_waits_for_its_server_to_start() -> None:

@@ -209,8 +209,7 @@ class PushdeskApp(App[int]):
         """Quit; with a word first if something is in flight here. A second press quits at once."""
         from pushdesk.console.screens.confirm import QuitScreen  # noqa: PLC0415 - not needed before it is asked for
 
-        stats = self.stats
-        under_way = stats.queue + stats.in_flight if stats and self.mode == "embedded" else 0
+        under_way = self.stats.in_flight if self.stats and self.mode == "embedded" else 0
         if under_way == 0 or isinstance(self.screen, QuitScreen):
             self.exit(EXIT_DONE)
         else:
@@ -220,6 +219,8 @@ class PushdeskApp(App[int]):
         """Hand the news to whoever watches."""
         news = message.news
         self.connection = news.connection
+        if news.failure is not None:
+            self.report(news.failure)
         if news.stats is not None:
             self.stats = news.stats
         if news.anew:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushdesk.desk import Gap, Hello, Position, StatsChanged
-from pushdesk.errors import UnreachableError
+from pushdesk.errors import PushdeskError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,8 @@ FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 2.0
 LAST_STARTING_RETRY_S: Final = 0.2
 """A server that is still starting is asked more often: the first picture waits for it."""
+FINAL: Final = frozenset({"unauthorized", "forbidden"})
+"""Answers that asking again does not change."""
 
 
 class Connection(Enum):
@@ -41,6 +43,8 @@ class News(NamedTuple):
     events: tuple[AnyEvent, ...] = ()
     anew: bool = False
     """Events were missed, or this is the first news: what was listed before is to be listed again."""
+    failure: PushdeskError | None = None
+    """What the server answered instead of news; not told again while it goes on answering that."""
 
 
 class Feed:
@@ -54,13 +58,15 @@ class Feed:
         self._stats: Stats | None = None
         self._events: list[AnyEvent] = []
         self._anew = False
+        self._failure: PushdeskError | None = None
+        self._failing = ""
         self._something = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled.
 
         Raises:
-            PushdeskError: The server answered, but with a refusal.
+            PushdeskError: The server does not let us in. Of anything else it may recover: it is told, and tried again.
         """
         pace = asyncio.create_task(self._pace())
         try:
@@ -79,6 +85,10 @@ class Feed:
                     self._something.set()
             except UnreachableError:
                 pass
+            except PushdeskError as error:
+                if error.code in FINAL:
+                    raise
+                self._fail(error)
             if self._connection is Connection.LIVE:
                 self._connection = Connection.LOST
                 self._something.set()
@@ -96,6 +106,7 @@ class Feed:
                 self._anew = True
                 self._events.clear()
             self._connection = Connection.LIVE
+            self._failing = ""
             return
         if self._position is not None:
             self._position = Position(epoch=self._position.epoch, seq=event.seq)
@@ -107,12 +118,18 @@ class Feed:
         else:
             self._events.append(event)
 
+    def _fail(self, error: PushdeskError) -> None:
+        if self._failing != error.detail:
+            self._failing = error.detail
+            self._failure = error
+            self._something.set()
+
     async def _pace(self) -> None:
         while True:
             await self._something.wait()
             self._something.clear()
-            news = News(self._connection, self._stats, tuple(self._events), self._anew)
-            self._stats, self._anew = None, False
+            news = News(self._connection, self._stats, tuple(self._events), self._anew, self._failure)
+            self._stats, self._anew, self._failure = None, False, None
             self._events.clear()
             self._publish(news)
             await asyncio.sleep(TICK_S)

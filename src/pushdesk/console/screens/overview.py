@@ -19,6 +19,7 @@ from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.mix import OutcomeMix
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.errors import PushdeskError
 from pushdesk.model import PageQuery
 
 if TYPE_CHECKING:
@@ -128,8 +129,12 @@ class OverviewScreen(PaneScreen):
         self.run_worker(self._load(), group="happenings", exclusive=True, exit_on_error=False)
 
     async def _load(self) -> None:
-        page = await self.app.desk.deliveries(PageQuery(limit=50))
-        self.post_message(self.DeliveriesLoaded(page.items))
+        try:
+            page = await self.app.desk.deliveries(PageQuery(limit=50))
+        except PushdeskError as error:
+            self.app.report(error)
+        else:
+            self.post_message(self.DeliveriesLoaded(page.items))
 
     def on_overview_screen_deliveries_loaded(self, message: DeliveriesLoaded) -> None:
         """Show the latest deliveries among what happened."""
