@@ -165,7 +165,8 @@ async def test_users_are_listed_with_the_number_of_their_devices(bench: Bench) -
 
 async def test_a_sort_that_is_not_known_is_a_bad_field(bench: Bench) -> None:
     query = PageQuery(sort="colour")
-    listings = (bench.desk.users, bench.desk.subscriptions, bench.desk.deliveries, bench.desk.dispatches)
+    desk = bench.desk
+    listings = (desk.users, desk.subscriptions, desk.deliveries, desk.dispatches, desk.keys)
     for listing in listings:
         assert await code_of(listing(query)) == ("bad_field", ("sort",))
 
@@ -262,6 +263,23 @@ async def test_a_rotated_key_is_current_and_the_old_one_retires(bench: Bench) ->
     assert new.state is KeyState.CURRENT
     states = {key.id: key.state for key in (await bench.desk.keys(EVERYTHING)).items}
     assert states == {old.id: KeyState.RETIRING, new.id: KeyState.CURRENT}
+
+
+async def test_keys_are_paged_sorted_and_filtered(bench: Bench) -> None:
+    for _ in range(2):
+        await bench.desk.rotate_key(confirm="rotate")
+    whole = (await bench.desk.keys(PageQuery(sort="id"))).items
+    assert [key.id for key in whole] == sorted({key.id for key in whole})
+    assert len(whole) == 3
+    first = await bench.desk.keys(PageQuery(sort="id", limit=2))
+    rest = await bench.desk.keys(PageQuery(sort="id", limit=2, cursor=first.next))
+    assert (first.items, rest.items, rest.next) == (whole[:2], whole[2:], None)
+    assert (await bench.desk.keys(PageQuery(sort="-id"))).items == whole[::-1]
+    assert (await bench.desk.keys(PageQuery(sort="state"))).items[0].state is KeyState.CURRENT
+    beginning = whole[1].id[:3]
+    alike = tuple(key for key in whole if key.id.startswith(beginning))
+    assert (await bench.desk.keys(PageQuery(filter=beginning, sort="id"))).items == alike
+    assert (await bench.desk.keys(PageQuery(filter=f"x{beginning}"))).items == ()
 
 
 async def test_a_stream_begins_by_saying_where_it_stands(bench: Bench) -> None:

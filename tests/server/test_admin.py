@@ -35,6 +35,7 @@ async def test_a_listing_has_items_and_next(server: Running, name: str) -> None:
         ("limit=1&limit=2", "bad_field", "limit"),
         ("filter=" + "x" * 201, "bad_field", "filter"),
         ("sort=" + "x" * 65, "bad_field", "sort"),
+        ("sort=colour", "bad_field", "sort"),
         ("page=2", "unknown_field", "page"),
     ],
 )
@@ -44,11 +45,31 @@ async def test_a_listing_refuses_what_it_does_not_know(
     assert_problem(await server.admin("GET", f"/api/v1/admin/{name}?{query}"), 400, code, field)
 
 
-@pytest.mark.parametrize("name", ["users", "subscriptions", "dispatches", "deliveries"])
+@pytest.mark.parametrize("name", LISTINGS)
 @pytest.mark.parametrize("cursor", ["x", "", "%00", "%FF", "bm9wZQ", "W10", "e30=", "WyJhIiwgMV0", "a" * 5000])
 async def test_a_cursor_that_was_not_given_is_refused(server: Running, name: str, cursor: str) -> None:
     answer = await server.admin("GET", f"/api/v1/admin/{name}?cursor={cursor}")
     assert_problem(answer, 400, "bad_field", "cursor")
+
+
+async def test_keys_are_paged(server: Running) -> None:
+    for _ in range(2):
+        await server.admin("POST", "/api/v1/admin/keys/rotate", {"confirm": "rotate"})
+    whole = (await server.admin("GET", "/api/v1/admin/keys?sort=id")).json["items"]
+    first = (await server.admin("GET", "/api/v1/admin/keys?sort=id&limit=2")).json
+    rest = (await server.admin("GET", f"/api/v1/admin/keys?sort=id&limit=2&cursor={first['next']}")).json
+    assert len(whole) == 3
+    assert (first["items"], rest) == (whole[:2], {"items": whole[2:], "next": None})
+    found = (await server.admin("GET", f"/api/v1/admin/keys?filter={whole[1]['id'][:7]}")).json["items"]
+    assert found == [whole[1]]
+
+
+async def test_services_are_sorted_and_filtered(server: Running) -> None:
+    await server.subscribe("anna", "a")
+    for query in ("", "?sort=-sent", "?sort=service&limit=1", "?filter=oth"):
+        page = (await server.admin("GET", f"/api/v1/admin/services{query}")).json
+        assert ([health["service"] for health in page["items"]], page["next"]) == (["other"], None)
+    assert (await server.admin("GET", "/api/v1/admin/services?filter=fcm")).json == {"items": [], "next": None}
 
 
 async def test_several_wrong_parameters_are_all_named(server: Running) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from tests.server.running import running
 from tests.server.test_bad_input import assert_problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.server.running import Running
 
 PATH = "/api/v1/users/anna/notifications"
@@ -33,6 +38,36 @@ async def test_waiting_ends_as_soon_as_all_is_settled(server: Running) -> None:
     assert dispatch["state"] == "done"
     assert dispatch["counts"] == {"accepted": 2}
     assert (await server.admin("GET", f"/api/v1/dispatches/{dispatch['id']}")).json == dispatch
+
+
+async def test_the_deliveries_of_a_large_dispatch_follow_one_another(tmp_path: Path) -> None:
+    async with running(tmp_path) as server:
+        await server.subscribe("anna", "a")
+        dispatch = (await server.admin("POST", f"{PATH}?wait=5", {"title": "Hello"})).json["dispatch"]
+        only = dispatch["deliveries"][0]["id"]
+        made = [f"{only}-{number:03}" for number in range(449)]
+        with closing(sqlite3.connect(tmp_path / "pushdesk.db")) as database, database:
+            database.execute("CREATE TEMP TABLE copy AS SELECT * FROM deliveries WHERE id = ?", (only,))
+            for delivery in made:
+                database.execute("UPDATE copy SET id = ?, subscription = id", (delivery,))
+                database.execute("INSERT INTO deliveries SELECT * FROM copy")
+        seen: list[str] = []
+        sizes: list[int] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            answer = await server.admin("GET", f"/api/v1/dispatches/{dispatch['id']}{cursor and '?cursor='}{cursor}")
+            assert answer.json["counts"] == {"accepted": 450}
+            seen += [delivery["id"] for delivery in answer.json["deliveries"]]
+            sizes.append(len(answer.json["deliveries"]))
+            cursor = answer.json["next"]
+        assert (seen, sizes) == ([only, *made], [200, 200, 50])
+
+
+async def test_a_cursor_of_deliveries_that_cannot_be_one_is_refused(server: Running) -> None:
+    dispatch = (await server.admin("POST", PATH, {"title": "Hello"})).json["dispatch"]["id"]
+    for cursor in ("", "x" * 129):
+        answer = await server.admin("GET", f"/api/v1/dispatches/{dispatch}?cursor={cursor}")
+        assert_problem(answer, 400, "bad_field", "cursor")
 
 
 async def test_what_is_not_settled_within_the_wait_is_202(server: Running) -> None:

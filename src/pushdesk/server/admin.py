@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Dispatch, Page, PageQuery, ServiceHealth, Stats, Subscription, User, VapidKey
 from pushdesk.server.auth import Access
 from pushdesk.server.browsers import Deliveries
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
-from pushdesk.server.stream import EventsQuery, follow
+from pushdesk.server.service_listing import service_page
+from pushdesk.server.stream import EVENTS, EventsQuery, follow
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -61,15 +61,6 @@ async def stats(call: Call[NoQuery, None]) -> web.Response:
     return answer(await call.engine.stats())
 
 
-async def services(call: Call[PageQuery, None]) -> web.Response:
-    """Answer with how each push service has been doing; there are few, so there is one page in one order."""
-    asked = {"cursor": call.query.cursor is not None, "filter": bool(call.query.filter), "sort": bool(call.query.sort)}
-    refused = tuple(name for name, is_there in asked.items() if is_there)
-    if refused:
-        raise PushdeskError(f"This listing takes no {' and no '.join(refused)}.", code="bad_field", fields=refused)
-    return answer(Page[ServiceHealth](items=(await call.engine.stats()).services))
-
-
 async def rotate(call: Call[NoQuery, RotateRequest]) -> web.Response:
     """Make a new current key."""
     return answer(RotatedKey(await call.engine.rotate_key(confirm=call.body.confirm)))
@@ -83,6 +74,10 @@ async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
 async def test(call: Call[NoQuery, UserPushTest]) -> web.Response:
     """Send the test push."""
     return answer(Deliveries(await call.engine.test(check_user(call.body.user), call.body.subscription)))
+
+
+async def _services(desk: Desk, query: PageQuery) -> Page[ServiceHealth]:
+    return service_page((await desk.stats()).services, query)
 
 
 def _listing(name: str, item: type[Struct], query: Callable[[Desk, PageQuery], Awaitable[Page[Any]]]) -> AnyRoute:
@@ -117,16 +112,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     _listing("dispatches", Dispatch, lambda desk, query: desk.dispatches(query)),
     _listing("deliveries", Delivery, lambda desk, query: desk.deliveries(query)),
     _listing("keys", VapidKey, lambda desk, query: desk.keys(query)),
-    Route(
-        method="GET",
-        path="/api/v1/admin/services",
-        summary="How each push service has been doing",
-        access=Access.ADMIN,
-        query=PageQuery,
-        body=NoneType,
-        handler=services,
-        answers={200: Page[ServiceHealth]},
-    ),
+    _listing("services", ServiceHealth, _services),
     Route(
         method="POST",
         path="/api/v1/admin/keys/rotate",
@@ -166,5 +152,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=NoneType,
         handler=follow,
         answers={101: None},
+        frames=EVENTS,
     ),
 )

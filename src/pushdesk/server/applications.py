@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from pushdesk.model import Dispatch, DispatchState, Notification
 from pushdesk.server.auth import Access
 from pushdesk.server.parameters import idempotency_key
-from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
+from pushdesk.server.routes import AnyRoute, Call, Route, answer
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -20,6 +20,12 @@ class WaitQuery(Struct, frozen=True):
     """How long to wait for the outcomes, in seconds."""
 
     wait: Annotated[float, Meta(ge=0, le=30)] = 0.0
+
+
+class DispatchQuery(Struct, frozen=True):
+    """Which of the dispatch's deliveries: those after the `next` of the answer before, or the first."""
+
+    cursor: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
 
 
 class AcceptedDispatch(Struct, frozen=True):
@@ -37,9 +43,9 @@ async def notify(call: Call[WaitQuery, Notification]) -> web.Response:
     return answer(AcceptedDispatch(accepted.dispatch), status=200 if accepted.repeated or is_settled else 202)
 
 
-async def dispatch(call: Call[NoQuery, None]) -> web.Response:
-    """Answer with a dispatch and its deliveries."""
-    return answer(await call.engine.dispatch(call.request.match_info["id"]))
+async def dispatch(call: Call[DispatchQuery, None]) -> web.Response:
+    """Answer with a dispatch and a page of its deliveries."""
+    return answer(await call.engine.dispatch(call.request.match_info["id"], cursor=call.query.cursor))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -59,7 +65,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         path="/api/v1/dispatches/{id}",
         summary="What became of a dispatch",
         access=Access.ADMIN,
-        query=NoQuery,
+        query=DispatchQuery,
         body=NoneType,
         handler=dispatch,
         answers={200: Dispatch},

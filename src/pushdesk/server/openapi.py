@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from pushdesk.desk import AnyEvent
 from pushdesk.server.auth import Access
 from pushdesk.server.problems import CONTENT_TYPE, Problem
-from pushdesk.server.stream import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,9 +34,10 @@ _PATH_PARAMETERS: Final = {
 def describe(routes: Iterable[AnyRoute], *, version: str) -> dict[str, Any]:
     """Return the OpenAPI document of `routes`."""
     routes = tuple(routes)
-    types: list[Any] = [Problem, tuple[AnyEvent, ...]]
+    types: list[Any] = [Problem]
     for route in routes:
-        types.extend(part for part in (route.query, route.body, *route.answers.values()) if _has_schema(part))
+        parts = (route.query, route.body, route.frames, *route.answers.values())
+        types.extend(part for part in parts if _has_schema(part))
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     for route in routes:
         if route.body is not NoneType:
@@ -109,9 +108,9 @@ def _operation(route: AnyRoute, schema_of: dict[int, dict[str, Any]], components
             "required": True,
             "content": {"application/json": {"schema": schema_of[id(route.body)]}},
         }
-    if route.handler is follow:
+    if route.frames is not None:
         operation["description"] = "Every text frame is an array of events."
-        operation["x-events"] = next(iter(schema_of[key] for key in schema_of if "items" in schema_of[key]))
+        operation["x-events"] = schema_of[id(route.frames)]
     return operation
 
 

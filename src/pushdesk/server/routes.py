@@ -57,6 +57,8 @@ class Route(Generic[Q, B]):
     """The type of each good answer: a Struct, `None` for no content, a string for another content type."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers it looks at, with what they are for."""
+    frames: Any = None
+    """The type of each text frame, if the route is a WebSocket."""
 
     @property
     def names_user(self) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Meta, Struct
 
-from pushdesk.desk import Position
+from pushdesk.desk import AnyEvent, Position
 from pushdesk.errors import PushdeskError
+from pushdesk.tracebacks import where
 
 if TYPE_CHECKING:
     from pushdesk.desk import Desk
@@ -24,6 +25,9 @@ SLOW_READER_S: Final = 10.0
 """Seconds after which a reader that takes nothing is cut off."""
 CLOSE_S: Final = 0.5
 """Seconds for the closing handshake: the end of the program does not wait for a reader."""
+
+EVENTS: Final[Any] = tuple[AnyEvent, ...]
+"""What a text frame is."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("pushdesk.server")
 
@@ -55,7 +59,7 @@ class Stream:
             await self.close(WSCloseCode.INTERNAL_ERROR, error.detail)
         except Exception as error:  # noqa: BLE001 (whatever it is, the reader is told and the log too)
             # What the error says stays out of the log, as everywhere.
-            _log.error("event_stream_failed", error=type(error).__qualname__)
+            _log.error("event_stream_failed", error=type(error).__qualname__, where=where(error))
             await self.close(WSCloseCode.INTERNAL_ERROR, "The stream failed.")
         else:
             await self.close(WSCloseCode.GOING_AWAY, "The stream ended.")
