@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -52,12 +53,13 @@ class HttpDesk:
     Args:
         url: The server's origin.
         token: A token that the server takes.
+        handshake_timeout_s: Seconds in which the event stream must be there.
 
     Raises:
-        PushdeskError: `bad_field` if `url` is not the address of a server.
+        PushdeskError: `bad_field` if `url` is not the address of a server, `unauthorized` if the token cannot be one.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, handshake_timeout_s: float = 10.0) -> None:
         try:
             self._origin = URL(url).origin()
         except ValueError:
@@ -67,7 +69,14 @@ class HttpDesk:
                 hint="It looks like http://localhost:8484.",
                 fields=("url",),
             ) from None
+        if not token.isascii() or not token.isprintable():
+            raise PushdeskError(
+                "The token has characters that cannot be sent.",
+                code="unauthorized",
+                hint="A token is one line of visible ASCII characters.",
+            )
         self._token = token
+        self._handshake_timeout_s = handshake_timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -158,13 +167,15 @@ class HttpDesk:
         path = f"{_ADMIN}/events"
         query = {"after": str(after.seq), "epoch": after.epoch} if after else {}
         try:
-            socket = await self._open().ws_connect(
-                self._address(path, query),
-                headers=self._authorization(),
-                heartbeat=_HEARTBEAT_S,
-                max_msg_size=_LARGEST_FRAME,
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            )
+            # Without it aiohttp would wait for five minutes.
+            async with asyncio.timeout(self._handshake_timeout_s):
+                socket = await self._open().ws_connect(
+                    self._address(path, query),
+                    headers=self._authorization(),
+                    heartbeat=_HEARTBEAT_S,
+                    max_msg_size=_LARGEST_FRAME,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                )
         except (aiohttp.WSServerHandshakeError, _RedirectedError):
             # The handshake's error has no body: the same request without it is answered with the reason.
             await self._request("GET", path, msgspec.Raw, query=query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -163,6 +164,27 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(PushdeskError) as caught:
         HttpDesk(url, TOKEN)
     assert (caught.value.code, caught.value.fields) == ("bad_field", ("url",))
+
+
+@pytest.mark.parametrize("token", ["canary\n", "canary\r\nX: 1", "canary-ä", "canary\x00", "canary\ud800"])
+def test_a_token_that_no_header_takes_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(PushdeskError) as caught:
+        HttpDesk("http://localhost:8484", token)
+    assert caught.value.code == "unauthorized"
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_stream_that_is_not_answered_in_time_is_unreachable() -> None:
+    hanging = asyncio.Event()
+
+    async def hang(_request: web.Request) -> web.StreamResponse:
+        await hanging.wait()
+        return web.Response()
+
+    async with answering(hang) as desk, HttpDesk(desk.url, TOKEN, handshake_timeout_s=0.1) as impatient:
+        with pytest.raises(UnreachableError):
+            await anext(aiter(impatient.events()))
+        hanging.set()
 
 
 def test_only_the_origin_of_an_address_counts_and_is_shown() -> None:
