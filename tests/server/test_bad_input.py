@@ -24,7 +24,7 @@ def assert_problem(answer: Answer, status: int, code: str, *fields: str) -> dict
     problem: dict[str, Any] = answer.json
     assert (answer.status, problem["code"]) == (status, code), problem
     assert tuple(problem["fields"]) == fields
-    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert answer.headers["Content-Type"] == "application/problem+json"
     assert problem["type"] == "about:blank"
     assert problem["status"] == status
     assert problem["title"]

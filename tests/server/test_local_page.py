@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pushdesk.server.local_page import Place, Visit, is_local_caller, local_page_refusal
+from pushdesk.server.local_page import Place, Visit, has_other_local_name, is_local_caller, local_page_refusal
 
 PLACE = Place("http://localhost:8484", listens_on_loopback_only=True, local_identity=True)
 VISIT = Visit(
@@ -103,3 +103,18 @@ def test_a_program_on_this_machine_is_a_local_caller(host: str) -> None:
 )
 def test_others_are_no_local_callers(change: dict[str, Any]) -> None:
     assert not is_local_caller(replace(VISIT, **change))
+
+
+@pytest.mark.parametrize(
+    ("host", "access_url", "other"),
+    [
+        ("127.0.0.1:8484", "http://localhost:8484", True),
+        ("[::1]:8484", "http://localhost:8484", True),
+        ("localhost:8484", "http://localhost:8484", False),
+        ("localhost:8484", "http://127.0.0.1:8484", True),
+        ("127.0.0.1:8484", "https://push.example.com", False),
+        ("evil.example:8484", "http://localhost:8484", False),
+    ],
+)
+def test_another_loopback_name_is_told_from_the_own_one(host: str, access_url: str, *, other: bool) -> None:
+    assert has_other_local_name(replace(VISIT, hosts=(host,)), access_url) is other

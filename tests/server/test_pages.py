@@ -28,6 +28,14 @@ async def test_the_page_is_at_the_root(server: Running) -> None:
     assert answer.content == (assets_directory() / "index.html").read_bytes()
 
 
+async def test_a_browser_under_another_name_of_this_machine_is_sent_to_the_one_that_works(server: Running) -> None:
+    elsewhere = {"Host": server.url.removeprefix("http://").replace("127.0.0.1", "localhost")}
+    sent = await server.ask("GET", "/", headers=elsewhere | {"Sec-Fetch-Mode": "navigate"})
+    assert (sent.status, sent.headers["Location"]) == (302, f"{server.url}/")
+    assert (await server.ask("GET", "/", headers={"Sec-Fetch-Mode": "navigate"})).status == 200
+    assert (await server.ask("GET", "/", headers=elsewhere)).status == 200
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in assets_directory().iterdir()))
 async def test_every_asset_is_served_by_its_name(server: Running, file: str) -> None:
     answer = await server.ask("GET", f"/{file}")

@@ -73,7 +73,7 @@ def create_app(
         admin_tokens=(admin_token,) if session_token is None else (admin_token, session_token),
     )
     register(app, ROUTES, engine=engine, gate=gate)
-    register_assets(app, read_assets(assets or assets_directory()))
+    register_assets(app, read_assets(assets or assets_directory()), access_url=access_url)
     app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")
     app.on_response_prepare.append(before_answer)
     app.on_shutdown.append(close_streams)

@@ -102,6 +102,17 @@ def is_local_caller(visit: Visit) -> bool:
     return host == "localhost" or is_loopback(host)
 
 
+def has_other_local_name(visit: Visit, access_url: str) -> bool:
+    """Whether somebody on this machine asks under another loopback name than the access URL's, itself a loopback one.
+
+    Not where the access URL is a public one: a proxy on this machine asks under any name, and would ask for ever.
+    """
+    own = _own_authority(access_url)
+    if not is_local_caller(visit) or not (own[0] == "localhost" or is_loopback(own[0])):
+        return False
+    return _authority(visit.hosts[0], access_url) != own
+
+
 def _own_authority(access_url: str) -> tuple[str, int | None]:
     url = URL(access_url)
     return (url.host or "", url.port)

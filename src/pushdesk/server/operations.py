@@ -50,7 +50,7 @@ async def metrics(call: Call[NoQuery, None]) -> web.Response:
 
 async def openapi(call: Call[NoQuery, None]) -> web.Response:
     """Answer with the description of the API."""
-    return web.Response(body=call.request.app[OPENAPI], content_type="application/json", charset="utf-8")
+    return web.Response(body=call.request.app[OPENAPI], content_type="application/json")
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from aiohttp import web
+
+from pushdesk.server.auth import visit_of
+from pushdesk.server.local_page import has_other_local_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+Handler: TypeAlias = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 
 CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -47,10 +52,23 @@ def read_assets(directory: Path) -> dict[str, Asset]:
     return assets
 
 
-def register_assets(app: web.Application, assets: dict[str, Asset]) -> None:
+def register_assets(app: web.Application, assets: dict[str, Asset], *, access_url: str) -> None:
     """Add a route for every file."""
     for path, asset in assets.items():
-        app.router.add_get(path, _page(path, asset))
+        page = _page(path, asset)
+        app.router.add_get(path, _under_its_own_name(page, access_url) if asset is assets.get("/") else page)
+
+
+def _under_its_own_name(page: Handler, access_url: str) -> Handler:
+    """Send a browser that opens the page under another name of this machine (127.0.0.1) to the one that works."""
+
+    async def named(request: web.Request) -> web.StreamResponse:
+        is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
+        if is_navigation and has_other_local_name(visit_of(request), access_url):
+            raise web.HTTPFound(f"{access_url}/")
+        return await page(request)
+
+    return named
 
 
 def _asset(file: Path) -> Asset:
@@ -58,12 +76,12 @@ def _asset(file: Path) -> Asset:
     return Asset(content, CONTENT_TYPES[file.suffix], hashlib.sha256(content).hexdigest()[:32])
 
 
-def _page(path: str, asset: Asset) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _page(path: str, asset: Asset) -> Handler:
     headers = {"Cache-Control": "no-cache", "ETag": f'"{asset.etag}"'}
     if path == "/sw.js":
         headers["Service-Worker-Allowed"] = "/"
 
-    async def page(request: web.Request) -> web.Response:
+    async def page(request: web.Request) -> web.StreamResponse:
         known = request.if_none_match or ()
         if any(tag.value in {asset.etag, "*"} for tag in known):
             return web.Response(status=304, headers=headers)

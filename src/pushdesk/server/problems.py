@@ -41,9 +41,7 @@ class Problem(Struct, frozen=True):
 def problem(error: PushdeskError) -> web.Response:
     """Return the answer that tells of an error."""
     document = Problem(error.kind.title, error.status, error.code, error.detail, error.hint, error.fields)
-    response = web.Response(
-        body=msgspec.json.encode(document), status=error.status, content_type=CONTENT_TYPE, charset="utf-8"
-    )
+    response = web.Response(body=msgspec.json.encode(document), status=error.status, content_type=CONTENT_TYPE)
     if error.code == "unauthorized":
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.code == "too_large":

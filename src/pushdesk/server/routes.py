@@ -81,7 +81,6 @@ def answer(value: object, *, status: int = 200) -> web.Response:
         body=msgspec.json.encode(value),
         status=status,
         content_type="application/json",
-        charset="utf-8",
         headers={"Cache-Control": "no-store"},
     )
 
