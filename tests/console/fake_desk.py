@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from pushdesk.console.message import LIMIT, pushed_size
 from pushdesk.desk import (
     AnyEvent,
     DeliveryChanged,
@@ -24,6 +23,7 @@ from pushdesk.desk import (
     SubscriptionRemoved,
 )
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
+from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
     Delivery,
     Dispatch,
@@ -91,6 +91,11 @@ class FakeDesk:
         """What the push service answers, by subscription; else accepted."""
         self.settles = True
         """Whether what is accepted is sent at once; else it waits in the queue."""
+        self.answering = asyncio.Event()
+        """While it is clear, pages are made but do not arrive."""
+        self.answering.set()
+        self.asked: list[PageQuery] = []
+        """The pages of deliveries that were asked for, in order."""
         self.calls: list[tuple[str, Any]] = []
         """The commands that were given, in order."""
         self._epoch = "epoch-1"
@@ -202,14 +207,17 @@ class FakeDesk:
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
         self._answer()
         found = [one for one in self._subscriptions.values() if query.filter in one.user]
-        return _page(found, query, sorts=("created_at", "user", "state", "service", "failures"))
+        page = _page(found, query, sorts=("created_at", "user", "state", "service", "failures"))
+        await self.answering.wait()
+        return page
 
     async def deliveries(self, query: PageQuery) -> Page[Delivery]:
         self._answer()
-        found = [
-            one for one in self._deliveries.values() if query.filter in one.user or query.filter == one.outcome.value
-        ]
-        return _page(found, query, sorts=("at",))
+        found = [one for one in self._deliveries.values() if _passes(one, query.filter)]
+        self.asked.append(query)
+        page = _page(found, query, sorts=("at",))
+        await self.answering.wait()
+        return page
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
         self._answer()
@@ -248,9 +256,9 @@ class FakeDesk:
         self._answer()
         self.calls.append(("notify", (user, notification)))
         self._refuse()
-        size = pushed_size(notification, self._stats.url)
-        if size > LIMIT:
-            raise PayloadTooLargeError(f"The message has {size} bytes; {LIMIT} are allowed.", hint="Shorten the body.")
+        size = len(build_message(notification, dispatch="0" * 26, access_url=self._stats.url))
+        if size > MAX_MESSAGE:
+            raise PayloadTooLargeError(f"The message has {size} bytes; {MAX_MESSAGE} are allowed.")
         if idempotency_key is not None:
             known = next((one for one in self._dispatches.values() if one.id == f"key-{idempotency_key}"), None)
             if known is not None and known.title != notification.title:
@@ -406,6 +414,14 @@ class FakeDesk:
     def _change_key(self, key: VapidKey) -> None:
         self._keys[key.id] = key
         self._emit(KeyChanged(self._number(), self.now(), key))
+
+
+def _passes(delivery: Delivery, text: str) -> bool:
+    if text in set(Outcome):
+        return delivery.outcome.value == text
+    if text.startswith("subscription:"):
+        return delivery.subscription == text.removeprefix("subscription:")
+    return text in delivery.user
 
 
 def _page(items: Iterable[T], query: PageQuery, *, sorts: tuple[str, ...]) -> Page[T]:

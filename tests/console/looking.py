@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from textual.worker import WorkerState
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
     from textual.screen import Screen
 
-PATIENCE = 600
-"""Looks before a test gives up: some twenty seconds on an idle machine."""
+PATIENCE_S = 20.0
+"""Seconds after which a test gives up."""
+LOOK_S = 0.005
+"""Seconds between two looks."""
 
 
 def text_of(app: App[Any]) -> str:
@@ -29,11 +32,11 @@ def screen_text(screen: Screen[Any]) -> str:
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     """Wait until a condition holds."""
-    for _ in range(PATIENCE):
-        await pilot.pause()
+    deadline = monotonic() + PATIENCE_S
+    while monotonic() < deadline:
+        await pilot.pause(LOOK_S)
         if condition():
             return
-        await pilot.pause(0.01)
     raise AssertionError("waited in vain; the screen says:\n" + text_of(pilot.app))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from textual.widgets import Input, TextArea
+import pytest
+from textual.widgets import Input, Static, TextArea
 
-from pushdesk.console.message import pushed_size
 from pushdesk.console.screens.compose import ComposeScreen
 from pushdesk.errors import PushdeskError
+from pushdesk.message import build_message
 from pushdesk.model import Notification, Outcome, Urgency
+from tests.console.fake_desk import URL
 from tests.console.looking import settled, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk
 
@@ -123,6 +125,33 @@ async def test_escape_closes_the_form_and_sends_nothing() -> None:
         assert desk.calls == []
 
 
-def test_the_size_counts_bytes_not_characters() -> None:
-    plain, accented = (pushed_size(Notification(title=title), "http://localhost:8484") for title in ("aaa", "äää"))
-    assert accented == plain + 3
+async def test_preview_and_size_are_those_of_the_message_that_is_pushed() -> None:
+    app = console(empty_desk())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        app.screen.query_one("#title", Input).value = "äää"
+        app.screen.query_one("#url", Input).value = "kettle"
+        notification = Notification(title="äää", body="It works.", url="kettle")
+        size = len(build_message(notification, dispatch="01JD0000000000000000000000", access_url=URL))
+        await until_says(pilot, f"{URL}/kettle", f" {size} of 3 993 bytes")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("javascript:alert(1)", "These are no http or https addresses: url."),
+        ("https://x/" + "x" * 2048, "url: expected `str` of length <= 2048."),
+    ],
+)
+async def test_a_url_that_cannot_be_pushed_is_told_and_not_sent(url: str, says: str) -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("t")
+        app.screen.query_one("#url", Input).value = url
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: str(app.screen.query_one("#answer", Static).content) == says)
+        assert desk.calls == []

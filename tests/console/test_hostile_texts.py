@@ -36,8 +36,17 @@ def hostile_desk(text: str) -> FakeDesk:
     return desk
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("markup", (80, 24)),
+        ("escape", (120, 40)),
+        ("override", (80, 24)),
+        ("huge", (80, 24)),
+        ("huge", (120, 40)),
+        ("surrogate", (120, 40)),
+    ],
+)
 async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> None:
     text = HOSTILE[name]
     desk = hostile_desk(text)

@@ -23,11 +23,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pushdesk.errors import BadKeysError, PayloadTooLargeError
+from pushdesk.message import MAX_MESSAGE
 
 RECORD_SIZE: Final = 4096
 """One record holds every message; it is also the largest body that every push service takes (RFC 8030 section 7.2)."""
 
-MAX_PLAINTEXT: Final = 3993
+MAX_PLAINTEXT: Final = MAX_MESSAGE
 """Bytes: `RECORD_SIZE` less the header of 86 (RFC 8188 section 2.1), the delimiter and the tag of 16."""
 
 PUBLIC_KEY_SIZE: Final = 65

@@ -14,11 +14,11 @@ from textual.worker import WorkerState
 
 from pushdesk.console.figures import count, plural
 from pushdesk.console.keys import bind
-from pushdesk.console.message import LIMIT, pushed_size
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.status import BAD, BUSY, GOOD, OUTCOMES, QUIET
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.errors import PushdeskError
+from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import Notification, Outcome, PageQuery, Urgency
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ WAIT_S: Final = 5.0
 """How long the outcome is waited for; after that it is seen among the deliveries."""
 WARN_AT: Final = 2800
 """Bytes above which Firefox on Android may refuse a message."""
+DISPATCH: Final = "0" * 26
+"""Stands for the id that the dispatch is going to have: all are as long as this one."""
 
 
 class SuggestUser(Suggester):
@@ -221,31 +223,35 @@ class ComposeScreen(Dialog[None]):
             return "It needs a title."
         try:
             msgspec.convert(msgspec.to_builtins(notification), Notification)
+            self._message(notification)
         except msgspec.ValidationError as error:
+            problem, _, path = str(error).partition(" - at `$.")
+            return f"{path.rstrip('`')}: {problem[0].lower()}{problem[1:]}."
+        except PushdeskError as error:
             return str(error)
         return ""
 
+    def _message(self, notification: Notification) -> bytes:
+        return build_message(notification, dispatch=DISPATCH, access_url=plain(self.app.url))
+
     def _preview(self) -> None:
         notification = self._notification()
+        try:
+            message = self._message(notification)
+        except PushdeskError as error:
+            leads_to = plain(notification.url or "")
+            size = Content.styled(f"✗ {plain(str(error))}", BAD)
+        else:
+            leads_to = plain(msgspec.json.decode(message)["notification"]["navigate"])
+            size = _size(len(message))
+        self.query_one("#size", Static).update(size)
         self.query_one("#preview", Static).update(
             Content.assemble(
                 (plain(notification.title) or "no title", "bold"),
                 "\n",
                 plain_lines(notification.body or ""),
                 "\n",
-                (plain(notification.url or self.app.url), QUIET),
-            )
-        )
-        size = pushed_size(notification, plain(self.app.url))
-        style = BAD if size > LIMIT else BUSY if size > WARN_AT else GOOD
-        remark = ""
-        if size > LIMIT:
-            remark = "\n✗ too large: no push service takes it"
-        elif size > WARN_AT:
-            remark = f"\n! Firefox on Android takes about {count(WARN_AT)}"
-        self.query_one("#size", Static).update(
-            Content.assemble(
-                ("about ", QUIET), (count(size), style), (f" of {count(LIMIT)} bytes", QUIET), (remark, style)
+                (leads_to, QUIET),
             )
         )
 
@@ -280,6 +286,16 @@ class ComposeScreen(Dialog[None]):
             self.post_message(self.Refused(error))
         else:
             self.post_message(self.Sent(user, outcomes_of(deliveries), devices=len(deliveries)))
+
+
+def _size(size: int) -> Content:
+    style = BAD if size > MAX_MESSAGE else BUSY if size > WARN_AT else GOOD
+    remark = ""
+    if size > MAX_MESSAGE:
+        remark = "\n✗ too large: no push service takes it"
+    elif size > WARN_AT:
+        remark = f"\n! Firefox on Android takes about {count(WARN_AT)}"
+    return Content.assemble((count(size), style), (f" of {count(MAX_MESSAGE)} bytes", QUIET), (remark, style))
 
 
 def _devices(dispatch: Dispatch) -> int:

@@ -19,7 +19,7 @@ from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.desk import DeliveryChanged
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Delivery, Page, PageQuery
+from pushdesk.model import Delivery, Outcome, Page, PageQuery
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from pushdesk.desk import AnyEvent
 
+OF_SUBSCRIPTION: Final = "subscription:"
+"""How a filter begins that is meant for one subscription."""
 PAGE: Final = 200
 KEPT: Final = 100_000
 """Lines that are kept; older ones are fetched again when they are scrolled to."""
@@ -249,5 +251,9 @@ class DeliveriesScreen(PaneScreen):
 
 
 def matches(delivery: Delivery, text: str) -> bool:
-    """Return whether a delivery passes a filter, as `Desk.deliveries` has it: SQLite's LIKE takes `Ada` for `ada`."""
-    return text.lower() in delivery.user.lower() or text == delivery.outcome.value
+    """Return whether a delivery passes a filter, as `Desk.deliveries` has it."""
+    if text in set(Outcome):
+        return delivery.outcome.value == text
+    if text.startswith(OF_SUBSCRIPTION):
+        return delivery.subscription == text.removeprefix(OF_SUBSCRIPTION)
+    return text in delivery.user
