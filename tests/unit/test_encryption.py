@@ -110,7 +110,12 @@ INFINITY = b"\x00" * 65
 HYBRID = bytes([6 + (P256DH[-1] & 1)]) + P256DH[1:]
 
 
-@pytest.mark.parametrize("p256dh", [OFF_CURVE, OTHER_CURVE, COMPRESSED, INFINITY, HYBRID, b"", P256DH + b"\0"])
+@pytest.mark.parametrize(
+    "p256dh",
+    [OFF_CURVE, OTHER_CURVE, COMPRESSED, INFINITY, HYBRID, b"", P256DH + b"\0"],
+    # The keys are made anew in every process.
+    ids=["off the curve", "another curve", "compressed", "infinity", "hybrid", "empty", "too long"],
+)
 def test_p256dh_that_is_no_uncompressed_point_is_refused_by_name(p256dh: bytes) -> None:
     with pytest.raises(BadKeysError) as refused:
         check_keys(p256dh, AUTH)
