@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta, timezone
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pushdesk.console.app import PushdeskApp
+from pushdesk.console.screens.details import RELOAD_S, SubscriptionScreen
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.desk import DeliveryChanged
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Notification, Outcome, Subscription
 from tests.console.fake_desk import NOON, URL, FakeDesk
@@ -16,6 +19,7 @@ from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk
 
 if TYPE_CHECKING:
+    from textual.pilot import Pilot
     from textual.strip import Strip
 
 WIDE = (120, 40)
@@ -114,6 +118,63 @@ async def test_the_filter_holds_for_what_comes_by_itself() -> None:
         await until(pilot, lambda: len(rows_of(app).items) == 5)
         await pilot.press("escape")
         await until(pilot, lambda: len(rows_of(app).items) == 26)
+
+
+async def test_what_comes_by_itself_is_filtered_as_the_server_filters() -> None:
+    desk = busy_desk()
+    gone = desk.subscribe("gone")
+    ada, big_ada, bo = desk.subscribe("ada"), desk.subscribe("ADA"), desk.subscribe("bo")
+    app = console(desk)
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms")
+        await pilot.press("slash", *"gone", "enter")
+        await until(pilot, lambda: len(rows_of(app).items) == 4)
+        desk.deliver(gone)
+        ended = desk.deliver(bo, Outcome.GONE)
+        await until(pilot, lambda: ended in rows_of(app).items)
+        assert len(rows_of(app).items) == 5
+        await pilot.press("slash", *["backspace"] * 4, *"ad", "enter")
+        await until(pilot, lambda: len(rows_of(app).items) == 8)
+        desk.deliver(big_ada)
+        arrived = desk.deliver(ada)
+        await until(pilot, lambda: arrived in rows_of(app).items)
+        assert len(rows_of(app).items) == 9
+
+
+async def test_what_happens_while_a_page_comes_is_newer_than_the_page() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms")
+        desk.answering.clear()
+        await pilot.press("R")
+        await until(pilot, lambda: len(desk.asked) == 3)
+        waiting = desk.deliver(_subscription(desk, "sub-0001"), reason="while it came")
+        retried = desk._deliveries["delivery-0048"]
+        desk.update(msgspec.structs.replace(retried, reason="changed meanwhile", at=NOON))
+        await until_says(pilot, "while it came", "changed meanwhile")
+        desk.answering.set()
+        await settled(pilot)
+        await until_says(pilot, "while it came", "changed meanwhile")
+        assert rows_of(app).items[-1] == waiting
+
+
+async def test_what_happens_to_subscriptions_while_a_page_comes_is_newer_than_the_page() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        desk.answering.clear()
+        await pilot.press("R")
+        await pilot.pause()
+        desk.change("sub-0001", failures=17)
+        await until_says(pilot, "17")
+        desk.answering.set()
+        await settled(pilot)
+        await until_says(pilot, "17")
 
 
 async def test_a_lost_connection_is_resumed_where_it_stopped() -> None:
@@ -257,6 +318,45 @@ async def test_details_follow_what_happens() -> None:
         await until_says(pilot, "777 ms")
 
 
+async def test_details_show_what_was_sent_to_this_subscription_only() -> None:
+    desk = FakeDesk()
+    gone, ada = desk.subscribe("gone"), desk.subscribe("ada")
+    desk.deliver(ada, Outcome.GONE, reason="of another")
+    for _ in range(3):
+        desk.deliver(gone, reason="its own")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 2 of 2")
+        await pilot.press("slash", *"gone", "enter")
+        await until_says(pilot, "1 to 1")
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.screen.query_one("#deliveries", Rows).items) == 3)
+
+
+async def test_details_are_fetched_once_for_all_that_happens_in_a_second_and_for_what_concerns_them_only() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("enter")
+        await until_says(pilot, "0 in a row", "166 ms")
+        asked, began = len(desk.asked), monotonic()
+        for number in range(6):
+            changed = desk.deliver(_subscription(desk, "sub-0001"), latency_ms=500.0 + number)
+            await _heard(pilot, app, changed)
+        await until_says(pilot, "505 ms")
+        assert len(desk.asked) - asked <= (monotonic() - began) // RELOAD_S + 1
+        details = app.screen
+        assert isinstance(details, SubscriptionScreen)
+        await until(pilot, lambda: details._waiting is None)
+        asked = len(desk.asked)
+        for _ in range(3):
+            await _heard(pilot, app, desk.deliver(_subscription(desk, "sub-0003")))
+        assert len(desk.asked) == asked
+
+
 async def test_the_newest_lines_of_a_dispatch_lead_to_its_details() -> None:
     app = console(busy_desk())
     async with app.run_test(size=WIDE) as pilot:
@@ -295,6 +395,13 @@ async def test_times_are_shown_in_the_zone_that_was_handed_in() -> None:
     app = PushdeskApp(busy_desk(), url=URL, mode="attached", now=lambda: NOON.astimezone(zone))
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "17:03:41", "17:03")
+
+
+async def _heard(pilot: Pilot[int], app: PushdeskApp, delivery: Delivery) -> None:
+    await until(
+        pilot,
+        lambda: any(isinstance(event, DeliveryChanged) and event.delivery == delivery for event in app.events),
+    )
 
 
 def _subscription(desk: FakeDesk, name: str) -> Subscription:

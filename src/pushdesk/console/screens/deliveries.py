@@ -22,6 +22,8 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Outcome, Page, PageQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -72,9 +74,10 @@ class DeliveriesScreen(PaneScreen):
         super().__init__()
         self._filter = ""
         self._older: str | None = None
-        self._loading_older = False
         self._paused = False
         self._held: list[Delivery] = []
+        self._asked: PageQuery | None = None
+        self._since: list[Delivery] = []
         self._rows: Rows[Delivery] = Rows(
             (
                 Column("at", "time", 12),
@@ -113,6 +116,8 @@ class DeliveriesScreen(PaneScreen):
         ]
         if not fresh:
             return
+        if self._asked is not None:
+            self._since += fresh
         if self._paused:
             self._held = [*self._held, *fresh][-KEPT:]
         else:
@@ -124,6 +129,8 @@ class DeliveriesScreen(PaneScreen):
         self._fetch(PageQuery(limit=PAGE, filter=self._filter))
 
     def _fetch(self, query: PageQuery) -> None:
+        # What happens until the page is there may be newer than what is on it.
+        self._asked, self._since = query, []
         self.run_worker(self._load(query), group="page", exclusive=True, exit_on_error=False)
 
     async def _load(self, query: PageQuery) -> None:
@@ -134,26 +141,27 @@ class DeliveriesScreen(PaneScreen):
 
     def on_deliveries_screen_deliveries_loaded(self, message: DeliveriesLoaded) -> None:
         """Show the page: the newest in place of all, an older one above."""
-        self._loading_older = False
+        if message.query is not self._asked:
+            return
+        self._asked = None
         self._older = message.page.next
         oldest_first = message.page.items[::-1]
         if message.query.cursor is None:
             self._held.clear()
             self._say_when_empty()
-            self._rows.show(oldest_first)
+            self._rows.show(with_newer(oldest_first, self._since))
         else:
             self._rows.put_before(oldest_first)
         self._entitle()
 
     def on_deliveries_screen_refused(self, message: Refused) -> None:
         """Show the error."""
-        self._loading_older = False
+        self._asked = None
         self.app.report(message.error)
 
     def on_rows_top_reached(self) -> None:
         """Fetch what is older."""
-        if self._older is not None and not self._loading_older:
-            self._loading_older = True
+        if self._older is not None and self._asked is None:
             self._fetch(PageQuery(cursor=self._older, limit=PAGE, filter=self._filter))
 
     def on_rows_moved(self) -> None:
@@ -248,6 +256,16 @@ class DeliveriesScreen(PaneScreen):
             Content(str(delivery.attempts)),
             Content.styled(plain(delivery.reason), QUIET),
         ]
+
+
+def with_newer(page: Iterable[Delivery], since: Iterable[Delivery]) -> list[Delivery]:
+    """Return a page, the oldest first, with what happened since it was asked for: the newer of the same attempt."""
+    lines = {attempt_key(delivery): delivery for delivery in page}
+    for delivery in since:
+        known = lines.get(attempt_key(delivery))
+        if known is None or known.at <= delivery.at:
+            lines[attempt_key(delivery)] = delivery
+    return list(lines.values())
 
 
 def matches(delivery: Delivery, text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.containers import Vertical
 from textual.content import Content
@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from pushdesk.console.figures import moment
 from pushdesk.console.happenings import delivery_device, delivery_remark, device_of
+from pushdesk.console.screens.deliveries import OF_SUBSCRIPTION
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.status import DISPATCHES, OUTCOMES, QUIET, SERVICES, SUBSCRIPTIONS, delivery_status
 from pushdesk.console.text import plain
@@ -22,11 +23,16 @@ from pushdesk.model import Delivery, PageQuery
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.timer import Timer
 
     from pushdesk.desk import AnyEvent
     from pushdesk.model import Dispatch, Subscription
 
 Fact = tuple[str, Content | str]
+LATELY: Final = 200
+"""Deliveries of a subscription that are shown."""
+RELOAD_S: Final = 1.0
+"""What happens is fetched at most this often."""
 
 
 class DetailsScreen(Dialog[None]):
@@ -44,6 +50,8 @@ class DetailsScreen(Dialog[None]):
         super().__init__()
         self._title = title
         self._empty = empty
+        self._waiting: Timer | None = None
+        self._stale = False
         self._facts = Static(Content.styled("loading…", QUIET), classes="facts")
         self._deliveries: Rows[Delivery] = Rows(
             (
@@ -89,10 +97,22 @@ class DetailsScreen(Dialog[None]):
         self._deliveries.show(message.deliveries)
 
     def _follow(self, batch: tuple[AnyEvent, ...]) -> None:
-        if any(self.concerns(event) for event in batch):
+        # All of them: what concerns a screen may change it.
+        if not [event for event in batch if self.concerns(event)]:
+            return
+        if self._waiting is not None:
+            self._stale = True
+        else:
+            self._load()
+
+    def _waited(self) -> None:
+        self._waiting = None
+        if self._stale:
             self._load()
 
     def _load(self) -> None:
+        self._stale = False
+        self._waiting = self.set_timer(RELOAD_S, self._waited)
         self.run_worker(self._fetch(), group="details", exclusive=True, exit_on_error=False)
 
     async def _fetch(self) -> None:
@@ -125,9 +145,9 @@ class SubscriptionScreen(DetailsScreen):
         self._subscription = subscription
 
     async def fetch(self) -> tuple[list[Fact], list[Delivery]]:
-        """Return the subscription's facts, and its deliveries among its user's latest."""
+        """Return the subscription's facts and its latest deliveries."""
         one, now = self._subscription, self.app.now()
-        page = await self.app.desk.deliveries(PageQuery(limit=200, filter=one.user[:200]))
+        page = await self.app.desk.deliveries(PageQuery(limit=LATELY, filter=f"{OF_SUBSCRIPTION}{one.id}"))
         facts: list[Fact] = [
             ("user", plain(one.user)),
             ("state", SUBSCRIPTIONS[one.state].content()),
@@ -139,7 +159,7 @@ class SubscriptionScreen(DetailsScreen):
             ("last failure", moment(one.last_failure_at, now)),
             ("failures", f"{one.failures} in a row"),
         ]
-        return facts, [delivery for delivery in page.items if delivery.subscription == one.id]
+        return facts, list(page.items)
 
     def concerns(self, event: AnyEvent) -> bool:
         """Return whether an event is about this subscription."""

@@ -137,8 +137,9 @@ class OverviewScreen(PaneScreen):
             self.post_message(self.DeliveriesLoaded(page.items))
 
     def on_overview_screen_deliveries_loaded(self, message: DeliveriesLoaded) -> None:
-        """Show the latest deliveries among what happened."""
-        self._add(*(of_delivery(delivery) for delivery in message.deliveries))
+        """Show the latest deliveries among what happened, but for what has happened to them since."""
+        lines = (of_delivery(delivery) for delivery in message.deliveries)
+        self._add(*(line for line in lines if self._is_news(line)))
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the dispatch behind a line."""
@@ -155,6 +156,10 @@ class OverviewScreen(PaneScreen):
 
     def _take_failures(self) -> None:
         self._add(*(of_failure(failure.time, failure.text) for failure in self.app.failures))
+
+    def _is_news(self, line: Happening) -> bool:
+        known = self._happenings.get(line.key)
+        return known is None or known.time < line.time
 
     def _add(self, *lines: Happening) -> None:
         if not lines:

@@ -22,6 +22,8 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState, Page, PageQuery, Subscription, VapidKey
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -106,6 +108,8 @@ class SubscriptionsScreen(PaneScreen):
         self._shown = 0
         self._keys: dict[str, KeyState] = {}
         self._reloading = False
+        self._asked: PageQuery | None = None
+        self._since: list[AnyEvent] = []
         self._rows: Rows[Subscription] = Rows(
             (
                 Column("user", "user", 12, grows=3, sort="user"),
@@ -141,6 +145,8 @@ class SubscriptionsScreen(PaneScreen):
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
         """Change the rows that are shown; fetch again when others come or go."""
+        if self._asked is not None:
+            self._since += [event for event in batch if isinstance(event, SubscriptionChanged | SubscriptionRemoved)]
         for event in batch:
             match event:
                 case SubscriptionChanged(subscription=subscription):
@@ -156,6 +162,8 @@ class SubscriptionsScreen(PaneScreen):
     def load(self) -> None:
         """Fetch the page that is shown."""
         query = PageQuery(cursor=self._cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort)
+        # What happens until the page is there may be newer than what is on it.
+        self._asked, self._since = query, []
         self.run_worker(self._load(query), group="page", exclusive=True, exit_on_error=False)
 
     async def _load(self, query: PageQuery) -> None:
@@ -169,6 +177,9 @@ class SubscriptionsScreen(PaneScreen):
 
     def on_subscriptions_screen_subscriptions_loaded(self, message: SubscriptionsLoaded) -> None:
         """Show the page."""
+        if message.query is not self._asked:
+            return
+        self._asked = None
         keys = {key.id: key.state for key in message.keys}
         if keys != self._keys:
             self._keys = keys
@@ -186,8 +197,9 @@ class SubscriptionsScreen(PaneScreen):
                     (" in one.", QUIET),
                 )
             )
-        self._rows.show(message.page.items)
-        self._shown = len(message.page.items)
+        shown = with_newer(message.page.items, self._since)
+        self._rows.show(shown)
+        self._shown = len(shown)
         self._entitle(self.app.stats.subscriptions if self.app.stats else None)
         self.refresh_refusals()
 
@@ -361,3 +373,14 @@ class SubscriptionsScreen(PaneScreen):
             Content.styled(count(one.failures), BAD if one.failures else QUIET),
             Content.styled(moment(one.created_at, now), QUIET),
         ]
+
+
+def with_newer(page: Iterable[Subscription], since: Iterable[AnyEvent]) -> list[Subscription]:
+    """Return a page with what happened to its rows since it was asked for."""
+    rows = {subscription.id: subscription for subscription in page}
+    for event in since:
+        if isinstance(event, SubscriptionChanged) and event.subscription.id in rows:
+            rows[event.subscription.id] = event.subscription
+        elif isinstance(event, SubscriptionRemoved):
+            rows.pop(event.id, None)
+    return list(rows.values())
