@@ -89,8 +89,8 @@ async def test_a_signal_leaves_the_terminal_clean_although_somebody_follows_the_
 
 async def test_a_signal_during_the_start_ends_it_cleanly(environment: dict[str, str], data: Path) -> None:
     async with Terminal(*PUSHDESK, env=environment) as terminal:
+        # The alternate screen is entered, and nothing is painted on it yet.
         await terminal.says("\x1b[?1049h")
-        await terminal.shows("pushdesk")
         terminal.send(signal.SIGTERM)
         assert await terminal.end(within_s=10) == EXIT_DONE
         assert terminal.is_restored

@@ -44,6 +44,7 @@ def console_state_file() -> Path | None:
 
 async def run_app(app: PushdeskApp) -> int:
     """Run the console to its end; returns the exit code, and tells why if it ended by itself."""
+    app.listen_to_signals()
     code = await app.run_async()
     if app.error is not None:
         tell(str(app.error))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from textual.app import App
@@ -136,8 +135,9 @@ class PushdeskApp(App[int]):
         self._url = url
         self._state_file = state_file
         self._starting = starting
+        self._has_begun = False
+        self._leaving_with: int | None = None
         self._keymap_wanted = dict(keymap or {})
-        self._handled: list[signal.Signals] = []
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         state = load_state(state_file)
@@ -153,16 +153,9 @@ class PushdeskApp(App[int]):
     def on_mount(self) -> None:
         """Start to listen: to signals, to the clock, to the server."""
         self.set_keymap(self._keymap_wanted)
-        self._handle_signals()
         self._tell_minute()
         self.switch_mode(self._first_screen)
-        self.call_after_refresh(self._follow)
-
-    def on_unmount(self) -> None:
-        """Leave the signals as they were found."""
-        loop = asyncio.get_running_loop()
-        for number in self._handled:
-            loop.remove_signal_handler(number)
+        self.call_after_refresh(self._begin)
 
     def fail(self, error: PushdeskError) -> None:
         """End the app because of an error, with its exit code. From another thread: through `call_from_thread`."""
@@ -267,15 +260,30 @@ class PushdeskApp(App[int]):
         except OSError as error:
             self.notify(f"What the console remembers could not be written: {error.strerror}", severity="warning")
 
-    def _handle_signals(self) -> None:
-        """Exit on the signals that Textual leaves to the default, which would leave the terminal in disorder."""
-        if threading.current_thread() is not threading.main_thread():
-            return
+    def listen_to_signals(self) -> None:
+        """Exit on the signals that Textual leaves to the default, which would leave the terminal in disorder.
+
+        To be called on the loop before the app runs: the terminal is changed before the app is mounted. Signals that
+        whoever started us wants ignored (`nohup`) stay ignored.
+        """
         loop = asyncio.get_running_loop()
         for number, code in (
             (signal.SIGTERM, EXIT_DONE),
             (signal.SIGHUP, EXIT_DONE),
             (signal.SIGINT, EXIT_INTERRUPTED),
         ):
-            loop.add_signal_handler(number, self.exit, code, code)
-            self._handled.append(number)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._leave, code)
+
+    def _leave(self, code: int) -> None:
+        # An exit in the middle of the first mounting would end in an error of Textual's.
+        self._leaving_with = code
+        if self._has_begun:
+            self.exit(code, code)
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        if self._leaving_with is None:
+            self._follow()
+        else:
+            self.exit(self._leaving_with, self._leaving_with)
