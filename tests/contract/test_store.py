@@ -531,7 +531,7 @@ class TestFile:
 
     async def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "pushdesk.db").write_text("this is no database, and long enough to be read as one\n" * 100)
-        with pytest.raises(DatabaseError, match="not a database"):
+        with pytest.raises(DatabaseError, match=r"pushdesk\.db cannot be opened: file is not a database"):
             async with Store(tmp_path / "pushdesk.db"):
                 pass
 

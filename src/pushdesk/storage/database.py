@@ -51,12 +51,20 @@ class Database:
         """
         try:
             # SQLite gives the -wal and -shm files the mode of the database itself.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            opened = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            os.fchmod(opened, 0o600)
+            os.close(opened)
         except OSError as error:
             raise DatabaseError(f"The database {self.path} cannot be opened: {error.strerror}.") from error
         try:
-            async with self.write() as connection:
+            async with self._writer.begin() as connection:
                 await connection.run_sync(revisions.upgrade)
+        except SQLAlchemyError as error:
+            await self.__aexit__()
+            raise DatabaseError(
+                f"The database {self.path} cannot be opened: {_cause(error)}.",
+                hint="Restore it from a backup, or name another --data-dir.",
+            ) from error
         except BaseException:
             await self.__aexit__()
             raise
@@ -133,8 +141,12 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _database_error(error: SQLAlchemyError) -> DatabaseError:
-    # Only the driver's own words: SQLAlchemy's would carry the statement.
-    cause = getattr(error, "orig", None) or type(error).__name__
     return DatabaseError(
-        f"The database failed: {cause}.", hint="Look at the disk and at the log, then try again: nothing was changed."
+        f"The database failed: {_cause(error)}.",
+        hint="Look at the disk and at the log, then try again: nothing was changed.",
     )
+
+
+def _cause(error: SQLAlchemyError) -> object:
+    # Only the driver's own words: SQLAlchemy's would carry the statement.
+    return getattr(error, "orig", None) or type(error).__name__
