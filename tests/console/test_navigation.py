@@ -201,11 +201,38 @@ async def test_ctrl_c_quits_from_a_field() -> None:
 )
 async def test_a_signal_ends_the_console(number: signal.Signals, code: int) -> None:
     app = console(busy_desk())
+    app.listen_to_signals()
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.loaded)
         os.kill(os.getpid(), number)
         await until(pilot, lambda: app._exit)
     assert app.return_code == code
+
+
+async def test_a_signal_that_is_ignored_stays_so() -> None:
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        app = console(busy_desk())
+        app.listen_to_signals()
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.loaded)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await settled(pilot)
+            assert not app._exit
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+
+
+async def test_a_second_signal_does_not_cut_off_the_end() -> None:
+    app = console(busy_desk())
+    app.listen_to_signals()
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(pilot, lambda: app._exit)
+    assert signal.getsignal(signal.SIGTERM) not in {signal.SIG_DFL, signal.SIG_IGN}
+    assert app.return_code == 0
 
 
 async def test_a_server_that_cannot_start_ends_the_console_with_its_error() -> None:

@@ -17,6 +17,8 @@ SIZES = [pytest.param((80, 24), id="80x24"), pytest.param((120, 40), id="120x40"
 WARNING = "Apple will refuse every push: the subscriber claim mailto:admin@localhost is not one it takes."
 PLAIN_HTTP = "The access URL is not https: only browsers on this machine can subscribe."
 each_size = pytest.mark.parametrize("size", SIZES)
+smallest_size = pytest.mark.parametrize("size", SIZES[:1])
+"""For what another picture of both sizes is made of, but for a few words."""
 
 
 @each_size
@@ -29,7 +31,7 @@ def test_overview_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(empty_desk()), size, says=["Open http://localhost:8484", "press t to send", "pushdesk simulate"])
 
 
-@each_size
+@smallest_size
 def test_overview_of_a_first_start_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
     desk = empty_desk()
     desk.set_stats(warnings=(WARNING, PLAIN_HTTP))
@@ -37,12 +39,12 @@ def test_overview_of_a_first_start_with_warnings(snap: Snap, size: tuple[int, in
     snap(console(desk), size, says=says)
 
 
-@each_size
+@smallest_size
 def test_overview_while_the_server_starts(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(FakeDesk(reachable=False)), size, says=["starting…", "http://localhost:8484"])
 
 
-@each_size
+@smallest_size
 def test_overview_after_the_connection_was_lost(snap: Snap, size: tuple[int, int]) -> None:
     desk = busy_desk()
     snap(console(desk), size, says=["✓ 201", "queue 3"], act=desk.lose, then_says=["↻ reconnecting", "✓ 201"])
@@ -60,17 +62,17 @@ def test_subscriptions(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3"], says=["Firefox · Linux", "✗ gone", "Mozilla#3779b1", "1 to 6 of 6"])
 
 
-@each_size
+@smallest_size
 def test_subscriptions_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(empty_desk()), size, press=["3"], says=["No browser is subscribed yet.", "http://localhost:8484"])
 
 
-@each_size
+@smallest_size
 def test_subscriptions_filtered(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3", "slash", "a", "d", "a", "enter"], says=["filter: ada", "1 to 2"])
 
 
-@each_size
+@smallest_size
 def test_a_filter_that_matches_nothing(snap: Snap, size: tuple[int, int]) -> None:
     snap(
         console(busy_desk()),
@@ -86,7 +88,7 @@ def test_details_of_a_subscription(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3", "enter"], says=says)
 
 
-@each_size
+@smallest_size
 def test_removing_a_subscription_asks(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3", "d"], says=["Remove this subscription?", "Cancel"])
 
@@ -96,7 +98,7 @@ def test_deliveries(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["5"], says=["↻ 503 will retry", "! 403 our key", "201 ms", "following"])
 
 
-@each_size
+@smallest_size
 def test_deliveries_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(empty_desk()), size, press=["5"], says=["Nothing was sent yet.", "Press t to send a test."])
 
@@ -125,7 +127,7 @@ def test_the_form_of_a_notification(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3", "t"], says=["To user", "ada", "Hello from pushdesk", "of 3 993 bytes"])
 
 
-@each_size
+@smallest_size
 def test_a_notification_that_the_server_refuses(snap: Snap, size: tuple[int, int]) -> None:
     desk = busy_desk()
     desk.refusals.append(PushdeskError("The queue is full.", code="queue_full", hint="Try again in a minute."))
@@ -133,7 +135,7 @@ def test_a_notification_that_the_server_refuses(snap: Snap, size: tuple[int, int
     snap(console(desk), size, press=["3", "t", "ctrl+s"], says=says[1:])
 
 
-@each_size
+@smallest_size
 def test_quitting_says_what_is_in_flight(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["q"], says=["2 deliveries still in flight", "Nothing is lost", "Stay"])
 
@@ -148,7 +150,7 @@ def test_palette(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3", "colon"], says=["Details", "Send the test push to this device only"])
 
 
-@each_size
+@smallest_size
 def test_overview_without_colours(snap: Snap, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     snap(console(busy_desk()), size, says=["✓ healthy", "✗ failing", "! 403 our key", "↻ 429 throttled", "✗ 410 gone"])

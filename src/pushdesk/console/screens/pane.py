@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
-from pushdesk.console.widgets.bars import Banner, ScreenTabs, StartingNotice, StatusBar
+from pushdesk.console.widgets.bars import Banner, KeyLine, ScreenTabs, StartingNotice, StatusBar
 
 if TYPE_CHECKING:
     from textual import events
@@ -52,7 +51,7 @@ class PaneScreen(Screen[None]):
         yield StartingNotice()
         with Container(id="body"):
             yield from self.compose_body()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def compose_body(self) -> ComposeResult:
         """Compose what is between the bars."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Footer, Static
 
 from pushdesk.console.feed import Connection
 from pushdesk.console.figures import age, count
@@ -18,6 +18,8 @@ from pushdesk.console.text import plain
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.binding import Binding
+    from textual.screen import Screen
 
     from pushdesk.console.app import PushdeskApp
     from pushdesk.console.screens import Entry
@@ -104,6 +106,23 @@ class ScreenTabs(Horizontal):
         """Compose a tab for each."""
         for entry in SCREENS:
             yield ScreenTab(entry, active=entry.name == self._active)
+
+
+class KeyLine(Footer):
+    """The keys that are of use here; made anew only when they are others, for it is costly to make."""
+
+    def __init__(self) -> None:
+        super().__init__(show_command_palette=False)
+        self._shown: list[tuple[Binding, bool]] | None = None
+
+    def bindings_changed(self, screen: Screen[Any]) -> None:
+        """Show the keys, if they have changed."""
+        if screen is not self.screen or not self.is_attached or not screen.app.app_focus:
+            return
+        shown = [(each.binding, each.enabled) for each in screen.active_bindings.values() if each.binding.show]
+        if shown != self._shown:
+            self._shown = shown
+            super().bindings_changed(screen)
 
 
 class Banner(Static):
