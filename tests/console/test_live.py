@@ -67,10 +67,30 @@ async def test_a_paused_log_stands_still_and_catches_up() -> None:
         await until_says(pilot, "201 ms", "following")
         await pilot.press("p")
         desk.deliver(one)
-        await until_says(pilot, "paused, 2 new")
+        await until_says(pilot, "paused, 1 new")
         assert "fay" not in text_of(app)
         await pilot.press("p")
         await until_says(pilot, "fay", "following")
+
+
+async def test_a_paused_log_counts_deliveries_and_not_their_attempts() -> None:
+    desk = busy_desk()
+    one = desk.subscribe("fay")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms", "following")
+        await pilot.press("p")
+        again = desk.deliver(one, Outcome.TRANSIENT)
+        for attempts in (2, 3):
+            desk.update(msgspec.structs.replace(again, attempts=attempts))
+        known = desk._deliveries["delivery-0048"]
+        last = msgspec.structs.replace(known, attempts=5)
+        desk.update(last)
+        await _heard(pilot, app, last)
+        await until_says(pilot, "paused, 1 new")
+        await pilot.press("p", "p")
+        await until_says(pilot, "paused, 0 new")
 
 
 async def test_moving_up_leaves_the_newest_and_f_goes_back_to_it() -> None:

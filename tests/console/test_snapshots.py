@@ -113,7 +113,7 @@ def test_deliveries_paused(snap: Snap, size: tuple[int, int]) -> None:
         press=["5", "p"],
         says=["paused, 0 new", "201 ms"],
         act=lambda: [desk.deliver(one) for _ in range(7)],
-        then_says=["paused, 14 new"],
+        then_says=["paused, 7 new"],
     )
 
 

@@ -76,6 +76,8 @@ class DeliveriesScreen(PaneScreen):
         self._older: str | None = None
         self._paused = False
         self._held: list[Delivery] = []
+        self._known: set[str] = set()
+        self._new: set[str] = set()
         self._asked: PageQuery | None = None
         self._since: list[Delivery] = []
         self._rows: Rows[Delivery] = Rows(
@@ -120,6 +122,7 @@ class DeliveriesScreen(PaneScreen):
             self._since += fresh
         if self._paused:
             self._held = [*self._held, *fresh][-KEPT:]
+            self._new.update({delivery.id for delivery in fresh} - self._known)
         else:
             self._rows.put(fresh)
         self._entitle()
@@ -150,6 +153,7 @@ class DeliveriesScreen(PaneScreen):
             self._held.clear()
             self._say_when_empty()
             self._rows.show(with_newer(oldest_first, self._since))
+            self._begin_to_count()
         else:
             self._rows.put_before(oldest_first)
         self._entitle()
@@ -204,6 +208,7 @@ class DeliveriesScreen(PaneScreen):
         if not self._paused:
             self._rows.put(self._held)
             self._held = []
+        self._begin_to_count()
         self._entitle()
         self.refresh_refusals()
 
@@ -223,6 +228,11 @@ class DeliveriesScreen(PaneScreen):
         """Show everything again."""
         self.query_one(FilterInput).action_give_up()
 
+    def _begin_to_count(self) -> None:
+        # Deliveries are counted, not their attempts: each has at least two lines' worth of news.
+        self._known = {delivery.id for delivery in self._rows.items} if self._paused else set()
+        self._new = set()
+
     def _say_when_empty(self) -> None:
         if self._filter:
             self._rows.say_when_empty(
@@ -238,7 +248,7 @@ class DeliveriesScreen(PaneScreen):
     def _entitle(self) -> None:
         title = f"Deliveries · filter: {plain(self._filter)}" if self._filter else "Deliveries"
         if self._paused:
-            note = f"paused, {count(len(self._held))} new"
+            note = f"paused, {count(len(self._new))} new"
         elif self._rows.follow:
             note = "following"
         else:
