@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens.details import RELOAD_S, SubscriptionScreen
@@ -385,6 +386,66 @@ async def test_the_newest_lines_of_a_dispatch_lead_to_its_details() -> None:
         await until_says(pilot, "dispatch-0047", "next try")
 
 
+REASON = (
+    "The service says: " + "the key of the sender is another than the one the device subscribed with; " * 3 + "end."
+)
+
+
+@pytest.mark.parametrize("keys", [["1", "enter"], ["5", "enter"], ["5", "enter", "enter"], ["3", "enter", "enter"]])
+async def test_the_whole_reason_of_a_failed_push_can_be_read_in_a_small_terminal(keys: list[str]) -> None:
+    desk = FakeDesk()
+    desk.deliver(desk.subscribe("ada"), Outcome.KEY_MISMATCH, reason=REASON)
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        for key in keys:
+            await settled(pilot)
+            await pilot.press(key)
+        await until(pilot, lambda: REASON in _unwrapped(app))
+        await until_says(pilot, "✗ 403 other key · attempt 1 · 61 ms")
+
+
+async def test_the_cursor_of_the_details_is_on_the_delivery_that_was_chosen() -> None:
+    desk = FakeDesk()
+    for number in range(12):
+        desk.subscribe("ada", platform=f"Platform {number}")
+    await desk.notify("ada", _hello())
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: len(rows_of(app).items) == 12)
+        chosen = rows_of(app).current
+        assert chosen is not None
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one("#deliveries", Rows).current == chosen)
+
+
+async def test_an_attempt_that_was_followed_by_another_keeps_its_reason() -> None:
+    desk = FakeDesk()
+    failed = desk.deliver(desk.subscribe("ada"), Outcome.TRANSIENT, reason="upstream connect error")
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "↻ 503 will retry")
+        desk.update(msgspec.structs.replace(failed, outcome=Outcome.ACCEPTED, status=201, attempts=2, reason=""))
+        await until_says(pilot, "✓ 201")
+        await pilot.press("home", "enter")
+        await until_says(pilot, "↻ 503 will retry · attempt 1", "upstream connect error", "✓ 201 · attempt 2")
+
+
+async def test_an_error_of_the_console_can_be_read_in_full() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        app.report(PushdeskError(REASON))
+        await until_says(pilot, "✗ error")
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: REASON in _unwrapped(app))
+        await pilot.press("escape")
+        await until_says(pilot, "Happening now")
+
+
 async def test_nothing_is_drawn_when_nothing_changed() -> None:
     desk = busy_desk()
     app = console(desk)
@@ -415,6 +476,11 @@ async def test_times_are_shown_in_the_zone_that_was_handed_in() -> None:
     app = PushdeskApp(busy_desk(), url=URL, mode="attached", now=lambda: NOON.astimezone(zone))
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "17:03:41", "17:03")
+
+
+def _unwrapped(app: PushdeskApp) -> str:
+    """Return what the dialog on top says, as if it were one line."""
+    return " ".join(line.split("│")[1].strip() for line in text_of(app).splitlines() if line.count("│") == 2)
 
 
 async def _heard(pilot: Pilot[int], app: PushdeskApp, delivery: Delivery) -> None:

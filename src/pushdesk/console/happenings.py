@@ -33,8 +33,10 @@ class Happening(NamedTuple):
     user: str
     device: str
     remark: str
-    dispatch: str = ""
-    """The dispatch that it belongs to, if it belongs to one."""
+    delivery: Delivery | None = None
+    """The attempt that it tells of, if it tells of one."""
+    error: str = ""
+    """The whole text of an error."""
 
 
 def attempt_key(delivery: Delivery) -> str:
@@ -68,7 +70,7 @@ def of_delivery(delivery: Delivery) -> Happening:
         plain(delivery.user),
         delivery_device(delivery),
         delivery_remark(delivery),
-        delivery.dispatch,
+        delivery,
     )
 
 
@@ -107,4 +109,4 @@ def of_event(event: AnyEvent) -> Happening | None:
 
 def of_failure(time: datetime, text: str) -> Happening:
     """Return the line of an error that the console met."""
-    return Happening(f"failure/{time.isoformat()}/{text}", time, FAILED.content(), "", "", plain(text))
+    return Happening(f"failure/{time.isoformat()}/{text}", time, FAILED.content(), "", "", plain(text), error=text)

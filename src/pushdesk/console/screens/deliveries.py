@@ -174,9 +174,9 @@ class DeliveriesScreen(PaneScreen):
         self.refresh_refusals()
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
-        """Show the dispatch that a delivery belongs to."""
+        """Show a delivery in full."""
         if isinstance(message.item, Delivery):
-            self.show_dispatch(message.item.dispatch)
+            self.show_delivery(message.item)
 
     def on_filter_input_set(self, message: FilterInput.Set) -> None:
         """Filter."""

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from pushdesk.console.figures import moment
+from pushdesk.console.figures import milliseconds, moment
 from pushdesk.console.happenings import delivery_device, delivery_remark, device_of
 from pushdesk.console.screens.deliveries import OF_SUBSCRIPTION
 from pushdesk.console.screens.dialog import Dialog
@@ -22,6 +22,8 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, PageQuery
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from textual.app import ComposeResult
     from textual.timer import Timer
 
@@ -46,9 +48,10 @@ class DetailsScreen(Dialog[None]):
             self.facts = facts
             self.deliveries = deliveries
 
-    def __init__(self, title: str, *, empty: str) -> None:
+    def __init__(self, title: str, *, empty: str, chosen: Delivery | None = None) -> None:
         super().__init__()
         self._title = title
+        self._chosen = chosen
         self._empty = empty
         self._waiting: Timer | None = None
         self._stale = False
@@ -66,6 +69,7 @@ class DetailsScreen(Dialog[None]):
             cells=self._cells,
             name="deliveries",
         )
+        self._line = Static(id="line")
 
     def compose(self) -> ComposeResult:
         """Compose the facts and the table."""
@@ -74,6 +78,7 @@ class DetailsScreen(Dialog[None]):
             frame.border_subtitle = Content("esc closes")
             yield self._facts
             yield self._deliveries
+            yield self._line
 
     def on_mount(self) -> None:
         """Fetch, and keep up with what happens."""
@@ -94,7 +99,30 @@ class DetailsScreen(Dialog[None]):
         """Show what came."""
         lines = (Content.assemble((name.ljust(14), QUIET), value) for name, value in message.facts)
         self._facts.update(Content("\n").join(lines))
+        is_first = not self._deliveries.items
         self._deliveries.show(message.deliveries)
+        if is_first and self._chosen is not None:
+            self._deliveries.go_to(self._chosen.id)
+
+    def on_rows_moved(self) -> None:
+        """Show the delivery under the cursor in full."""
+        current = self._deliveries.current
+        self._line.update(self._in_full(current) if current is not None else "")
+
+    def on_rows_chosen(self, message: Rows.Chosen) -> None:
+        """Show a delivery alone: there is room for the longest reason."""
+        from pushdesk.console.screens.words import WordsScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        if isinstance(message.item, Delivery):
+            title = f"{plain(message.item.user)} · {delivery_device(message.item)}"
+            self.app.push_screen(WordsScreen(title, self._in_full(message.item)))
+
+    def _in_full(self, delivery: Delivery) -> Content:
+        told = [delivery]
+        if (chosen := self._chosen) is not None and is_earlier(chosen, delivery):
+            # The server keeps a delivery's last attempt only; the one that was chosen is shown as it was.
+            told.insert(0, chosen)
+        return Content("\n").join(full_line(each, self.app.now()) for each in told)
 
     def _follow(self, batch: tuple[AnyEvent, ...]) -> None:
         # All of them: what concerns a screen may change it.
@@ -174,11 +202,11 @@ class SubscriptionScreen(DetailsScreen):
 
 
 class DispatchScreen(DetailsScreen):
-    """A dispatch with its deliveries."""
+    """The dispatch of a delivery, with all its deliveries; the cursor is on that one."""
 
-    def __init__(self, dispatch: str) -> None:
-        super().__init__("Dispatch", empty="It has no deliveries: nobody was subscribed.")
-        self._dispatch = dispatch
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__("Dispatch", empty="It has no deliveries: nobody was subscribed.", chosen=delivery)
+        self._dispatch = delivery.dispatch
 
     async def fetch(self) -> tuple[list[Fact], list[Delivery]]:
         """Return the dispatch's facts and deliveries."""
@@ -200,6 +228,26 @@ class DispatchScreen(DetailsScreen):
     def concerns(self, event: AnyEvent) -> bool:
         """Return whether an event is about one of this dispatch's deliveries."""
         return isinstance(event, DeliveryChanged) and event.delivery.dispatch == self._dispatch
+
+
+def is_earlier(attempt: Delivery, delivery: Delivery) -> bool:
+    """Return whether an attempt is one of this delivery's, and another than its last."""
+    return attempt.id == delivery.id and attempt.attempts < delivery.attempts
+
+
+def full_line(delivery: Delivery, now: datetime) -> Content:
+    """Return all that may be said of an attempt: what came of it in a line, the whole reason below."""
+    parts = [
+        Content.styled(moment(delivery.at, now), QUIET),
+        delivery_status(delivery),
+        Content(f"attempt {delivery.attempts}" if delivery.attempts else "not tried yet"),
+    ]
+    if delivery.latency_ms is not None:
+        parts.append(Content(milliseconds(delivery.latency_ms)))
+    if delivery.next_attempt_at is not None:
+        parts.append(Content(f"next try {moment(delivery.next_attempt_at, now)}"))
+    line = Content(" · ").join(parts)
+    return Content.assemble(line, "\n", plain(delivery.reason)) if delivery.reason else line
 
 
 def _counts(dispatch: Dispatch) -> Content:

@@ -13,7 +13,7 @@ from pushdesk.console.figures import age, count, milliseconds, moment, plural, r
 from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.status import QUIET, SERVICES, STRONG, service_status
-from pushdesk.console.text import plain
+from pushdesk.console.text import plain, plain_lines
 from pushdesk.console.widgets.chart import Chart
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.mix import OutcomeMix
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 HAPPENINGS: Final = 200
 """Lines of what happened that are kept."""
+LONGEST_ERROR: Final = 4000
+"""Characters of an error that are shown in full."""
 
 
 class OverviewScreen(PaneScreen):
@@ -142,9 +144,14 @@ class OverviewScreen(PaneScreen):
         self._add(*(line for line in lines if self._is_news(line)))
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
-        """Show the dispatch behind a line."""
-        if isinstance(message.item, Happening) and message.item.dispatch:
-            self.show_dispatch(message.item.dispatch)
+        """Show what is behind a line: a delivery, or the whole of an error."""
+        from pushdesk.console.screens.words import WordsScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        match message.item:
+            case Happening(delivery=delivery) if delivery is not None:
+                self.show_delivery(delivery)
+            case Happening(error=error) if error:
+                self.app.push_screen(WordsScreen("Error", Content(plain_lines(error, longest=LONGEST_ERROR))))
 
     def suggested_user(self) -> str:
         """Return the user of the line under the cursor."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pushdesk.console.app import PushdeskApp
     from pushdesk.desk import AnyEvent
-    from pushdesk.model import Stats
+    from pushdesk.model import Delivery, Stats
 
 NOT_CONNECTED = "The server does not answer yet."
 
@@ -115,11 +115,11 @@ class PaneScreen(Screen[None]):
         """Return what `y` copies."""
         return self.app.url
 
-    def show_dispatch(self, dispatch: str) -> None:
-        """Show a dispatch with its deliveries."""
+    def show_delivery(self, delivery: Delivery) -> None:
+        """Show an attempt in full, among the deliveries of its dispatch."""
         from pushdesk.console.screens.details import DispatchScreen  # noqa: PLC0415 - not needed before it is asked for
 
-        self.app.push_screen(DispatchScreen(dispatch))
+        self.app.push_screen(DispatchScreen(delivery))
 
     def action_compose(self) -> None:
         """Open the form of a notification."""

@@ -185,6 +185,11 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._show_items()
         self.scroll_to(y=top, animate=False, immediate=True, force=True)
 
+    def go_to(self, key: str) -> None:
+        """Move the cursor to the item with this key, if there is one."""
+        if (number := self._numbers.get(key)) is not None:
+            self._move_to(number - self._first)
+
     def redraw(self) -> None:
         """Draw everything again: what the cells are made from has changed."""
         self._strips.clear()
