@@ -10,7 +10,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.message import build_message
 from pushdesk.model import Notification, Outcome, Urgency
 from tests.console.fake_desk import URL
-from tests.console.looking import settled, toasts, until, until_says
+from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk
 
 
@@ -38,7 +38,27 @@ async def test_the_row_under_the_cursor_says_whom_it_is_for() -> None:
         await until_says(pilot, "1 to 6 of 6")
         await pilot.press("down", "down", "t")
         assert app.screen.query_one("#user", Input).value == "cy"
-        assert app.focused is app.screen.query_one("#title", Input)
+        assert app.focused is app.screen.query_one("#user", Input)
+
+
+async def test_typing_replaces_the_suggested_user_and_tab_goes_on_to_the_title() -> None:
+    app = console(busy_desk())
+    async with app.run_test() as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("t", *"eve", "tab", *"Tea")
+        assert app.screen.query_one("#user", Input).value == "eve"
+        assert app.screen.query_one("#title", Input).value == "Tea"
+
+
+async def test_what_was_missing_is_no_longer_said_when_a_field_changes() -> None:
+    app = console(empty_desk())
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t", "ctrl+s")
+        await until_says(pilot, "Whom is it for?")
+        await pilot.press("a")
+        await until(pilot, lambda: "Whom is it for?" not in text_of(app))
 
 
 async def test_a_form_that_is_not_complete_is_not_sent() -> None:
@@ -62,10 +82,11 @@ async def test_a_refusal_leaves_what_was_written() -> None:
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("3")
         await until_says(pilot, "1 to 6 of 6")
-        await pilot.press("t", *"!", "ctrl+s")
-        await until_says(pilot, "The queue is full.")
-        assert toasts(app) == ["The queue is full: The queue is full."]
-        assert app.screen.query_one("#title", Input).value.endswith("!")
+        await pilot.press("t", "tab", *"Tea!", "ctrl+s")
+        await until_says(pilot, "The queue is full.", " Send ", " Cancel ")
+        assert toasts(app) == []
+        assert [failure.text for failure in app.failures] == ["The queue is full."]
+        assert app.screen.query_one("#title", Input).value == "Tea!"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: not isinstance(app.screen, ComposeScreen))
 

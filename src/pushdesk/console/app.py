@@ -162,12 +162,16 @@ class PushdeskApp(App[int]):
         self.error = error
         self.exit(error.exit_code, return_code=error.exit_code)
 
-    def report(self, error: PushdeskError) -> None:
-        """Show an error, as a toast and as a row of what happened; not that the server is away, which is seen."""
+    def report(self, error: PushdeskError, *, toast: bool = True) -> None:
+        """Show an error as a row of what happened, and as a toast unless it is said elsewhere.
+
+        Not that the server is away, which is seen.
+        """
         if isinstance(error, UnreachableError):
             return
         self.failures = (*self.failures[1 - KEPT_FAILURES :], Failure(self.now(), str(error)))
-        self.notify(str(error), severity="error", title=error.kind.title)
+        if toast:
+            self.notify(str(error), severity="error", title=error.kind.title)
 
     def notify(
         self,

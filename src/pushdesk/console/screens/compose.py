@@ -126,25 +126,25 @@ class ComposeScreen(Dialog[None]):
                 yield Button("Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        """Begin where something is missing."""
+        """Begin with whom it is for: a name that was suggested is selected, so that typing takes its place."""
         # Blinking cursors would repaint an idle screen.
         for field in self.query(Input):
             field.cursor_blink = False
         self.query_one(TextArea).cursor_blink = False
-        self.query_one("#title" if self._suggested else "#user", Input).focus()
+        self.query_one("#user", Input).focus()
         self._preview()
 
     def on_input_changed(self) -> None:
         """Show what was typed."""
-        self._preview()
+        self._changed()
 
     def on_text_area_changed(self) -> None:
         """Show what was typed."""
-        self._preview()
+        self._changed()
 
     def on_select_changed(self) -> None:
         """Show what was chosen."""
-        self._preview()
+        self._changed()
 
     def on_input_submitted(self) -> None:
         """Go on to the next field: `enter` in the middle of a form is not yet a decision to send."""
@@ -195,7 +195,8 @@ class ComposeScreen(Dialog[None]):
         """Say why, and leave what was typed."""
         self._end()
         self._answer(str(message.error), BAD)
-        self.app.report(message.error)
+        # It is said in the form already, and a toast would cover the buttons.
+        self.app.report(message.error, toast=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Give the form back when sending failed in a way that nobody foresaw."""
@@ -233,6 +234,12 @@ class ComposeScreen(Dialog[None]):
 
     def _message(self, notification: Notification) -> bytes:
         return build_message(notification, dispatch=DISPATCH, access_url=plain(self.app.url))
+
+    def _changed(self) -> None:
+        # What was said of the form was said of another one.
+        if not self._busy:
+            self._answer("", BAD)
+        self._preview()
 
     def _preview(self) -> None:
         notification = self._notification()
