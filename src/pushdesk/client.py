@@ -16,7 +16,7 @@ from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
 from pushdesk.model import Delivery, Dispatch, Page, PageQuery, Stats, Subscription, User, VapidKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from pushdesk.desk import Position
     from pushdesk.model import Notification
@@ -162,7 +162,7 @@ class HttpDesk:
         body = {"confirm": confirm}
         return self._member(await self._request("POST", f"{_ADMIN}/keys/rotate", dict[str, VapidKey], body=body), "key")
 
-    async def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+    async def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens; ends with `UnreachableError` when the connection is lost."""
         path = f"{_ADMIN}/events"
         query = {"after": str(after.seq), "epoch": after.epoch} if after else {}

@@ -14,7 +14,7 @@ from msgspec import Struct
 from pushdesk.model import Delivery, Dispatch, Stats, Subscription, VapidKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from pushdesk.model import Notification, Page, PageQuery, User
 
@@ -164,6 +164,6 @@ class Desk(Protocol):
         """Make a new current VAPID key; the old one goes on signing for its own subscriptions."""
         ...
 
-    def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+    def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches; the first event is a `Hello`. Ends with `UnreachableError` when lost."""
         ...

@@ -42,7 +42,7 @@ from pushdesk.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from pushdesk.model import Notification
 
@@ -313,7 +313,7 @@ class FakeDesk:
         self.set_stats(key_id=key.id, key_created_at=key.created_at)
         return key
 
-    async def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+    async def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         self._answer()
         reader: asyncio.Queue[tuple[AnyEvent, ...] | None] = asyncio.Queue()
         self._readers.append(reader)

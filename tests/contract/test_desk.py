@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -88,8 +89,8 @@ async def code_of(question: Awaitable[object]) -> tuple[str, tuple[str, ...]]:
 async def until(desk: Desk, kind: type[AnyEvent], *, after: Position | None = None) -> list[AnyEvent]:
     """Return the events of a stream up to the first batch that has one of a kind."""
     seen: list[AnyEvent] = []
-    async with asyncio.timeout(10):
-        async for batch in desk.events(after):
+    async with asyncio.timeout(10), aclosing(desk.events(after)) as events:
+        async for batch in events:
             seen += batch
             if any(isinstance(event, kind) for event in batch):
                 break
@@ -294,11 +295,12 @@ async def test_a_stream_tells_what_happens_while_it_is_followed(bench: Bench) ->
     seen: list[AnyEvent] = []
 
     async def follow() -> None:
-        async for batch in bench.desk.events():
-            connected.set()
-            seen.extend(batch)
-            if any(isinstance(event, KeyChanged) for event in batch):
-                return
+        async with aclosing(bench.desk.events()) as events:
+            async for batch in events:
+                connected.set()
+                seen.extend(batch)
+                if any(isinstance(event, KeyChanged) for event in batch):
+                    return
 
     following = asyncio.create_task(follow())
     await connected.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,11 @@ async def subscribe(engine: Engine, service: PushService, name: str, user: str =
 
 async def until_done(engine: Engine, dispatch: str) -> Dispatch:
     """Wait for an event with nothing left to do for the dispatch."""
-    async for _ in engine.events():
-        found = await engine.dispatch(dispatch)
-        if found.state is DispatchState.DONE:
-            return found
+    async with aclosing(engine.events()) as events:
+        async for _ in events:
+            found = await engine.dispatch(dispatch)
+            if found.state is DispatchState.DONE:
+                return found
     raise AssertionError
 
 

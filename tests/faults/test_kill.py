@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pushdesk.client import HttpDesk
@@ -37,8 +38,8 @@ async def test_what_was_acknowledged_is_sent_after_a_kill(tmp_path: Path) -> Non
         async with serving(*options, env=env) as server, HttpDesk(server.url, token) as desk:
             await service.wait_for_pushes(seen_before + len(accepted))
             found: list[Dispatch] = []
-            async with asyncio.timeout(20):
-                async for _ in desk.events():
+            async with asyncio.timeout(20), aclosing(desk.events()) as events:
+                async for _ in events:
                     found = [await desk.dispatch(dispatch.id) for dispatch in accepted]
                     if all(dispatch.state is DispatchState.DONE for dispatch in found):
                         break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -78,11 +79,12 @@ class Feed:
         retry_s = FIRST_RETRY_S
         while True:
             try:
-                async for batch in self._desk.events(self._position):
-                    for event in batch:
-                        await self._take(event)
-                    retry_s = FIRST_RETRY_S
-                    self._something.set()
+                async with aclosing(self._desk.events(self._position)) as events:
+                    async for batch in events:
+                        for event in batch:
+                            await self._take(event)
+                        retry_s = FIRST_RETRY_S
+                        self._something.set()
             except UnreachableError:
                 pass
             except PushdeskError as error:

@@ -37,7 +37,7 @@ from pushdesk.webpush.transport import AiohttpTransport
 from pushdesk.webpush.vapid import Authorizer, subscriber_from, subscriber_problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.config import Config
@@ -330,7 +330,7 @@ class Engine:
             self._publisher.key_changed(key)
         return self._keyring.current
 
-    def events(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+    def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches."""
         return self._bus.follow(after)
 

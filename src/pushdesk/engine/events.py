@@ -12,7 +12,7 @@ from pushdesk import __version__
 from pushdesk.desk import Gap, Hello
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.desk import AnyEvent, Position
@@ -45,7 +45,7 @@ class EventBus:
         self._held.append(kind(self._seq, self._now(), *args, **kwargs))
         self._changed.set()
 
-    async def follow(self, after: Position | None = None) -> AsyncIterator[Sequence[AnyEvent]]:
+    async def follow(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Yield what happens, in batches; a `Hello` first, and a `Gap` where events are no longer held.
 
         Without a position the stream starts now.

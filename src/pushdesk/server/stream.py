@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -49,9 +49,10 @@ class Stream:
     async def write(self, desk: Desk, after: Position | None) -> None:
         """Send events until there are no more, or the reader does not take them."""
         try:
-            async for batch in desk.events(after):
-                async with asyncio.timeout(SLOW_READER_S):
-                    await self.socket.send_frame(msgspec.json.encode(batch), WSMsgType.TEXT)
+            async with aclosing(desk.events(after)) as events:
+                async for batch in events:
+                    async with asyncio.timeout(SLOW_READER_S):
+                        await self.socket.send_frame(msgspec.json.encode(batch), WSMsgType.TEXT)
         except (ConnectionError, TimeoutError):
             # A close frame would only wait behind what is not read.
             self._abort()
