@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import secrets
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
 
-import msgspec
-from msgspec import structs
-
-from pushdesk import __version__
 from pushdesk.clock import SystemClock
+from pushdesk.engine.acceptance import Acceptance
 from pushdesk.engine.dispatcher import Dispatcher
 from pushdesk.engine.events import EventBus
-from pushdesk.engine.failures import log_failure
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.keyring import Keyring
 from pushdesk.engine.outbox import Outbox
-from pushdesk.engine.publisher import Publisher, to_dispatch
+from pushdesk.engine.publisher import Publisher
 from pushdesk.engine.registration import TEST_NOTIFICATION, Registration
+from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.senders import Senders
-from pushdesk.engine.statistics import Statistics, utc
+from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import TargetReader
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import Accepted, DispatchKind, Page, PageQuery, Stats
-from pushdesk.storage.records import IdempotencyKey, Message
 from pushdesk.storage.store import Store
 from pushdesk.storage.subscriptions import not_found
-from pushdesk.storage.times import to_milliseconds
 from pushdesk.user_id import check_user
-from pushdesk.webpush.request import message as pushed_message
 from pushdesk.webpush.transport import AiohttpTransport
-from pushdesk.webpush.vapid import Authorizer, subscriber_from, subscriber_problem
+from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -56,12 +49,9 @@ if TYPE_CHECKING:
     from pushdesk.webpush.transport import Transport
 
 DATABASE_NAME: Final = "pushdesk.db"
-TICK_S: Final = 1.0
-"""How often the state of the server is looked at, and told if it has changed."""
 TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
 ROTATE_WORD: Final = "rotate"
-ADMIN_SENDER: Final = "admin"
 
 
 class Engine:
@@ -91,8 +81,7 @@ class Engine:
         self._access_url = access_url
         self._store = store
         self._clock = clock
-        self._started_at = utc(clock)
-        self._subscriber = subscriber_from(config.push.subscriber, access_url)
+        subscriber = subscriber_from(config.push.subscriber, access_url)
         self._identifiers = Identifiers(clock, random_bytes)
         self._statistics = Statistics(clock)
         self._bus = EventBus(clock, epoch=self._identifiers.new())
@@ -104,7 +93,7 @@ class Engine:
             table=store.outbox,
             dispatcher=Dispatcher(
                 keyring=self._keyring,
-                authorizer=Authorizer(subscriber=self._subscriber, clock=clock.time),
+                authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
                 senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
                 allowed_origins=allowed_origins,
                 clock=clock,
@@ -125,10 +114,24 @@ class Engine:
             identifiers=self._identifiers,
             clock=clock,
         )
-        self._totals = (0, 0)
-        self._counting = asyncio.Lock()
-        self._ticker: asyncio.Task[None] | None = None
-        self._ending = asyncio.Event()
+        self._acceptance = Acceptance(
+            outbox=self._outbox,
+            listings=store.listings,
+            access_url=access_url,
+            identifiers=self._identifiers,
+            clock=clock,
+        )
+        self._reporter = Reporter(
+            store=store,
+            keyring=self._keyring,
+            outbox=self._outbox,
+            statistics=self._statistics,
+            publisher=self._publisher,
+            access_url=access_url,
+            subscriber=subscriber,
+            clock=clock,
+        )
+        self._reporting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Load the keys, take up what was left, and begin to work.
@@ -138,16 +141,16 @@ class Engine:
         """
         await self._keyring.load()
         await self._outbox.start()
-        self._ticker = asyncio.create_task(self._tick(), name="engine tick")
+        self._reporting = asyncio.create_task(self._reporter.run(), name="engine reporter")
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         """Stop at once; what is in flight is tried again at the next start."""
         await self.drain(0)
-        self._ending.set()
-        if self._ticker is not None:
+        if self._reporting is not None:
             # Not cancelled: it may be in the middle of a query.
-            await self._ticker
+            self._reporter.end()
+            await self._reporting
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
@@ -210,63 +213,19 @@ class Engine:
         kind: DispatchKind = DispatchKind.NOTIFICATION,
         subscription: str | None = None,
     ) -> Accepted:
-        """Accept a notification: return once it is committed, or as soon as it is settled within `wait_s`.
-
-        Args:
-            user: Whom to notify.
-            notification: What to show, and how to deliver it.
-            idempotency_key: Makes a repeat return the first dispatch.
-            wait_s: How long to wait for the outcomes, in seconds.
-            kind: What asked for it.
-            subscription: The only subscription that is meant, if not all of the user's.
-
-        Raises:
-            PayloadTooLargeError: The pushed message would be over 3993 bytes.
-            PushdeskError: `idempotency_conflict` when the key was used with another body.
-            DatabaseError: It was not accepted.
-        """
-        message = self._message(check_user(user), notification, idempotency_key, kind, subscription)
-        done = self._outbox.done(message.id) if wait_s > 0 else None
-        try:
-            first = await self._outbox.accept(message)
-            if first is not None:
-                if message.idempotency is not None and first.body_digest != message.idempotency.body_digest:
-                    raise PushdeskError(
-                        "This Idempotency-Key was used with another body.",
-                        code="idempotency_conflict",
-                        hint="Take a new key for a new notification.",
-                    )
-                return Accepted(await self._store.listings.dispatch(first.dispatch), repeated=True)
-            if done is None:
-                return Accepted(to_dispatch(message))
-            await asyncio.wait([done], timeout=wait_s)
-        finally:
-            self._outbox.forget(message.id)
-        return Accepted(await self._store.listings.dispatch(message.id))
+        """Accept a notification; see `Acceptance.accept`."""
+        return await self._acceptance.accept(
+            user,
+            notification,
+            idempotency_key=idempotency_key,
+            wait_s=wait_s,
+            kind=kind,
+            subscription=subscription,
+        )
 
     async def stats(self) -> Stats:
         """Return the state of the server."""
-        sends, p95 = self._statistics.last_minute()
-        users, subscriptions = await self._counted()
-        key = self._keyring.current
-        return Stats(
-            time=utc(self._clock),
-            version=__version__,
-            url=self._access_url,
-            started_at=self._started_at,
-            storage=self._store.description,
-            key_id=key.id,
-            key_created_at=key.created_at,
-            users=users,
-            subscriptions=subscriptions,
-            queue=self._outbox.queued + self._statistics.waiting.total(),
-            in_flight=self._outbox.in_flight,
-            outcomes=dict(self._statistics.outcomes),
-            sends_per_second=sends,
-            p95_ms=p95,
-            services=self._statistics.services(),
-            warnings=self._warnings(),
-        )
+        return await self._reporter.stats()
 
     async def users(self, query: PageQuery) -> Page[User]:
         """List users."""
@@ -339,74 +298,6 @@ class Engine:
             user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=wait_s
         )
         return accepted.dispatch.deliveries
-
-    def _message(
-        self,
-        user: str,
-        notification: Notification,
-        idempotency_key: str | None,
-        kind: DispatchKind,
-        subscription: str | None,
-    ) -> Message:
-        dispatch = self._identifiers.new()
-        now_ms = round(self._clock.time() * 1000)
-        due_ms = now_ms if notification.send_at is None else max(now_ms, to_milliseconds(notification.send_at))
-        idempotency = None
-        if idempotency_key is not None:
-            digest = hashlib.sha256(msgspec.json.encode((user, notification))).digest()
-            idempotency = IdempotencyKey(ADMIN_SENDER, idempotency_key, digest)
-        return Message(
-            id=dispatch,
-            user=user,
-            kind=kind,
-            title=notification.title,
-            plaintext=pushed_message(notification, dispatch=dispatch, access_url=self._access_url),
-            urgency=notification.urgency,
-            topic=notification.topic,
-            subscription=subscription,
-            accepted_at_ms=now_ms,
-            due_at_ms=due_ms,
-            expires_at_ms=due_ms + notification.ttl * 1000,
-            idempotency=idempotency,
-        )
-
-    def _warnings(self) -> tuple[str, ...]:
-        found = []
-        if (problem := subscriber_problem(self._subscriber)) is not None:
-            found.append(f"Apple will refuse pushes: {problem} Set subscriber in [push] to a mailto: address of yours.")
-        if not self._access_url.startswith("https:"):
-            found.append(
-                f"{self._access_url} is not https: browsers subscribe on this machine only. "
-                "For others, set --access-url to an https address."
-            )
-        return tuple(found)
-
-    async def _counted(self) -> tuple[int, int]:
-        async with self._counting:
-            if self._publisher.totals_are_stale:
-                # Lowered before they are counted: what changes meanwhile raises it again.
-                self._publisher.totals_are_stale = False
-                try:
-                    self._totals = await self._store.subscriptions.totals()
-                except DatabaseError:
-                    self._publisher.totals_are_stale = True
-                    raise
-        return self._totals
-
-    async def _tick(self) -> None:
-        last: Stats | None = None
-        while not self._ending.is_set():
-            try:
-                stats = await self.stats()
-            except Exception as error:  # noqa: BLE001 (the next tick may fare better; /readyz tells what is wrong)
-                log_failure("stats_failed", error)
-            else:
-                if last is None or structs.replace(stats, time=last.time) != last:
-                    last = stats
-                    self._publisher.stats_changed(stats)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self._ending.wait()
 
 
 @asynccontextmanager

@@ -1,0 +1,127 @@
+"""The state of the server, put together when somebody asks, and told when it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from pushdesk import __version__
+from pushdesk.engine.failures import log_failure
+from pushdesk.engine.statistics import utc
+from pushdesk.errors import DatabaseError
+from pushdesk.model import Stats
+from pushdesk.webpush.vapid import subscriber_problem
+
+if TYPE_CHECKING:
+    from pushdesk.clock import Clock
+    from pushdesk.engine.keyring import Keyring
+    from pushdesk.engine.outbox import Outbox
+    from pushdesk.engine.publisher import Publisher
+    from pushdesk.engine.statistics import Statistics
+    from pushdesk.storage.store import Store
+
+TICK_S: Final = 1.0
+"""How often the state of the server is looked at, and told if it has changed."""
+
+
+class Reporter:
+    """Knows the state of an engine."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keyring: Keyring,
+        outbox: Outbox,
+        statistics: Statistics,
+        publisher: Publisher,
+        access_url: str,
+        subscriber: str,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._outbox = outbox
+        self._statistics = statistics
+        self._publisher = publisher
+        self._access_url = access_url
+        self._subscriber = subscriber
+        self._clock = clock
+        self._started_at = utc(clock)
+        self._totals = (0, 0)
+        self._counting = asyncio.Lock()
+        self._ending = asyncio.Event()
+
+    async def stats(self) -> Stats:
+        """Return the state of the server.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        sends, p95 = self._statistics.last_minute()
+        users, subscriptions = await self._counted()
+        key = self._keyring.current
+        return Stats(
+            time=utc(self._clock),
+            version=__version__,
+            url=self._access_url,
+            started_at=self._started_at,
+            storage=self._store.description,
+            key_id=key.id,
+            key_created_at=key.created_at,
+            users=users,
+            subscriptions=subscriptions,
+            queue=self._outbox.queued + self._statistics.waiting.total(),
+            in_flight=self._outbox.in_flight,
+            outcomes=dict(self._statistics.outcomes),
+            sends_per_second=sends,
+            p95_ms=p95,
+            services=self._statistics.services(),
+            warnings=self._warnings(),
+        )
+
+    def end(self) -> None:
+        """Let `run` end."""
+        self._ending.set()
+
+    async def run(self) -> None:
+        """Tell of the state, when it has changed, until the end."""
+        last: Stats | None = None
+        while not self._ending.is_set():
+            try:
+                stats = await self.stats()
+            except Exception as error:  # noqa: BLE001 (the next tick may fare better; /readyz tells what is wrong)
+                log_failure("stats_failed", error)
+            else:
+                if last is None or structs.replace(stats, time=last.time) != last:
+                    last = stats
+                    self._publisher.stats_changed(stats)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._ending.wait()
+
+    def _warnings(self) -> tuple[str, ...]:
+        found = []
+        if (problem := subscriber_problem(self._subscriber)) is not None:
+            found.append(f"Apple will refuse pushes: {problem} Set subscriber in [push] to a mailto: address of yours.")
+        if not self._access_url.startswith("https:"):
+            found.append(
+                f"{self._access_url} is not https: browsers subscribe on this machine only. "
+                "For others, set --access-url to an https address."
+            )
+        return tuple(found)
+
+    async def _counted(self) -> tuple[int, int]:
+        async with self._counting:
+            if self._publisher.totals_are_stale:
+                # Lowered before they are counted: what changes meanwhile raises it again.
+                self._publisher.totals_are_stale = False
+                try:
+                    self._totals = await self._store.subscriptions.totals()
+                except DatabaseError:
+                    self._publisher.totals_are_stale = True
+                    raise
+        return self._totals
