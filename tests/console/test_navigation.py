@@ -16,6 +16,7 @@ from pushdesk.console.screens.compose import ComposeScreen
 from pushdesk.console.screens.confirm import QuitScreen
 from pushdesk.console.screens.details import SubscriptionScreen
 from pushdesk.console.screens.help import HelpScreen
+from pushdesk.console.widgets.bars import Banner
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import EXIT_INTERRUPTED, PushdeskError, StartUpError
 from tests.console.fake_desk import NOON, URL, FakeDesk
@@ -94,6 +95,49 @@ async def test_what_cannot_be_done_says_why() -> None:
             "This is the last page.",
             "This is the first page.",
         ]
+
+
+WARNING = "Apple will refuse every push: the subscriber claim mailto:admin@localhost is none that it takes, " * 2
+
+
+async def test_warnings_are_told_on_the_overview_and_counted_elsewhere() -> None:
+    desk = busy_desk()
+    desk.set_stats(warnings=(WARNING, "Another."))
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, "! Apple will refuse", "…", "! Another.")
+        assert app.screen.query_one(Banner).size.height == 2
+        await pilot.press("3")
+        await until_says(pilot, "! 2 warnings: see Overview")
+        assert app.screen.query_one(Banner).size.height == 1
+        await pilot.press("question_mark")
+        await until_says(pilot, "To be mended", "! Apple will refuse", "! Another.")
+
+
+async def test_warnings_are_hidden_until_there_are_others() -> None:
+    desk = busy_desk()
+    desk.set_stats(warnings=(WARNING,))
+    app = console(desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until_says(pilot, "! Apple will refuse")
+        assert app.screen.query_one(Banner).size.height == 2
+        await pilot.press("w")
+        await until(pilot, lambda: "! Apple" not in text_of(app))
+        await pilot.press("w")
+        await until_says(pilot, "! Apple")
+        await pilot.press("w", "3")
+        await until_says(pilot, "1 to 6 of 6")
+        assert "warning" not in text_of(app)
+        desk.set_stats(warnings=("Another.",))
+        await until_says(pilot, "! 1 warning: see Overview")
+
+
+async def test_without_warnings_there_is_nothing_to_hide() -> None:
+    app = console(busy_desk())
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("w")
+        assert toasts(app) == ["There are no warnings."]
 
 
 async def test_nothing_can_be_sent_before_the_server_answers() -> None:

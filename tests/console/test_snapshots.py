@@ -57,6 +57,13 @@ def test_overview_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(desk), size, says=["! Apple will refuse every push", "! The access URL is not https", "✓ 201"])
 
 
+@smallest_size
+def test_subscriptions_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    desk.set_stats(warnings=(WARNING, PLAIN_HTTP))
+    snap(console(desk), size, press=["3"], says=["! 2 warnings: see Overview", "Firefox · Linux"])
+
+
 @each_size
 def test_subscriptions(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3"], says=["Firefox · Linux", "✗ gone", "Mozilla#3779b1", "1 to 6 of 6"])

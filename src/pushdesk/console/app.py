@@ -38,7 +38,7 @@ MINUTE_S: Final = 60
 KEPT_FAILURES: Final = 20
 WIDTHS: Final = [(0, "-narrow"), (81, "-wide")]
 """The class that a screen has from so many columns on."""
-HEIGHTS: Final = [(0, "-short"), (36, "-tall")]
+HEIGHTS: Final = [(0, "-low"), (30, "-short"), (36, "-tall")]
 """The class that a screen has from so many lines on."""
 
 
@@ -104,6 +104,8 @@ class PushdeskApp(App[int]):
     """Rises when everything listed is to be listed again: connected for the first time, or events were missed."""
     failures: reactive[tuple[Failure, ...]] = reactive(())
     """The errors that the console met, the newest last."""
+    hidden_warnings: reactive[tuple[str, ...]] = reactive(())
+    """The server's warnings that are not to be shown; others are."""
     minute: reactive[str] = reactive("")
     """The time of day, to the minute: a clock with seconds would repaint an idle screen."""
 
@@ -185,6 +187,11 @@ class PushdeskApp(App[int]):
         """Show a toast. Its text is never markup, whatever is asked for: most of them repeat a text from outside."""
         del markup
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should mend."""
+        return self.stats.warnings if self.stats else ()
 
     def remember_sort(self, listing: str, sort: str) -> None:
         """Keep the sort order of a listing for the next run."""

@@ -12,7 +12,8 @@ from textual.widgets import Static
 from pushdesk.console.bindings import Command, commands_of
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
-from pushdesk.console.status import QUIET, STRONG
+from pushdesk.console.status import BUSY, QUIET, STRONG
+from pushdesk.console.text import plain
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class HelpScreen(Dialog[None]):
-    """The keys of the screen that is looked at, in groups, with what they do or why they do not."""
+    """The keys of the screen that is looked at, in groups, with what they do or why they do not.
+
+    Before them the server's warnings, which may have been hidden or cut.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("question_mark,q", "close", "Close", "help.close", "Close the help"),
@@ -30,6 +34,7 @@ class HelpScreen(Dialog[None]):
     def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
         self._commands = commands_of(screen)
+        self._warnings = self.app.warnings
 
     def compose(self) -> ComposeResult:
         """Compose the list."""
@@ -40,6 +45,10 @@ class HelpScreen(Dialog[None]):
 
     def _text(self) -> Content:
         parts: list[Content] = []
+        if self._warnings:
+            parts.append(Content.styled("To be mended", f"bold {STRONG}"))
+            parts += [Content.assemble(("! ", BUSY), plain(warning)) for warning in self._warnings]
+            parts.append(Content(""))
         for group, commands in groupby(self._commands, key=lambda command: command.group):
             parts.append(Content.styled(group.value, f"bold {STRONG}"))
             parts += [_line(command) for command in commands]

@@ -38,6 +38,7 @@ class OverviewScreen(PaneScreen):
     """What an operator sees first."""
 
     NAME: ClassVar[str] = "overview"
+    TELLS_WARNINGS: ClassVar[bool] = True
 
     class DeliveriesLoaded(Message):
         """The latest deliveries came from the server."""

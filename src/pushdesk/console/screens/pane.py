@@ -33,9 +33,12 @@ class PaneScreen(Screen[None]):
     app: PushdeskApp
     NAME: ClassVar[str]
     """Its name in `SCREENS`."""
+    TELLS_WARNINGS: ClassVar[bool] = False
+    """Whether it tells the server's warnings, or only that there are some."""
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("t", "compose", "Test send", "send.compose", "Write a notification and send it", show=True),
         bind("y", "copy", "Copy", "pane.copy", "Copy what is selected to the clipboard"),
+        bind("w", "warnings", "Warnings", "pane.warnings", "Hide the server's warnings, or show them again"),
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
     ]
 
@@ -47,7 +50,7 @@ class PaneScreen(Screen[None]):
         """Put the bars around the body."""
         yield StatusBar()
         yield ScreenTabs(self.NAME)
-        yield Banner()
+        yield Banner(full=self.TELLS_WARNINGS)
         yield StartingNotice()
         with Container(id="body"):
             yield from self.compose_body()
@@ -86,6 +89,8 @@ class PaneScreen(Screen[None]):
         """Return why an action cannot be done now, or None if it can."""
         if self.app.connection is Connection.STARTING and action in {"compose", "refresh"}:
             return NOT_CONNECTED
+        if action == "warnings" and not self.app.warnings:
+            return "There are no warnings."
         return None
 
     def refresh_refusals(self) -> None:
@@ -133,6 +138,10 @@ class PaneScreen(Screen[None]):
         self.app.copy_to_clipboard(text)
         self.app.notify(f"Copied: {text}")
 
+    def action_warnings(self) -> None:
+        """Hide the warnings, until there are others; or show them again."""
+        self.app.hidden_warnings = () if self.app.hidden_warnings == self.app.warnings else self.app.warnings
+
     def action_refresh(self) -> None:
         """Fetch everything anew."""
         self.load()
@@ -146,6 +155,7 @@ class PaneScreen(Screen[None]):
     def _watch_stats(self) -> None:
         if self.is_shown and self.app.stats is not None:
             self.show_stats(self.app.stats)
+            self.refresh_refusals()
 
     def _watch_events(self, batch: tuple[AnyEvent, ...]) -> None:
         self.show_events(batch)

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from pushdesk.console.feed import Connection
-from pushdesk.console.figures import age, count
+from pushdesk.console.figures import age, count, plural
 from pushdesk.console.screens import SCREENS
 from pushdesk.console.status import BUSY, QUIET, STRONG
 from pushdesk.console.text import plain
@@ -126,21 +126,35 @@ class KeyLine(Footer):
 
 
 class Banner(Static):
-    """What the operator should mend; absent when there is nothing."""
+    """What the operator should mend; absent when there is nothing, or when it was hidden.
+
+    Args:
+        full: Whether the warnings are told, or only that there are some. Where lines are few, each has one; the help
+            has them whole.
+    """
 
     app: PushdeskApp
 
+    def __init__(self, *, full: bool) -> None:
+        super().__init__()
+        self._full = full
+        self._warnings: tuple[str, ...] = ()
+        self.display = False
+
     def on_mount(self) -> None:
-        """Watch the server's warnings."""
-        self._warnings: tuple[str, ...] | None = None
+        """Watch the server's warnings, and whether they are to be shown."""
         self.watch(self.app, "stats", self._say)
+        self.watch(self.app, "hidden_warnings", self._say)
 
     def _say(self) -> None:
-        warnings = self.app.stats.warnings if self.app.stats else ()
-        if warnings != self._warnings:
-            self._warnings = warnings
-            self.display = bool(warnings)
-            self.update(Content("\n").join(Content(f"! {plain(warning)}") for warning in warnings))
+        warnings = self.app.warnings
+        shown = () if warnings == self.app.hidden_warnings else warnings
+        if shown == self._warnings:
+            return
+        self._warnings = shown
+        self.display = bool(shown)
+        lines = shown if self._full else (f"{plural(len(shown), 'warning')}: see Overview",)
+        self.update(Content("\n").join(Content(f"! {plain(line)}") for line in lines))
 
 
 class StartingNotice(Static):
