@@ -46,9 +46,9 @@ def to_subscription(row: Row[Any]) -> Subscription:
     )
 
 
-def device_label(browser: str, platform: str) -> str:
-    """Return what a person would call a device."""
-    return " · ".join(part for part in (browser, platform) if part != "unknown") or "unknown device"
+def device_label(browser: str, platform: str, fingerprint: str) -> str:
+    """Return what a person would call a device: by its fingerprint where neither browser nor platform is known."""
+    return " · ".join(part for part in (browser, platform) if part != "unknown") or f"device {fingerprint}"
 
 
 def to_target(row: Row[Any]) -> PushTarget:
@@ -59,7 +59,7 @@ def to_target(row: Row[Any]) -> PushTarget:
         user=row.user,
         service=Service(row.service),
         key_id=row.key_id,
-        device=device_label(row.browser, row.platform),
+        device=device_label(row.browser, row.platform, fingerprint_of(row.endpoint_digest)),
         endpoint=row.endpoint,
         p256dh=row.p256dh,
         auth=row.auth,
