@@ -378,6 +378,23 @@ async def test_details_are_fetched_once_for_all_that_happens_in_a_second_and_for
         assert len(desk.asked) == asked
 
 
+async def test_what_was_sent_before_the_start_is_not_denied() -> None:
+    desk = FakeDesk()
+    one = desk.subscribe("ada")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "No push was sent yet.")
+        desk.deliver(one)
+        await until_says(pilot, "No push since the start.", "✓ 201")
+
+
+async def test_a_small_overview_has_the_key_and_the_outcomes() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, "key 7f3a92 · 12 d", "queue 3", "embedded", "12:03 ")
+        await until_says(pilot, "accepted 48 213   gone 12   failed 3   retried 96", "✓ healthy", "✗ failing")
+
+
 async def test_the_newest_lines_of_a_dispatch_lead_to_its_details() -> None:
     app = console(busy_desk())
     async with app.run_test(size=WIDE) as pilot:

@@ -140,6 +140,18 @@ async def test_without_warnings_there_is_nothing_to_hide() -> None:
         assert toasts(app) == ["There are no warnings."]
 
 
+@pytest.mark.parametrize("pane", ["3", "5"])
+async def test_escape_without_a_filter_does_nothing(pane: str) -> None:
+    app = console(busy_desk())
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press(pane)
+        await settled(pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert toasts(app) == []
+
+
 async def test_nothing_can_be_sent_before_the_server_answers() -> None:
     app = console(FakeDesk(reachable=False))
     async with app.run_test(notifications=True) as pilot:

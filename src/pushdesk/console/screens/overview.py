@@ -98,7 +98,7 @@ class OverviewScreen(PaneScreen):
     def on_mount(self) -> None:
         """Watch, besides the rest, the errors that the console meets."""
         super().on_mount()
-        self._services.say_when_empty(Content.styled("No push was sent yet.", QUIET))
+        self._say_no_services()
         self._happening.say_when_empty(
             Content.assemble(("Nothing has happened yet.\n", "bold"), ("Press t to send a test.", QUIET))
         )
@@ -176,6 +176,13 @@ class OverviewScreen(PaneScreen):
         latest = sorted(self._happenings.values(), key=lambda line: line.time, reverse=True)[:HAPPENINGS]
         self._happenings = {line.key: line for line in latest}
         self._happening.show(latest)
+        self._say_no_services()
+
+    def _say_no_services(self) -> None:
+        # How the push services are is counted since the start; what happened before it is listed all the same.
+        sent = any(line.delivery is not None for line in self._happenings.values())
+        text = "No push since the start." if sent else "No push was sent yet."
+        self._services.say_when_empty(Content.styled(text, QUIET))
 
     def _say_facts(self) -> None:
         stats, now = self.app.stats, self.app.now()

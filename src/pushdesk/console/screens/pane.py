@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pushdesk.model import Delivery, Stats
 
 NOT_CONNECTED = "The server does not answer yet."
+NEEDS_NO_REASON = frozenset({"clear_filter"})
+"""Actions whose key does nothing, when there is nothing to do: `escape` is pressed to be sure."""
 
 
 class PaneScreen(Screen[None]):
@@ -38,7 +40,7 @@ class PaneScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("t", "compose", "Test send", "send.compose", "Write a notification and send it", show=True),
         bind("y", "copy", "Copy", "pane.copy", "Copy what is selected to the clipboard"),
-        bind("w", "warnings", "Warnings", "pane.warnings", "Hide the server's warnings, or show them again"),
+        bind("w", "warnings", "Warnings", "pane.warnings", "Hide or show warnings"),
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
     ]
 
@@ -110,7 +112,8 @@ class PaneScreen(Screen[None]):
         bound = self.active_bindings.get(event.key)
         if bound is not None and not bound.enabled and (reason := self.refusal(bound.binding.action)):
             event.stop()
-            self.app.notify(reason, severity="warning")
+            if bound.binding.action not in NEEDS_NO_REASON:
+                self.app.notify(reason, severity="warning")
 
     def suggested_user(self) -> str:
         """Return the user to whom a test would go: that of the row under the cursor."""

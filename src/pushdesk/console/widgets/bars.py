@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pushdesk.console.screens import Entry
 
 GAP = "   "
+CLOSE_GAP = "  "
 
 
 class StatusBar(Widget):
@@ -56,7 +57,7 @@ class StatusBar(Widget):
         app, stats, width = self.app, self.app.stats, self.content_size.width
         lost = app.connection is Connection.LOST
         where = Content.styled("↻ reconnecting", f"bold {BUSY}") if lost else Content(app.mode)
-        # From the most to the least important: what does not fit is left out from the end.
+        # From the most to the least important: what does not fit closely is left out from the end.
         parts = [Content.styled("pushdesk", f"bold {STRONG}"), Content.styled(plain(app.url), "bold"), where]
         if stats is not None:
             key_age = age(stats.key_created_at, app.now())
@@ -66,14 +67,18 @@ class StatusBar(Widget):
                 Content(plain(stats.storage)),
             ]
         clock = Content.styled(app.minute, QUIET)
-        room = width - clock.cell_length - len(GAP)
-        while len(parts) > 2 and sum(part.cell_length + len(GAP) for part in parts) > room:
-            parts.pop()
+        gap = GAP
+        room = width - clock.cell_length
+        while len(parts) > 2 and sum(part.cell_length + len(gap) for part in parts) > room:
+            if gap == GAP:
+                gap = CLOSE_GAP
+            else:
+                parts.pop()
         if len(parts) > 3:
             # In the order of reading: the server's own facts first, how one looks at it last.
             parts.append(parts.pop(2))
-        left = Content(GAP).join(parts).truncate(max(room, 0), ellipsis=True, pad=True)
-        return Content.assemble(left, GAP, clock)
+        left = Content(gap).join(parts).truncate(max(room - len(gap), 0), ellipsis=True, pad=True)
+        return Content.assemble(left, gap, clock)
 
 
 def _fact(name: str, value: str) -> Content:

@@ -25,7 +25,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[Outcome, ...]], ...]] = (
 
 
 class OutcomeMix(Widget):
-    """A bar of all outcomes, and their counts under it."""
+    """A bar of all outcomes, and their counts under it; in a single line the counts alone."""
 
     outcomes: reactive[dict[Outcome, int]] = reactive(dict)
 
@@ -42,6 +42,8 @@ class OutcomeMix(Widget):
             Content.assemble((f"{name} ", QUIET), (count(number), style if number else QUIET))
             for (name, style, _), number in zip(GROUPS, counts, strict=True)
         )
+        if self.content_size.height < 2:
+            return legend
         return Content("\n").join(
             [bar if any(counts) else Content.styled("─" * self.content_size.width, QUIET), legend]
         )
