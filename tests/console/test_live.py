@@ -389,9 +389,12 @@ async def test_what_was_sent_before_the_start_is_not_denied() -> None:
 
 
 async def test_a_small_overview_has_the_key_and_the_outcomes() -> None:
-    app = console(busy_desk())
+    desk = busy_desk()
+    app = console(desk)
     async with app.run_test(size=(80, 24)) as pilot:
         await until_says(pilot, "key 7f3a92 · 12 d", "queue 3", "embedded", "12:03 ")
+        desk.set_stats(queue=4821)
+        await until_says(pilot, "key 7f3a92 · 12 d", "queue 4 821", "embedded", "12:03 ")
         await until_says(pilot, "accepted 48 213   gone 12   failed 3   retried 96", "✓ healthy", "✗ failing")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from textual.widgets import Input
+from textual.widgets._toast import Toast
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens import SCREENS
@@ -90,7 +91,6 @@ async def test_what_cannot_be_done_says_why() -> None:
         await settled(pilot)
         await pilot.press("d", "T", "right_square_bracket", "left_square_bracket")
         assert toasts(app) == [
-            "No subscription is selected.",
             "No subscription is selected.",
             "This is the last page.",
             "This is the first page.",
@@ -379,6 +379,18 @@ async def test_copying_takes_what_is_under_the_cursor() -> None:
         await settled(pilot)
         await pilot.press("y")
         assert app.clipboard == "mozilla#3779b1"
+
+
+async def test_what_is_said_again_and_again_is_shown_once() -> None:
+    app = console(busy_desk())
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press(*"yyyyyyyyyy")
+        assert toasts(app) == [f"Copied: {URL}"]
+        for number in range(12):
+            app.notify(f"Said {number}")
+        await until(pilot, lambda: toasts(app) == [f"Said {number}" for number in range(7, 12)])
+        await until(pilot, lambda: len(app.screen.query(Toast)) == 5)
 
 
 async def test_tab_goes_from_pane_to_pane() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
     from textual.command import Provider
-    from textual.notifications import SeverityLevel
+    from textual.notifications import Notify, SeverityLevel
     from textual.screen import Screen
     from textual.worker import Worker
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pushdesk.model import Stats
 
 TOAST_S: Final = 5.0
+MOST_TOASTS: Final = 5
 MINUTE_S: Final = 60
 KEPT_FAILURES: Final = 20
 WIDTHS: Final = [(0, "-narrow"), (81, "-wide")]
@@ -187,6 +188,15 @@ class PushdeskApp(App[int]):
         """Show a toast. Its text is never markup, whatever is asked for: most of them repeat a text from outside."""
         del markup
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """Show what is said once at a time, and only the last few: every toast makes the next one dearer."""
+        shown, new = list(self._notifications), event.notification
+        if any((toast.title, toast.message) == (new.title, new.message) for toast in shown):
+            event.prevent_default()
+            return
+        for toast in shown[: max(0, len(shown) + 1 - MOST_TOASTS)]:
+            self._unnotify(toast, refresh=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:

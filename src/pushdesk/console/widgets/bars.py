@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from textual.containers import Horizontal
@@ -57,26 +58,29 @@ class StatusBar(Widget):
         app, stats, width = self.app, self.app.stats, self.content_size.width
         lost = app.connection is Connection.LOST
         where = Content.styled("↻ reconnecting", f"bold {BUSY}") if lost else Content(app.mode)
-        # From the most to the least important: what does not fit closely is left out from the end.
-        parts = [Content.styled("pushdesk", f"bold {STRONG}"), Content.styled(plain(app.url), "bold"), where]
+        name, address = Content.styled("pushdesk", f"bold {STRONG}"), Content.styled(plain(app.url), "bold")
+        facts: list[Content] = []
         if stats is not None:
             key_age = age(stats.key_created_at, app.now())
-            parts += [
+            facts = [
                 _fact("queue", count(stats.queue)),
                 _fact("key", f"{plain(stats.key_id)[:6]} · {key_age}"),
                 Content(plain(stats.storage)),
             ]
         clock = Content.styled(app.minute, QUIET)
-        gap = GAP
         room = width - clock.cell_length
-        while len(parts) > 2 and sum(part.cell_length + len(gap) for part in parts) > room:
-            if gap == GAP:
-                gap = CLOSE_GAP
-            else:
-                parts.pop()
-        if len(parts) > 3:
-            # In the order of reading: the server's own facts first, how one looks at it last.
-            parts.append(parts.pop(2))
+        # The first that fits is taken; the last is cut.
+        choices = (
+            [name, address, *facts, where],
+            [name, address, *facts[:2], where],
+            [address, *facts[:2], where],
+            [name, address, *facts[:1], where],
+            [name, address, where],
+            [name, address],
+        )
+        for parts, gap in product(choices, (GAP, CLOSE_GAP)):
+            if sum(part.cell_length + len(gap) for part in parts) <= room:
+                break
         left = Content(gap).join(parts).truncate(max(room - len(gap), 0), ellipsis=True, pad=True)
         return Content.assemble(left, gap, clock)
 
