@@ -117,8 +117,8 @@ async def test_t_sends_a_push_that_a_browser_decrypts(environment: dict[str, str
             await terminal.shows("subscriptions  1, of 1 user")
             terminal.press("t")
             await terminal.shows("To user")
-            # The only user is suggested, and the title has the focus.
-            terminal.press("Typed on a keyboard")
+            # The only user is suggested; the title comes next.
+            terminal.press("\tTyped on a keyboard")
             terminal.press(CTRL_S)
             async with asyncio.timeout(20):
                 await browser.wait_for_message("Typed on a keyboard")
