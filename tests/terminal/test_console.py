@@ -117,11 +117,11 @@ async def test_t_sends_a_push_that_a_browser_decrypts(environment: dict[str, str
             await terminal.shows("subscriptions  1, of 1 user")
             terminal.press("t")
             await terminal.shows("To user")
-            # The only user is suggested; the title comes next.
-            terminal.press("\tTyped on a keyboard")
+            # What is typed takes the place of what was suggested.
+            terminal.press("ada")
             terminal.press(CTRL_S)
             async with asyncio.timeout(20):
-                await browser.wait_for_message("Typed on a keyboard")
+                await browser.wait_for_message("Hello from pushdesk")
             await terminal.shows("ada, 1 device: ✓ 1 accepted")
             terminal.press(CTRL_C)
             assert await terminal.end(within_s=3) == EXIT_DONE
