@@ -245,6 +245,70 @@ class ServiceHealth(Struct, frozen=True):
     last_error_at: datetime | None = None
 
 
+class CacheChange(StrEnum):
+    """What happened in the subscription cache: each is counted, and told as an event."""
+
+    HIT = "hit"
+    """A user's devices were served from the cache."""
+    MISS = "miss"
+    """They were not in it."""
+    EXPIRED = "expired"
+    """They were in it for too long."""
+    OUTDATED = "outdated"
+    """What was in it is known to be older than what was asked for."""
+    JOINED = "joined"
+    """They were not in it, and were being read already."""
+    STORED = "stored"
+    """They were read and put in."""
+    DISCARDED = "discarded"
+    """They were read and not put in, because they had changed meanwhile."""
+    INVALIDATED = "invalidated"
+    """They were dropped, because they changed or because somebody asked for it."""
+    PRUNED = "pruned"
+    """Devices that are gone were taken out of what was in it."""
+    EVICTED = "evicted"
+    """They were dropped to make room."""
+    CLEARED = "cleared"
+    """Everything was dropped."""
+    FAILED = "failed"
+    """They could not be read."""
+
+
+class CacheEntry(Struct, frozen=True):
+    """What the subscription cache holds of one user."""
+
+    user: str
+    generation: int
+    """Of the user's subscriptions: it rises with every change of them."""
+    devices: int
+    age_s: float
+    """Seconds since the read that it came from began."""
+    time_left_s: float
+    """Seconds until it is read again."""
+    size: int
+    """Bytes of memory that it is counted with."""
+
+
+class CacheStats(Struct, frozen=True):
+    """The subscription cache in figures."""
+
+    ttl_s: float = 0.0
+    """Seconds for which an entry is served; 0 when the cache is off."""
+    entries: int = 0
+    """Users with devices that are held."""
+    negative: int = 0
+    """Users without devices that are held."""
+    size: int = 0
+    """Bytes of memory that both are counted with."""
+    max_size: int = 0
+    loading: int = 0
+    """Users whose devices are being read."""
+    reads: int = 0
+    """Statements sent to the database since the server started."""
+    counts: dict[CacheChange, int] = {}
+    """What happened since the server started."""
+
+
 class Stats(Struct, frozen=True):
     """The state of the server in one immutable value: what the overview shows."""
 
@@ -266,8 +330,32 @@ class Stats(Struct, frozen=True):
     p95_ms: tuple[float, ...] = ()
     """95th percentile of the push services' answers for each of the last 60 seconds, the newest last."""
     services: tuple[ServiceHealth, ...] = ()
+    cache: CacheStats = CacheStats()
     warnings: tuple[str, ...] = ()
     """What the operator should mend: sentences for a person."""
+
+
+class LogLevel(StrEnum):
+    """How much an entry of the log matters."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class LogEntry(Struct, frozen=True):
+    """A line of the log."""
+
+    seq: int
+    """Counts the lines since the server started."""
+    time: datetime
+    level: LogLevel
+    event: str
+    """What happened, in snake_case; a sentence where a library says it."""
+    logger: str = ""
+    fields: dict[str, Any] = {}
 
 
 class Page(Struct, Generic[T], frozen=True):
