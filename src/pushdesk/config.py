@@ -13,12 +13,15 @@ from msgspec import Struct
 
 from pushdesk.config_file import ConfigFile, nearest, read_config_file
 from pushdesk.errors import StartUpError
-from pushdesk.setting_values import LOG_LEVELS, Reader, choice, duration, origin, origins, switch, text, whole
+from pushdesk.model import Experiment
+from pushdesk.setting_values import LOG_LEVELS, Reader, choice, duration, origin, origins, size, switch, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FILE_NAME: Final = "pushdesk.toml"
+ON_BY_DEFAULT: Final = frozenset({Experiment.WEB_PUSH})
+"""The experiments that are on unless they are switched off."""
 
 
 class ServerConfig(Struct, frozen=True):
@@ -49,6 +52,15 @@ class PushConfig(Struct, frozen=True):
     """Subscriptions that one user may have."""
 
 
+class CacheConfig(Struct, frozen=True):
+    """How long, and in how much memory, users' subscriptions are remembered."""
+
+    ttl_s: int = 180
+    """Seconds for which a user's subscriptions are not read again; 0 switches the cache off."""
+    max_size: int = 40_000_000
+    """Bytes of memory for the whole cache."""
+
+
 class IdentityConfig(Struct, frozen=True):
     """Who may say which user they are."""
 
@@ -73,12 +85,19 @@ class Config(Struct, frozen=True):
     """The configuration file, be it there or not."""
     server: ServerConfig = ServerConfig()
     push: PushConfig = PushConfig()
+    cache: CacheConfig = CacheConfig()
+    experiments: frozenset[Experiment] = ON_BY_DEFAULT
+    """The experiments that are set to be on; `is_on` says whether one is."""
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     keymap: dict[str, str] = {}
     """Binding id -> keys, separated by commas."""
     dev: bool = False
-    """Whether somebody develops: the log level is then debug unless it is set."""
+    """Whether somebody develops: every experiment is then on, and the log level is debug unless it is set."""
+
+    def is_on(self, experiment: Experiment) -> bool:
+        """Whether an experiment is on: as it is set, and always while somebody develops."""
+        return self.dev or experiment in self.experiments
 
 
 class Setting(NamedTuple):
@@ -115,12 +134,15 @@ SETTINGS: Final = (
     Setting("push", "total_timeout", duration(1, 300), field="total_timeout_s"),
     Setting("push", "concurrency", whole(1, 1000)),
     Setting("push", "max_devices", whole(1, 1000)),
+    Setting("cache", "ttl", duration(0, 24 * 3600), field="ttl_s"),
+    Setting("cache", "max_size", size(10**6, 10**11)),
+    *(Setting("experiments", experiment, switch) for experiment in Experiment),
     Setting("identity", "local", switch),
     Setting("log", "level", choice(*LOG_LEVELS)),
     Setting("log", "file", text),
 )
 
-UNSET_TABLES: Final = ("cache", "outbox", "retention", "experiments", "summary", "console")
+UNSET_TABLES: Final = ("outbox", "retention", "summary", "console")
 """Tables that a file may have and that hold no settings yet."""
 
 
@@ -183,6 +205,8 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
         file=file.path,
         server=ServerConfig(**server),
         push=PushConfig(**values.get("push", {})),
+        cache=CacheConfig(**values.get("cache", {})),
+        experiments=_experiments(values.get("experiments", {})),
         identity=IdentityConfig(**values.get("identity", {})),
         log=LogConfig(**log),
         keymap=_keymap(file),
@@ -210,6 +234,11 @@ def _in_file(setting: Setting, file: ConfigFile) -> object:
         return setting.read(value)
     except ValueError as error:
         raise file.error(setting.table, setting.key, problem=f"{error}.") from None
+
+
+def _experiments(switched: Mapping[str, bool]) -> frozenset[Experiment]:
+    """Tell which experiments are on when these were switched on or off."""
+    return frozenset(experiment for experiment in Experiment if switched.get(experiment, experiment in ON_BY_DEFAULT))
 
 
 def _keymap(file: ConfigFile) -> dict[str, str]:

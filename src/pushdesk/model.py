@@ -245,6 +245,15 @@ class ServiceHealth(Struct, frozen=True):
     last_error_at: datetime | None = None
 
 
+class Experiment(StrEnum):
+    """A feature that the configuration switches, under this name in `[experiments]`."""
+
+    WEB_PUSH = "web-push"
+    """Web Push: subscribing, and whatever is sent."""
+    TURN_SUMMARIES = "turn-summaries"
+    """Summaries of turns that another program writes."""
+
+
 class CacheChange(StrEnum):
     """What happened in the subscription cache: each is counted, and told as an event."""
 

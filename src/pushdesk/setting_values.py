@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Reader: TypeAlias = "Callable[[object], object]"
 
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+BYTES: Final = {"MB": 10**6, "GB": 10**9}
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -51,18 +52,45 @@ def whole(lowest: int, highest: int) -> Callable[[object], int]:
 
 
 def duration(lowest_s: int, highest_s: int) -> Callable[[object], int]:
-    """Make a reader of durations (`90s`, `3m`, `24h`, `7d`) that returns seconds, between two bounds, both allowed."""
+    """Make a reader of durations (`90s`, `3m`, `24h`, `7d`) that returns seconds, between two bounds, both allowed.
+
+    No time at all may be written 0.
+    """
 
     def read(value: object) -> int:
-        match = re.fullmatch(r"(\d{1,9})([smhd])", value, re.ASCII) if isinstance(value, str) else None
-        if match is None:
-            raise ValueError("must be a duration such as 90s, 3m, 24h or 7d")
-        seconds = int(match[1]) * SECONDS[match[2]]
-        if not lowest_s <= seconds <= highest_s:
-            raise ValueError(f"must be a duration from {lowest_s}s to {highest_s}s")
+        is_zero = value in ("0", 0) and value is not False
+        seconds = 0 if is_zero else _measured(value, SECONDS)
+        if seconds is None or not lowest_s <= seconds <= highest_s:
+            bounds = f"from {_in_units(lowest_s or 1, SECONDS)} to {_in_units(highest_s, SECONDS)}"
+            raise ValueError(f"must be {'' if lowest_s else '0 or '}a duration {bounds}, with its unit")
         return seconds
 
     return read
+
+
+def size(lowest: int, highest: int) -> Callable[[object], int]:
+    """Make a reader of sizes (`40MB`, `2GB`) that returns bytes, between two bounds, both allowed."""
+
+    def read(value: object) -> int:
+        number = _measured(value, BYTES)
+        if number is None or not lowest <= number <= highest:
+            bounds = f"from {_in_units(lowest, BYTES)} to {_in_units(highest, BYTES)}"
+            raise ValueError(f"must be a size {bounds}, with its unit")
+        return number
+
+    return read
+
+
+def _measured(value: object, units: Mapping[str, int]) -> int | None:
+    """Return what a whole number with a unit comes to; None for anything else."""
+    match = re.fullmatch(rf"(\d{{1,9}})({'|'.join(units)})", value, re.ASCII) if isinstance(value, str) else None
+    return int(match[1]) * units[match[2]] if match else None
+
+
+def _in_units(number: int, units: Mapping[str, int]) -> str:
+    """Write a number with the largest unit that divides it."""
+    unit = max((unit for unit in units if number % units[unit] == 0), key=units.__getitem__)
+    return f"{number // units[unit]}{unit}"
 
 
 def choice(*words: str) -> Callable[[object], str]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
-from pushdesk.config import SETTINGS, UNSET_TABLES, Config, load, refuse_unknown_bindings
+from pushdesk.config import SETTINGS, UNSET_TABLES, CacheConfig, Config, load, refuse_unknown_bindings
 from pushdesk.errors import StartUpError
+from pushdesk.model import Experiment
 from tests.programs import bare_environment, run
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def test_nothing_given_is_the_documented_default(tmp_path: Path) -> None:
     assert config.data_dir == tmp_path
     assert config.identity.local
     assert config.log.level == "info"
+    assert config.cache == CacheConfig(ttl_s=180, max_size=40_000_000)
+    assert [experiment for experiment in Experiment if config.is_on(experiment)] == [Experiment.WEB_PUSH]
 
 
 def test_a_flag_overrules_a_variable_and_a_variable_the_file(tmp_path: Path) -> None:
@@ -63,6 +67,10 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "total_timeout": "1m",
         "concurrency": "9",
         "max_devices": "3",
+        "ttl": "10m",
+        "max_size": "2GB",
+        "web-push": "false",
+        "turn-summaries": "true",
         "local": "false",
         "level": "warning",
         "file": str(tmp_path / "log"),
@@ -78,6 +86,8 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     from_file = load({"--config": str(named)}, {}, default_data_dir=tmp_path)
     assert from_file.server == from_variables.server
     assert from_file.push == from_variables.push
+    assert from_file.cache == from_variables.cache == CacheConfig(ttl_s=600, max_size=2_000_000_000)
+    assert from_file.experiments == from_variables.experiments == {Experiment.TURN_SUMMARIES}
     assert from_variables.push.allow_endpoint == ("http://127.0.0.1:8485", "http://127.0.0.1:8486")
     assert from_variables.push.total_timeout_s == 60
     assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
@@ -97,6 +107,28 @@ def test_dev_means_a_debug_log_unless_a_level_is_named(tmp_path: Path) -> None:
     assert read(tmp_path, flags={"--dev": True, "--log-level": "error"}).log.level == "error"
 
 
+def test_dev_means_that_every_experiment_is_on_and_changes_nothing_but_the_log(tmp_path: Path) -> None:
+    source = "[experiments]\nweb-push = false\nturn-summaries = false\n"
+    usual, developing = read(tmp_path, source), read(tmp_path, source, {"--dev": True})
+    assert not any(usual.is_on(experiment) for experiment in Experiment)
+    assert all(developing.is_on(experiment) for experiment in Experiment)
+    assert structs.replace(developing, dev=False, log=usual.log) == usual
+
+
+@pytest.mark.parametrize("written", ["0", "0s", "0d"])
+def test_a_ttl_of_nothing_switches_the_cache_off(tmp_path: Path, written: str) -> None:
+    assert read(tmp_path, flags={"--cache-ttl": written}).cache.ttl_s == 0
+
+
+def test_a_ttl_of_nothing_may_be_a_number_in_the_file(tmp_path: Path) -> None:
+    assert read(tmp_path, "[cache]\nttl = 0\n").cache.ttl_s == 0
+
+
+@pytest.mark.parametrize(("written", "meant"), [("1MB", 10**6), ("40MB", 4 * 10**7), ("100GB", 10**11)])
+def test_a_size_is_read_in_decimal_units(tmp_path: Path, written: str, meant: int) -> None:
+    assert read(tmp_path, f"[cache]\nmax_size = {written!r}\n").cache.max_size == meant
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -109,9 +141,38 @@ def test_dev_means_a_debug_log_unless_a_level_is_named(tmp_path: Path) -> None:
         ("[server]\nport = 'x'", "line 2: `port` in [server] must be a whole number from 0 to 65535."),
         ("[server]\nport = true", "line 2: `port` in [server] must be a whole number from 0 to 65535."),
         ("server.port = 70000", "line 1: `port` in [server] must be a whole number"),
-        ("[cache]\nttl = '1m'", "line 2: `ttl` in [cache] is no setting of pushdesk's. This table holds no settings"),
-        ("[push]\ntotal_timeout = 90", "line 2: `total_timeout` in [push] must be a duration such as 90s"),
-        ("[push]\ntotal_timeout = '7d'", "line 2: `total_timeout` in [push] must be a duration from 1s to 300s."),
+        (
+            "[outbox]\nttl = '1m'",
+            "line 2: `ttl` in [outbox] is no setting of pushdesk's. This table holds no settings",
+        ),
+        (
+            "[push]\ntotal_timeout = 90",
+            "line 2: `total_timeout` in [push] must be a duration from 1s to 5m, with its unit.",
+        ),
+        ("[push]\ntotal_timeout = '7d'", "line 2: `total_timeout` in [push] must be a duration from 1s to 5m"),
+        ("[push]\ntotal_timeout = 0", "line 2: `total_timeout` in [push] must be a duration from 1s to 5m"),
+        ("[cache]\nttl = '-5s'", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d, with its unit."),
+        ("[cache]\n\nttl = -5", "line 3: `ttl` in [cache] must be 0 or a duration from 1s to 1d, with its unit."),
+        ("[cache]\nttl = '25h'", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d"),
+        ("[cache]\nttl = false", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d"),
+        ("[cache]\nttl = []", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d"),
+        ("[cache]\ntll = '1m'", "line 2: `tll` in [cache] is no setting of pushdesk's. Did you mean `ttl`?"),
+        ("[cache]\nmax_size = 40", "line 2: `max_size` in [cache] must be a size from 1MB to 100GB, with its unit."),
+        ("[cache]\nmax_size = '999KB'", "line 2: `max_size` in [cache] must be a size from 1MB to 100GB"),
+        ("[cache]\nmax_size = '101GB'", "line 2: `max_size` in [cache] must be a size from 1MB to 100GB"),
+        (
+            "[experiments]\nturn-summaries = true\nweb_push = false",
+            "line 3: `web_push` in [experiments] is no setting of pushdesk's. Did you mean `web-push`?",
+        ),
+        (
+            "experiments.time-travel = true",
+            "line 1: `time-travel` in [experiments] is no setting of pushdesk's. Known: web-push, turn-summaries.",
+        ),
+        ("[experiments]\nweb-push = 'maybe'", "line 2: `web-push` in [experiments] must be true or false."),
+        (
+            "[experiment]\nweb-push = true",
+            "line 1: [experiment] is no table of pushdesk's. Did you mean `experiments`?",
+        ),
         ("[push]\nallow_endpoint = ['ftp://x']", "line 2: `allow_endpoint` in [push] must be an origin such as"),
         ("[server]\naccess_url = 'https://x/path'", "line 2: `access_url` in [server] must be an origin such as"),
         ("[identity]\nlocal = 'perhaps'", "line 2: `local` in [identity] must be true or false."),

@@ -32,7 +32,17 @@ AllowEndpoint: TypeAlias = Annotated[
         "--allow-endpoint", metavar="ORIGIN", help="Send to this origin too, such as the simulator; may be repeated"
     ),
 ]
-Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="Log at debug level")]
+Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="All experiments on, log at debug level")]
+CacheTtl: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--cache-ttl", metavar="DURATION", help="How long subscriptions are remembered; 0 for not at all [default: 3m]"
+    ),
+]
+ExperimentsWebPush: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--experiments-web-push", metavar="true|false", help="Whether there is push [default: true]"),
+]
 LogLevel: TypeAlias = Annotated[
     str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error [default: info]")
 ]
