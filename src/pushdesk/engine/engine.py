@@ -22,6 +22,7 @@ from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import TargetReader
 from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.log_ring import LogRing
 from pushdesk.model import Accepted, DispatchKind, Page, PageQuery, Stats
 from pushdesk.storage.store import Store
 from pushdesk.storage.subscriptions import not_found
@@ -65,6 +66,7 @@ class Engine:
         clock: All time that is used.
         uniform: Draws a number between two: for the jitter of retries.
         random_bytes: Gives so many random bytes: for ids and tokens.
+        log_ring: The last lines of the log; without it, there are none to be shown.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Engine:
         clock: Clock,
         uniform: Callable[[float, float], float] = random.uniform,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        log_ring: LogRing | None = None,
     ) -> None:
         self._access_url = access_url
+        self._log_ring = log_ring or LogRing()
         self._store = store
         self._clock = clock
         subscriber = subscriber_from(config.push.subscriber, access_url)
@@ -302,7 +306,11 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(
-    config: Config, *, access_url: str, uniform: Callable[[float, float], float] = random.uniform
+    config: Config,
+    *,
+    access_url: str,
+    uniform: Callable[[float, float], float] = random.uniform,
+    log_ring: LogRing | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the data directory's database and run an engine on it, sending to the real push services.
 
@@ -310,6 +318,7 @@ async def open_engine(
         config: All settings.
         access_url: Origin under which browsers reach the server.
         uniform: Draws a number between two: for the jitter of retries.
+        log_ring: The last lines of the log.
 
     Raises:
         DatabaseError: The database cannot be opened.
@@ -325,7 +334,13 @@ async def open_engine(
         async with (
             Store(config.data_dir / DATABASE_NAME) as store,
             Engine(
-                config, access_url=access_url, store=store, transport=transport, clock=clock, uniform=uniform
+                config,
+                access_url=access_url,
+                store=store,
+                transport=transport,
+                clock=clock,
+                uniform=uniform,
+                log_ring=log_ring,
             ) as engine,
         ):
             yield engine
