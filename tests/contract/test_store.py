@@ -30,6 +30,7 @@ from pushdesk.storage.records import (
     Job,
     Message,
     NewSubscription,
+    Open,
     Settlement,
     StoredKey,
 )
@@ -154,12 +155,12 @@ class TestSubscriptions:
             replace(subscription(), id="other"), replaces=None, max_per_user=10, now_ms=NOW
         )
         assert not stored.created
-        assert not stored.touched
+        assert not stored.changed
         assert await store.subscriptions.targets(["ada"]) == before
 
     async def test_other_keys_for_a_known_endpoint_are_refused(self, store: Store) -> None:
         await put(store, subscription())
-        before = await store.subscriptions.targets(["ada"])
+        before = await store.subscriptions.targets(["ada", "bo"])
         with pytest.raises(PushdeskError) as refused:
             await put(store, replace(subscription(user="bo"), auth=b"b" * 16))
         assert refused.value.code == "endpoint_taken"
@@ -271,14 +272,14 @@ class TestOutbox:
         async with Store(tmp_path / "pushdesk.db") as first:
             await first.outbox.accept([message()])
         async with Store(tmp_path / "pushdesk.db") as second:
-            assert await second.outbox.open_dispatches(NOW, 10) == (message(),)
+            assert await second.outbox.open_dispatches(NOW, 10) == (Open(message(), floor=0),)
 
     async def test_a_known_idempotency_key_stores_nothing(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
         assert await store.outbox.accept([message("first", key=key)]) == {}
         repeats = await store.outbox.accept([message("second", key=key), message("third")])
         assert repeats == {"second": ("first", b"d" * 32)}
-        assert [found.id for found in await store.outbox.open_dispatches(NOW, 10)] == ["first", "third"]
+        assert [found.message.id for found in await store.outbox.open_dispatches(NOW, 10)] == ["first", "third"]
 
     async def test_two_of_one_key_in_one_batch_store_one(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
@@ -324,11 +325,11 @@ class TestOutbox:
     async def test_claimed_deliveries_are_claimed_once_and_freed_by_the_next_process(self, store: Store) -> None:
         await put(store, subscription())
         (job,) = await spread(store, message())
-        assert await store.outbox.claim("other", Service.MOZILLA, NOW, 10) == ((), ())
+        assert await store.outbox.claim("other", Service.MOZILLA, NOW, 10) == ()
         await store.outbox.release_claims()
-        (again,), _ = await store.outbox.claim("other", Service.MOZILLA, NOW, 10)
-        assert (again.delivery.id, again.message, again.target) == (job.delivery.id, job.message, job.target)
-        assert await store.outbox.claim("third", Service.MOZILLA, NOW, 10) == ((), ())
+        (again,) = await store.outbox.claim("other", Service.MOZILLA, NOW, 10)
+        assert (again.delivery.id, again.message) == (job.delivery.id, job.message)
+        assert await store.outbox.claim("third", Service.MOZILLA, NOW, 10) == ()
 
     async def test_a_retry_is_claimed_when_it_is_due(self, store: Store) -> None:
         await put(store, subscription())
@@ -336,8 +337,8 @@ class TestOutbox:
         await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW + 5000)], CLAIM, NOW)
         assert await store.outbox.next_due_ms() == (None, {Service.MOZILLA: NOW + 5000})
         assert await store.outbox.backlog() == (0, {Service.MOZILLA: 1})
-        assert await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 4999, 10) == ((), ())
-        (again,), _ = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 5000, 10)
+        assert await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 4999, 10) == ()
+        (again,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 5000, 10)
         assert again.delivery.attempts == 1
 
     async def test_a_retry_whose_subscription_was_removed_is_cancelled(self, store: Store) -> None:
@@ -345,8 +346,8 @@ class TestOutbox:
         (job,) = await spread(store, message())
         await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW)], CLAIM, NOW)
         await store.subscriptions.remove_ids(["id-one"])
-        jobs, lost = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
-        assert jobs == ()
+        (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
+        lost = await store.outbox.lost([claimed.delivery], NOW)
         assert [settlement.delivery.outcome for settlement in lost] == [Outcome.CANCELLED]
 
     async def test_a_retry_whose_subscription_moved_to_another_user_is_cancelled(self, store: Store) -> None:
@@ -354,8 +355,8 @@ class TestOutbox:
         (job,) = await spread(store, message(user="ada"))
         await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW)], CLAIM, NOW)
         await put(store, subscription(user="bo"))
-        jobs, lost = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
-        assert jobs == ()
+        (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
+        lost = await store.outbox.lost([claimed.delivery], NOW)
         assert [settlement.delivery.outcome for settlement in lost] == [Outcome.CANCELLED]
 
     async def test_what_is_spread_without_a_claim_can_be_claimed(self, store: Store) -> None:
@@ -377,8 +378,8 @@ class TestOutbox:
             for target in targets
         ]
         await store.outbox.spread(made, [], {made[0].id: CLAIM})
-        jobs, _ = await store.outbox.claim("other", Service.MOZILLA, NOW, 10)
-        assert [job.delivery.id for job in jobs] == [made[1].id]
+        claimed = await store.outbox.claim("other", Service.MOZILLA, NOW, 10)
+        assert [item.delivery.id for item in claimed] == [made[1].id]
 
     async def test_the_deliveries_of_a_dispatch_are_paged(self, store: Store) -> None:
         for number in range(205):

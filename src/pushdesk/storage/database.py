@@ -18,12 +18,15 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from pushdesk.errors import DatabaseError
 from pushdesk.storage import revisions
+from pushdesk.storage.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from pushdesk.storage.transaction import OnRaised
 
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
@@ -34,10 +37,15 @@ class Database:
 
     `write()` gives the writer inside a transaction that is committed at the end of the block, `read()` gives one of
     the readers, outside of a transaction: whoever needs two rows from one moment asks for them in one statement.
+
+    Args:
+        path: The file.
+        on_raised: Told after each transaction that raised generations.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_raised: OnRaised) -> None:
         self.path = path
+        self.on_raised = on_raised
         self._writing = asyncio.Lock()
         self._writer = _engine(path, size=1)
         event.listen(self._writer.sync_engine, "begin", _begin_immediate)
@@ -76,15 +84,24 @@ class Database:
         await self._writer.dispose()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self) -> AsyncIterator[Transaction]:
         """Give the writer inside a transaction: committed at the end, rolled back on any error.
+
+        Whoever is cancelled inside waits for the database first. The order is always: the commit, the hook, the next
+        writer. After a commit whose outcome is unknown the hook is told that it is; after a rollback it is not called.
 
         Raises:
             DatabaseError: The database refused; nothing was changed.
         """
         try:
-            async with self._writing, self._writer.begin() as connection:
-                yield connection
+            async with self._writing:
+                transaction = Transaction(self._writer.connect())
+                try:
+                    await transaction.begin()
+                    yield transaction
+                    await transaction.commit(self.on_raised)
+                finally:
+                    await transaction.close()
         except SQLAlchemyError as error:
             raise _database_error(error) from error
 

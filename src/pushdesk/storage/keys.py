@@ -39,11 +39,11 @@ class Keys:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as connection:
-            await connection.execute(
+        async with self._database.write() as transaction:
+            await transaction.execute(
                 update(vapid_keys).where(vapid_keys.c.state == KeyState.CURRENT).values(state=KeyState.RETIRING)
             )
-            await connection.execute(
+            await transaction.execute(
                 insert(vapid_keys).values(
                     id=key.id,
                     public_key=key.public_key,

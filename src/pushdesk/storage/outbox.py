@@ -18,7 +18,7 @@ from pushdesk.model import (
     Service,
     SubscriptionState,
 )
-from pushdesk.storage.records import Job, Message, Settled, Settlement
+from pushdesk.storage.records import Claimed, Open, Settled, Settlement
 from pushdesk.storage.rows import (
     delivery_row,
     dispatch_row,
@@ -27,19 +27,19 @@ from pushdesk.storage.rows import (
     to_delivery,
     to_dispatch,
     to_message,
-    to_target,
 )
-from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, subscriptions
+from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, subscriptions, user_state
 from pushdesk.storage.subscriptions import count_failures, count_successes, disable
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Select
 
     from pushdesk.model import Dispatch
     from pushdesk.storage.database import Database
+    from pushdesk.storage.records import Message
 
 OPEN_STATES = (DispatchState.QUEUED, DispatchState.SCHEDULED)
 IDEMPOTENCY_MS = 24 * 3_600_000
@@ -63,14 +63,14 @@ class OutboxTable:
         """
         keyed = [(message.id, message.idempotency) for message in messages if message.idempotency is not None]
         repeats: dict[str, tuple[str, bytes]] = {}
-        async with self._database.write() as connection:
+        async with self._database.write() as transaction:
             if keyed:
                 oldest = max(message.accepted_at_ms for message in messages) - IDEMPOTENCY_MS
-                await connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < oldest))
+                await transaction.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < oldest))
                 first: dict[tuple[str, str], tuple[str, bytes]] = {}
                 names = tuple_(idempotency_keys.c.sender, idempotency_keys.c.key)
                 wanted = [(key.sender, key.key) for _, key in keyed]
-                for row in await connection.execute(select(idempotency_keys).where(names.in_(wanted))):
+                for row in await transaction.execute(select(idempotency_keys).where(names.in_(wanted))):
                     first[row.sender, row.key] = (row.dispatch, row.body_digest)
                 for message, key in keyed:
                     found = first.setdefault((key.sender, key.key), (message, key.body_digest))
@@ -78,14 +78,14 @@ class OutboxTable:
                         repeats[message] = found
             fresh = [message for message in messages if message.id not in repeats]
             if fresh:
-                await connection.execute(insert(dispatches), [dispatch_row(message) for message in fresh])
+                await transaction.execute(insert(dispatches), [dispatch_row(message) for message in fresh])
             rows = [
                 idempotency_row(message, idempotency)
                 for message in fresh
                 if (idempotency := message.idempotency) is not None
             ]
             if rows:
-                await connection.execute(insert(idempotency_keys), rows)
+                await transaction.execute(insert(idempotency_keys), rows)
         return repeats
 
     async def release_claims(self) -> None:
@@ -94,23 +94,20 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(deliveries.c.claim_id.is_not(None)).values(claim_id=None))
+        async with self._database.write() as transaction:
+            await transaction.execute(
+                update(deliveries).where(deliveries.c.claim_id.is_not(None)).values(claim_id=None)
+            )
 
-    async def open_dispatches(self, now_ms: int, limit: int) -> tuple[Message, ...]:
+    async def open_dispatches(self, now_ms: int, limit: int) -> tuple[Open, ...]:
         """Return dispatches that are due and not spread over their devices yet, the longest due first.
 
         Raises:
             DatabaseError: They could not be read.
         """
-        statement = (
-            select(dispatches)
-            .where(dispatches.c.state.in_(OPEN_STATES), dispatches.c.due_at <= now_ms)
-            .order_by(dispatches.c.due_at, dispatches.c.id)
-            .limit(limit)
-        )
         async with self._database.read() as connection:
-            return tuple(to_message(row) for row in await connection.execute(statement))
+            rows = await connection.execute(select_open(now_ms, limit))
+            return tuple(Open(to_message(row), row.floor) for row in rows)
 
     async def spread(self, deliveries_: Sequence[Delivery], empty: Collection[str], claims: Mapping[str, str]) -> None:
         """Write one delivery for each device of some dispatches, in one transaction.
@@ -124,21 +121,16 @@ class OutboxTable:
             DatabaseError: Nothing was changed; the dispatches are still open.
         """
         spread = {delivery.dispatch for delivery in deliveries_}
-        async with self._database.write() as connection:
+        async with self._database.write() as transaction:
             if deliveries_:
                 rows = [delivery_row(delivery, claims.get(delivery.id)) for delivery in deliveries_]
-                await connection.execute(insert(deliveries), rows)
+                await transaction.execute(insert(deliveries), rows)
             for ids, state in ((spread, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
                 if ids:
-                    await connection.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
+                    await transaction.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
 
-    async def claim(
-        self, claim: str, service: Service, now_ms: int, limit: int
-    ) -> tuple[tuple[Job, ...], tuple[Settlement, ...]]:
+    async def claim(self, claim: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
         """Claim deliveries to one push service whose next attempt is due, the longest due first.
-
-        Returns:
-            The jobs to do, and settlements for the deliveries that have lost their subscription meanwhile.
 
         Raises:
             DatabaseError: Nothing was claimed.
@@ -149,32 +141,43 @@ class OutboxTable:
             .order_by(deliveries.c.next_attempt_at)
             .limit(limit)
         )
-        async with self._database.write() as connection:
+        async with self._database.write() as transaction:
             claimed = (
-                await connection.execute(
+                await transaction.execute(
                     update(deliveries).where(deliveries.c.id.in_(due)).values(claim_id=claim).returning(deliveries)
                 )
             ).all()
             if not claimed:
-                return (), ()
-            messages = await connection.execute(
+                return ()
+            found = await transaction.execute(
                 select(dispatches).where(dispatches.c.id.in_({row.dispatch for row in claimed}))
             )
-            devices = await connection.execute(
-                select(subscriptions).where(subscriptions.c.id.in_({row.subscription for row in claimed}))
+            messages = {row.id: to_message(row) for row in found}
+            generations = await transaction.execute(
+                select(user_state.c.user, user_state.c.generation).where(
+                    user_state.c.user.in_({row.user for row in claimed})
+                )
             )
-            by_id = {row.id: to_message(row) for row in messages}
-            devices_by_id = {row.id: row for row in devices}
-        jobs: list[Job] = []
-        lost: list[Settlement] = []
-        for row in claimed:
-            delivery, device = to_delivery(row), devices_by_id.get(row.subscription)
-            # A subscription that has moved to another user gets nothing that was meant for the one before.
-            if device is not None and device.user == row.user and device.state == SubscriptionState.ACTIVE:
-                jobs.append(Job(delivery, by_id[row.dispatch], to_target(device)))
-            else:
-                lost.append(Settlement(_lost(delivery, device, now_ms)))
-        return tuple(jobs), tuple(lost)
+            floors = {row.user: row.generation for row in generations}
+        return tuple(Claimed(to_delivery(row), messages[row.dispatch], floors.get(row.user, 0)) for row in claimed)
+
+    async def lost(self, deliveries_: Sequence[Delivery], now_ms: int) -> tuple[Settlement, ...]:
+        """Return how to settle claimed deliveries whose device was not among the active ones of their user.
+
+        A device that is active again by now is given back unchanged, to be claimed anew.
+
+        Raises:
+            DatabaseError: The subscriptions could not be read.
+        """
+        statement = select(subscriptions.c.id, subscriptions.c.user, subscriptions.c.state).where(
+            subscriptions.c.id.in_({delivery.subscription for delivery in deliveries_})
+        )
+        async with self._database.read() as connection:
+            devices = {row.id: row for row in await connection.execute(statement)}
+        return tuple(
+            Settlement(_lost(delivery, devices.get(delivery.subscription), now_ms), attempted=False)
+            for delivery in deliveries_
+        )
 
     async def settle(self, settlements: Sequence[Settlement], claim: str, now_ms: int) -> Settled:
         """Write what a batch of attempts came to, in one transaction.
@@ -184,24 +187,27 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as connection:
-            await connection.execute(_SETTLE, [settle_row(item.delivery, claim) for item in settlements])
+        async with self._database.write() as transaction:
+            await transaction.execute(_SETTLE, [settle_row(item.delivery, claim) for item in settlements])
             accepted = {s.delivery.subscription for s in settlements if s.delivery.outcome is Outcome.ACCEPTED}
             if accepted:
-                await count_successes(connection, accepted, now_ms)
+                await count_successes(transaction, accepted, now_ms)
             disablings = [item.disabling for item in settlements if item.disabling is not None]
-            disabled = await disable(connection, disablings, now_ms)
+            disabled = await disable(transaction, disablings, now_ms)
             failed = {
                 s.delivery.subscription
                 for s in settlements
-                if s.disabling is None and s.delivery.attempts and s.delivery.outcome is not Outcome.ACCEPTED
+                if s.attempted
+                and s.disabling is None
+                and s.delivery.attempts
+                and s.delivery.outcome is not Outcome.ACCEPTED
             }
             if failed:
-                await count_failures(connection, failed, now_ms)
+                await count_failures(transaction, failed, now_ms)
             touched = {item.delivery.dispatch for item in settlements if item.delivery.outcome.is_settled}
             done: tuple[Dispatch, ...] = ()
             if touched:
-                rows = await connection.execute(
+                rows = await transaction.execute(
                     update(dispatches)
                     .where(dispatches.c.id.in_(touched), dispatches.c.state == DispatchState.SENDING, ~_has_unsettled())
                     .values(state=DispatchState.DONE)
@@ -273,10 +279,25 @@ def _has_unsettled() -> ColumnElement[bool]:
     return exists().where(deliveries.c.dispatch == dispatches.c.id, deliveries.c.outcome.in_(UNSETTLED))
 
 
-def _lost(delivery: Delivery, device: Row[Any] | None, now_ms: int) -> Delivery:
+def select_open(now_ms: int, limit: int) -> Select[Any]:
+    """Return the statement for the dispatches that are due to be spread, each with its user's generation."""
+    return (
+        select(dispatches, func.coalesce(user_state.c.generation, 0).label("floor"))
+        .select_from(dispatches.outerjoin(user_state, user_state.c.user == dispatches.c.user))
+        .where(dispatches.c.state.in_(OPEN_STATES), dispatches.c.due_at <= now_ms)
+        .order_by(dispatches.c.due_at, dispatches.c.id)
+        .limit(limit)
+    )
+
+
+def _lost(delivery: Delivery, device: Row[*tuple[Any, ...]] | None, now_ms: int) -> Delivery:
+    # A subscription that has moved to another user gets nothing that was meant for the one before.
+    state = None if device is None or device.user != delivery.user else device.state
+    if state == SubscriptionState.ACTIVE:
+        return delivery
     outcome, reason = Outcome.CANCELLED, "The subscription was removed before this could be sent."
-    if device is not None and device.state == SubscriptionState.KEY_MISMATCH:
+    if state == SubscriptionState.KEY_MISMATCH:
         outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
-    elif device is not None and device.state == SubscriptionState.GONE:
+    elif state == SubscriptionState.GONE:
         outcome, reason = Outcome.GONE, "The subscription was found to be gone."
     return structs.replace(delivery, outcome=outcome, reason=reason, at=to_datetime(now_ms), next_attempt_at=None)

@@ -45,18 +45,33 @@ class Stored:
     created: bool
     revived: bool
     removed: tuple[Subscription, ...]
-    touched: frozenset[str]
-    """The users whose generation was raised."""
+    changed: bool
+    """Whether anything was: the same subscription again changes nothing."""
     made_user: bool
     """Whether the user was not known before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A user's active subscriptions and the generation that they belong to, read by one statement."""
+    """A user's active subscriptions and the generation that they belong to, read by one statement.
+
+    For a user who is not known, the generation is the last one that was given to anybody: as of it there is nothing.
+    """
 
     generation: int
     targets: tuple[PushTarget, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A user's generation was raised by a transaction."""
+
+    user: str
+    before: int
+    """0 for a user who was made by the same transaction."""
+    after: int
+    removed: frozenset[str] | None
+    """The subscriptions that were removed or disabled, when nothing else was done to the user's; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,25 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """A dispatch to be spread over its user's devices."""
+
+    message: Message
+    floor: int
+    """The user's generation when this was read, 0 for one who is not known: older devices must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery to be attempted now, whose device is still to be looked up."""
+
+    delivery: Delivery
+    message: Message
+    floor: int
+    """The user's generation when this was claimed, 0 for one who is not known: older devices must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One delivery to be attempted now: the message, the device, and what was tried before."""
 
@@ -122,6 +156,8 @@ class Settlement:
 
     delivery: Delivery
     disabling: Disabling | None = None
+    attempted: bool = True
+    """False when nothing was tried: then the subscription's failures are not counted up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,25 @@ from pushdesk.storage.schema import server_state
 from pushdesk.storage.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from pushdesk.storage.records import Raised
+    from pushdesk.storage.transaction import OnRaised
+
+
+def _tell_nobody(_raised: Sequence[Raised], _committed: bool) -> None:  # noqa: FBT001 (what `OnRaised` says)
+    pass
 
 
 class Store:
     """An open database, by subject: `subscriptions`, `keys`, `outbox` change it, `listings` pages through it.
 
     Used as an async context manager; the subjects are there inside of it.
+
+    Args:
+        path: The database's file.
+        on_raised: Told after each transaction whose generations it raised, and whether its commit is certain.
 
     Raises:
         DatabaseError: The database cannot be opened, is no database, or was written by a newer pushdesk.
@@ -31,9 +43,18 @@ class Store:
     outbox: OutboxTable
     listings: Listings
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_raised: OnRaised = _tell_nobody) -> None:
         self.description = f"sqlite {path.name}"
-        self._database = Database(path)
+        self._database = Database(path, on_raised)
+
+    @property
+    def on_raised(self) -> OnRaised:
+        """Who is told; can be set once whoever it is has been made."""
+        return self._database.on_raised
+
+    @on_raised.setter
+    def on_raised(self, hook: OnRaised) -> None:
+        self._database.on_raised = hook
 
     async def __aenter__(self) -> Self:
         """Open the database and bring its schema to the newest revision."""

@@ -1,33 +1,40 @@
 """Subscriptions: who has which, and what may be pushed to.
 
 Every change of a user's subscriptions raises the user's generation in the same transaction, to the next value of one
-counter for the whole database: it strictly rises, also for a user who was deleted and came back.
+counter for the whole database: it strictly rises, also for a user who was deleted and came back. What was raised is
+told when the transaction has ended: see `Database.write`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, tuple_, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
-from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
+from pushdesk.storage.records import Disabling, NewSubscription, Raised, Stored, Targets
 from pushdesk.storage.rows import to_subscription, to_target
 from pushdesk.storage.schema import dispatches, server_state, subscriptions, user_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pushdesk.storage.database import Database
+    from pushdesk.storage.transaction import Transaction
 
 SUCCESS_WRITE_INTERVAL_MS = 3_600_000
 """`last_success_at` is written at most this often per subscription: it is for people, and would cost a row a push."""
+
+
+RAISE_COUNTER: Final = (
+    update(server_state).values(generation=server_state.c.generation + 1).returning(server_state.c.generation)
+)
 
 
 class Subscriptions:
@@ -50,25 +57,25 @@ class Subscriptions:
             PushdeskError: `endpoint_taken` when the endpoint is known with other keys; `forbidden` over the cap.
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as connection:
-            known = await self._by_endpoint(connection, new.endpoint)
+        async with self._database.write() as transaction:
+            known = await self._by_endpoint(transaction, new.endpoint)
             if known is not None and not _same_keys(known, new):
                 raise PushdeskError(
                     "This endpoint is known with other keys.",
                     code="endpoint_taken",
                     hint="Unsubscribe in the browser and subscribe again: that gives a new endpoint.",
                 )
-            touched = {new.user}
+            changes: dict[str, frozenset[str] | None] = {new.user: None}
             removed: tuple[Subscription, ...] = ()
-            made_user = await self._make_user(connection, new.user, now_ms)
+            made_user = await self._make_user(transaction, new.user, now_ms)
             if replaces is not None and replaces != new.endpoint:
                 mine = and_(subscriptions.c.endpoint_digest == self.digest(replaces), subscriptions.c.user == new.user)
-                removed = await self._delete(connection, mine)
+                removed = await self._delete(transaction, mine)
             created = known is None
             revived = False
             if known is None:
-                await self._check_cap(connection, new.user, max_per_user)
-                await connection.execute(insert(subscriptions).values(self._row(new, now_ms)))
+                await self._check_cap(transaction, new.user, max_per_user)
+                await transaction.execute(insert(subscriptions).values(self._row(new, now_ms)))
             else:
                 revived = known.state != SubscriptionState.ACTIVE
                 key_id = new.key_id if new.key_is_declared else known.key_id
@@ -78,13 +85,14 @@ class Subscriptions:
                         created=False,
                         revived=False,
                         removed=(),
-                        touched=frozenset(),
+                        changed=False,
                         made_user=False,
                     )
                 if known.user != new.user or revived:
-                    await self._check_cap(connection, new.user, max_per_user)
-                touched.add(known.user)
-                await connection.execute(
+                    await self._check_cap(transaction, new.user, max_per_user)
+                if known.user != new.user:
+                    changes[known.user] = frozenset({known.id})
+                await transaction.execute(
                     update(subscriptions)
                     .where(subscriptions.c.id == known.id)
                     .values(
@@ -95,10 +103,10 @@ class Subscriptions:
                         failures=0,
                     )
                 )
-            await raise_generations(connection, touched)
-            row = await self._by_endpoint(connection, new.endpoint)
+            await raise_generations(transaction, changes)
+            row = await self._by_endpoint(transaction, new.endpoint)
             assert row is not None  # noqa: S101 (written four statements ago, in this transaction)
-            return Stored(to_subscription(row), created, revived, removed, frozenset(touched), made_user)
+            return Stored(to_subscription(row), created, revived, removed, changed=True, made_user=made_user)
 
     async def remove(self, user: str, endpoint: str) -> Subscription:
         """Remove a user's subscription.
@@ -108,11 +116,11 @@ class Subscriptions:
             DatabaseError: Nothing was changed.
         """
         mine = and_(subscriptions.c.endpoint_digest == self.digest(endpoint), subscriptions.c.user == user)
-        async with self._database.write() as connection:
-            removed = await self._delete(connection, mine)
+        async with self._database.write() as transaction:
+            removed = await self._delete(transaction, mine)
             if not removed:
                 raise not_found(user)
-            await raise_generations(connection, {user})
+            await raise_generations(transaction, _taken_away(removed))
         return removed[0]
 
     async def remove_ids(self, ids: Collection[str]) -> tuple[Subscription, ...]:
@@ -121,27 +129,29 @@ class Subscriptions:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as connection:
-            removed = await self._delete(connection, subscriptions.c.id.in_(ids))
-            await raise_generations(connection, {subscription.user for subscription in removed})
+        async with self._database.write() as transaction:
+            removed = await self._delete(transaction, subscriptions.c.id.in_(ids))
+            await raise_generations(transaction, _taken_away(removed))
         return removed
 
     async def withdraw(self, stored: Stored) -> None:
         """Take back what `put` has just created, with its test push, and with the user if there was none before.
 
+        One that has moved to another user meanwhile is that user's, and stays.
+
         Raises:
             DatabaseError: Nothing was changed.
         """
-        user = stored.subscription.user
-        async with self._database.write() as connection:
-            await self._delete(connection, subscriptions.c.id == stored.subscription.id)
-            await connection.execute(
-                delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == stored.subscription.id)
+        user, id_ = stored.subscription.user, stored.subscription.id
+        async with self._database.write() as transaction:
+            mine = and_(subscriptions.c.id == id_, subscriptions.c.user == user)
+            await raise_generations(transaction, _taken_away(await self._delete(transaction, mine)))
+            await transaction.execute(
+                delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == id_)
             )
-            await raise_generations(connection, {user})
             if stored.made_user:
                 others = exists().where(subscriptions.c.user == user)
-                await connection.execute(delete(user_state).where(user_state.c.user == user, ~others))
+                await transaction.execute(delete(user_state).where(user_state.c.user == user, ~others))
 
     async def find(self, user: str, endpoint: str) -> Subscription:
         """Return a user's subscription.
@@ -168,26 +178,26 @@ class Subscriptions:
         return None if row is None else (row.user, row.token_digest)
 
     async def targets(self, users: Collection[str]) -> dict[str, Targets]:
-        """Return the active subscriptions of these users; users who are not known are left out.
+        """Return the active subscriptions of each of these users, also of those who are not known: these have none.
+
+        One statement, so that all of it is from one moment. Each user is a bound parameter, of which SQLite takes
+        32766: batches of up to 500 are meant.
 
         Raises:
             DatabaseError: They could not be read.
         """
-        active = and_(subscriptions.c.user == user_state.c.user, subscriptions.c.state == SubscriptionState.ACTIVE)
-        statement = (
-            select(user_state.c.user.label("owner"), user_state.c.generation, subscriptions)
-            .select_from(user_state.outerjoin(subscriptions, active))
-            .where(user_state.c.user.in_(users))
-            .order_by(user_state.c.user, subscriptions.c.id)
-        )
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).all()
+            rows = (await connection.execute(select_targets(users))).all()
         found: dict[str, tuple[int, list[PushTarget]]] = {}
         for row in rows:
-            _, targets = found.setdefault(row.owner, (row.generation, []))
-            if row.id is not None:
-                targets.append(to_target(row))
-        return {user: Targets(generation, tuple(targets)) for user, (generation, targets) in found.items()}
+            # The one row without an owner is there when none of them is known.
+            if row.owner is not None:
+                _, targets = found.setdefault(row.owner, (row.owner_generation, []))
+                if row.id is not None:
+                    targets.append(to_target(row))
+        nobody = Targets(rows[0].last_generation, ())
+        known = {user: Targets(generation, tuple(targets)) for user, (generation, targets) in found.items()}
+        return {user: known.get(user, nobody) for user in users}
 
     async def totals(self) -> tuple[int, int]:
         """Return how many users and how many active subscriptions there are.
@@ -208,20 +218,20 @@ class Subscriptions:
         """Return the HMAC-SHA256 by which an endpoint is known without being shown."""
         return hmac.digest(self._digest_key, endpoint.encode(), hashlib.sha256)
 
-    async def _by_endpoint(self, connection: AsyncConnection, endpoint: str) -> Row[Any] | None:
+    async def _by_endpoint(self, connection: AsyncConnection | Transaction, endpoint: str) -> Row[Any] | None:
         statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
         return (await connection.execute(statement)).one_or_none()
 
-    async def _make_user(self, connection: AsyncConnection, user: str, now_ms: int) -> bool:
+    async def _make_user(self, transaction: Transaction, user: str, now_ms: int) -> bool:
         """Make a user unless there is one; returns whether there was none."""
-        is_new = await connection.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None
+        is_new = await transaction.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None
         if is_new:
-            await connection.execute(insert(user_state).values(user=user, generation=0, created_at=now_ms))
+            await transaction.execute(insert(user_state).values(user=user, generation=0, created_at=now_ms))
         return is_new
 
-    async def _check_cap(self, connection: AsyncConnection, user: str, max_per_user: int) -> None:
+    async def _check_cap(self, transaction: Transaction, user: str, max_per_user: int) -> None:
         mine = and_(subscriptions.c.user == user, subscriptions.c.state == SubscriptionState.ACTIVE)
-        count = await connection.scalar(select(func.count()).select_from(subscriptions).where(mine))
+        count = await transaction.scalar(select(func.count()).select_from(subscriptions).where(mine))
         if count is not None and count >= max_per_user:
             raise PushdeskError(
                 f"The user already has {count} subscriptions, the most that are allowed.",
@@ -229,8 +239,8 @@ class Subscriptions:
                 hint="Remove one that is no longer used, or raise max_devices in [push].",
             )
 
-    async def _delete(self, connection: AsyncConnection, which: ColumnElement[bool]) -> tuple[Subscription, ...]:
-        rows = (await connection.execute(delete(subscriptions).where(which).returning(subscriptions))).all()
+    async def _delete(self, transaction: Transaction, which: ColumnElement[bool]) -> tuple[Subscription, ...]:
+        rows = (await transaction.execute(delete(subscriptions).where(which).returning(subscriptions))).all()
         return tuple(to_subscription(row) for row in rows)
 
     def _row(self, new: NewSubscription, now_ms: int) -> dict[str, object]:
@@ -253,21 +263,44 @@ class Subscriptions:
         }
 
 
-async def raise_generations(connection: AsyncConnection, users: Collection[str]) -> None:
-    """Give these users the next generation, in the caller's transaction."""
-    if not users:
+def select_targets(users: Collection[str]) -> Select[Any]:
+    """Return the statement for the last generation, and for what of these users is known, one row per subscription."""
+    active = and_(subscriptions.c.user == user_state.c.user, subscriptions.c.state == SubscriptionState.ACTIVE)
+    return (
+        select(
+            server_state.c.generation.label("last_generation"),
+            user_state.c.user.label("owner"),
+            user_state.c.generation.label("owner_generation"),
+            subscriptions,
+        )
+        .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)).outerjoin(subscriptions, active))
+        .order_by(user_state.c.user, subscriptions.c.id)
+    )
+
+
+async def raise_generations(transaction: Transaction, changes: Mapping[str, frozenset[str] | None]) -> None:
+    """Give users the next generation, and note it in the transaction, which tells it when it has ended.
+
+    Args:
+        transaction: The one that changes their subscriptions.
+        changes: User -> the subscriptions that were removed or disabled, or None when anything else was done.
+    """
+    if not changes:
         return
-    await connection.execute(update(server_state).values(generation=server_state.c.generation + 1))
-    await connection.execute(
+    # First, for the lock on this row: whoever else raises generations waits for the end of this transaction.
+    after = await transaction.scalar(RAISE_COUNTER)
+    before = await transaction.execute(
+        select(user_state.c.user, user_state.c.generation).where(user_state.c.user.in_(changes))
+    )
+    transaction.raised += [Raised(row.user, row.generation, after, changes[row.user]) for row in before]
+    await transaction.execute(
         update(user_state)
-        .where(user_state.c.user.in_(users))
+        .where(user_state.c.user.in_(changes))
         .values(generation=select(server_state.c.generation).scalar_subquery())
     )
 
 
-async def disable(
-    connection: AsyncConnection, disablings: Sequence[Disabling], now_ms: int
-) -> tuple[Subscription, ...]:
+async def disable(transaction: Transaction, disablings: Sequence[Disabling], now_ms: int) -> tuple[Subscription, ...]:
     """Disable subscriptions that are still the version that was sent to, in the caller's transaction.
 
     Returns:
@@ -289,26 +322,26 @@ async def disable(
             )
             .returning(subscriptions)
         )
-        found += [to_subscription(row) for row in await connection.execute(statement)]
-    await raise_generations(connection, {subscription.user for subscription in found})
+        found += [to_subscription(row) for row in await transaction.execute(statement)]
+    await raise_generations(transaction, _taken_away(found))
     return tuple(found)
 
 
-async def count_successes(connection: AsyncConnection, ids: Collection[str], now_ms: int) -> None:
+async def count_successes(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
     """Note that these subscriptions were pushed to, in the caller's transaction; most need no write."""
     due = or_(
         subscriptions.c.last_success_at.is_(None),
         subscriptions.c.last_success_at < now_ms - SUCCESS_WRITE_INTERVAL_MS,
         subscriptions.c.failures > 0,
     )
-    await connection.execute(
+    await transaction.execute(
         update(subscriptions).where(subscriptions.c.id.in_(ids), due).values(last_success_at=now_ms, failures=0)
     )
 
 
-async def count_failures(connection: AsyncConnection, ids: Collection[str], now_ms: int) -> None:
+async def count_failures(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
     """Note that these subscriptions were not pushed to, in the caller's transaction."""
-    await connection.execute(
+    await transaction.execute(
         update(subscriptions)
         .where(subscriptions.c.id.in_(ids))
         .values(
@@ -325,6 +358,13 @@ def not_found(user: str) -> PushdeskError:
         code="subscription_not_found",
         hint="Open the page in the browser and enable notifications.",
     )
+
+
+def _taken_away(gone: Iterable[Subscription]) -> dict[str, frozenset[str] | None]:
+    changes: dict[str, frozenset[str] | None] = {}
+    for subscription in gone:
+        changes[subscription.user] = (changes.get(subscription.user) or frozenset()) | {subscription.id}
+    return changes
 
 
 def _same_keys(known: Row[Any], new: NewSubscription) -> bool:
