@@ -56,7 +56,6 @@ def test_the_filter_is_how_a_name_begins() -> None:
         (PageQuery(sort="-"), "sort"),
         (PageQuery(cursor="x"), "cursor"),
         (PageQuery(cursor=""), "cursor"),
-        (PageQuery(cursor="fcm", filter="m"), "cursor"),
     ],
 )
 def test_what_is_not_known_is_a_bad_field(query: PageQuery, field: str) -> None:
