@@ -16,10 +16,11 @@ import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import structs
 from yarl import URL
 
 from pushdesk.clock import SystemClock
-from pushdesk.config import Config, PushConfig
+from pushdesk.config import ON_BY_DEFAULT, Config, PushConfig
 from pushdesk.engine.engine import Engine
 from pushdesk.model import PageQuery
 from pushdesk.server.app import create_app, create_runner
@@ -30,6 +31,8 @@ from tests.push_service import PushService
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
+
+    from pushdesk.model import Experiment
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
 
@@ -131,27 +134,35 @@ class Running:
 
 
 @asynccontextmanager
-async def running(data_dir: Path, **options: Any) -> AsyncIterator[Running]:
+async def running(
+    data_dir: Path, *, experiments: frozenset[Experiment] = ON_BY_DEFAULT, dev: bool = False, **options: Any
+) -> AsyncIterator[Running]:
     """Run a server with its data in a directory; `options` are those of `create_app`."""
+    config = Config(data_dir=data_dir, experiments=experiments, dev=dev)
     listener = socket.create_server(("127.0.0.1", 0))
     try:
-        async with _running(listener, data_dir, options) as server:
+        async with _running(listener, config, options) as server:
             yield server
     finally:
         listener.close()
 
 
 @asynccontextmanager
-async def _running(listener: socket.socket, data_dir: Path, options: dict[str, Any]) -> AsyncIterator[Running]:
+async def _running(listener: socket.socket, config: Config, options: dict[str, Any]) -> AsyncIterator[Running]:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    settings: dict[str, Any] = {"access_url": url, "admin_token": ADMIN_TOKEN, "listening_on_loopback_only": True}
+    settings: dict[str, Any] = {
+        "access_url": url,
+        "admin_token": ADMIN_TOKEN,
+        "is_on": config.is_on,
+        "listening_on_loopback_only": True,
+    }
     clock = SystemClock()
     async with PushService() as push_service:
-        config = Config(data_dir=data_dir, push=PushConfig(allow_endpoint=(push_service.origin,)))
+        config = structs.replace(config, push=PushConfig(allow_endpoint=(push_service.origin,)))
         transport = AiohttpTransport(allowed_origins=frozenset({push_service.origin}), clock=clock.monotonic)
         try:
             async with (
-                Store(data_dir / "pushdesk.db") as store,
+                Store(config.data_dir / "pushdesk.db") as store,
                 Engine(config, access_url=url, store=store, transport=transport, clock=clock) as engine,
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
             ):

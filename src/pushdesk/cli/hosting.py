@@ -124,6 +124,7 @@ async def host(
             engine,
             access_url=prepared.access_url,
             admin_token=prepared.admin_token,
+            is_on=prepared.config.is_on,
             listening_on_loopback_only=are_loopback(prepared.sockets),
             local_identity=prepared.config.identity.local,
             session_token=session_token,

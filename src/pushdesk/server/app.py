@@ -13,6 +13,7 @@ from pushdesk.assets import assets_directory
 from pushdesk.server import admin, applications, browsers, operations
 from pushdesk.server.auth import Gate
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
+from pushdesk.server.experiments import hide_switched_off, switch_off, switched_on
 from pushdesk.server.local_page import Place
 from pushdesk.server.metrics import METRICS, Metrics, count_requests
 from pushdesk.server.middleware import SECURITY_HEADERS, before_answer, security_headers
@@ -25,9 +26,11 @@ from pushdesk.server.routes import register
 from pushdesk.server.stream import STREAMS, close_streams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pushdesk.engine.engine import Engine
+    from pushdesk.model import Experiment
     from pushdesk.server.routes import AnyRoute
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -44,6 +47,7 @@ def create_app(
     *,
     access_url: str,
     admin_token: str,
+    is_on: Callable[[Experiment], bool],
     listening_on_loopback_only: bool,
     local_identity: bool = True,
     session_token: str | None = None,
@@ -56,16 +60,18 @@ def create_app(
         engine: A running engine; it outlives the application.
         access_url: Origin under which browsers reach the server, with the real port.
         admin_token: The admin token.
+        is_on: Whether an experiment is on.
         listening_on_loopback_only: Whether every socket that will be listened on is loopback.
         local_identity: `[identity] local`.
         session_token: A second admin token, for the console of the same program.
         assets: The directory of the page; by default the package's own.
         body_timeout_s: Seconds in which a request's body must have arrived.
     """
-    app = web.Application(middlewares=(count_requests, problems), client_max_size=MAX_BODY)
+    app = web.Application(middlewares=(count_requests, problems, hide_switched_off), client_max_size=MAX_BODY)
     app[STREAMS] = set()
     app[METRICS] = Metrics()
-    app[OPENAPI] = msgspec.json.encode(describe(ROUTES, version=__version__))
+    there = switched_on(ROUTES, is_on)
+    app[OPENAPI] = msgspec.json.encode(describe(there, version=__version__))
     app[BODY_TIMEOUT_S] = body_timeout_s
     gate = Gate(
         engine,
@@ -73,6 +79,7 @@ def create_app(
         admin_tokens=(admin_token,) if session_token is None else (admin_token, session_token),
     )
     register(app, ROUTES, engine=engine, gate=gate)
+    switch_off(app, [route for route in ROUTES if route not in there])
     register_assets(app, read_assets(assets or assets_directory()), access_url=access_url)
     app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")
     app.on_response_prepare.append(before_answer)

@@ -10,8 +10,9 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Delivery, DeviceGrant, PushTest, Subscribed, Subscription, SubscriptionRequest
+from pushdesk.model import Delivery, DeviceGrant, Experiment, PushTest, Subscribed, Subscription, SubscriptionRequest
 from pushdesk.server.auth import Access
+from pushdesk.server.experiments import group
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 
 Endpoint = Annotated[str, Meta(min_length=1, max_length=2048)]
@@ -111,7 +112,8 @@ async def _check_own(
 
 _SUBSCRIPTION: Final = "/api/v1/users/{user}/webpush/subscription"
 
-ROUTES: Final[tuple[AnyRoute, ...]] = (
+ROUTES: Final[tuple[AnyRoute, ...]] = group(
+    Experiment.WEB_PUSH,
     Route(
         method="GET",
         path="/api/v1/vapid",

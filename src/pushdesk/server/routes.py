@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from pushdesk.engine.engine import Engine
-    from pushdesk.model import DeviceGrant
+    from pushdesk.model import DeviceGrant, Experiment
     from pushdesk.server.auth import Access, Gate
 
 Q = TypeVar("Q", bound=Struct)
@@ -59,6 +59,8 @@ class Route(Generic[Q, B]):
     """Request headers it looks at, with what they are for."""
     frames: Any = None
     """The type of each text frame, if the route is a WebSocket."""
+    experiment: Experiment | None = None
+    """The experiment that it is there with; None for a route that always is."""
 
     @property
     def names_user(self) -> bool:
