@@ -7,8 +7,6 @@ at Google's and our own broken token at Apple's, and taking the second for the f
 from __future__ import annotations
 
 import email.utils
-import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
@@ -18,14 +16,13 @@ import msgspec
 from yarl import URL
 
 from pushdesk.model import Outcome, Service
+from pushdesk.plain_text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_REASON: Final = 200
 """Characters of a reason that are kept."""
-MAX_TEXT: Final = 4096
-"""Characters of an answer that are read."""
 MAX_RETRY_AFTER_S: Final = 1e9
 """So that no sum with it overflows; whoever waits clamps it to what is left of the message's TTL."""
 
@@ -146,16 +143,6 @@ _COMMON_ROWS: Final = (
 """RFC 8030 and RFC 9110, for every service. What is in no row, 5xx and what is no status at all, is transient."""
 
 _WAITS: Final = frozenset({429, 503})
-_ESCAPE_SEQUENCES: Final = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|$)|\x1b[ -/]*[0-~]",
-    re.DOTALL,
-)
-# What is begun and never ended goes on to the end: looking for the end once more at each beginning takes too long.
-_MARKUP: Final = re.compile(r"<(style|script|title)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
-# From where a scheme can begin and from nowhere within it, for the same reason.
-_URLS: Final = re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]*://\S*", re.IGNORECASE)
-_SECRETS: Final = re.compile(r"[\w:%+/=.~-]{32,}")
-"""Longer than any word of an explanation: a piece of an endpoint, a key or a token."""
 
 
 def service_of(endpoint: str) -> Service:
@@ -214,15 +201,6 @@ def retry_after(value: str, *, now: float) -> float | None:
         return min(max(date.timestamp() - now, 0.0), MAX_RETRY_AFTER_S)
     except (ValueError, OverflowError):
         return None
-
-
-def plain_text(text: str) -> str:
-    """Make a stranger's text fit for a person: no control characters, escape sequences, markup, URLs or secrets."""
-    text = _ESCAPE_SEQUENCES.sub(" ", text[:MAX_TEXT])
-    text = _MARKUP.sub(" ", text)
-    text = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
-    text = _SECRETS.sub("…", _URLS.sub("…", text))
-    return " ".join(text.split())
 
 
 def _said(service: Service, fields: Mapping[str, str], body: bytes) -> str:
