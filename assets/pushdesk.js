@@ -26,6 +26,7 @@ const ADVICE = {
   answer: "Allow them there. If you see no question, look for a bell or a speech bubble beside the address.",
   retry: "Try again; if that does not help, reload the page.",
   server: "Check that you are online and that pushdesk is running, then try again.",
+  switchedOff: "Whoever runs it can switch them on; then reload this page.",
   storage: "Close the browser and open it again.",
   pushService: "Check that you are online and that no firewall, VPN or ad blocker holds it back, then try again.",
   brave: "Switch on “Use Google services for push messaging” in Brave's privacy settings, then try again.",
@@ -42,11 +43,14 @@ const UNBLOCKING = [
   [/(?:)/, "Allow notifications for this site in your browser's settings."],
 ];
 
-/** Something went wrong, in a sentence, and what to do about it. `code`: the server's, if it was the server. */
+/**
+ * Something went wrong, in a sentence, and what to do about it. `code`: the server's, if it was the server.
+ * `state`: the state that it leads to.
+ */
 class Trouble extends Error {
-  constructor(message, { advice = "", code = "" } = {}) {
+  constructor(message, { advice = "", code = "", state = "error" } = {}) {
     super(message);
-    Object.assign(this, { advice, code });
+    Object.assign(this, { advice, code, state });
   }
 }
 
@@ -93,6 +97,7 @@ export class Pushdesk extends EventTarget {
       const isOn = device.endpoint && device.server === this.#server && Notification.permission === "granted";
       return isOn ? this.#subscribe(device.user, device) : off();
     });
+    if (this.#state.name === "off") await this.#lookForPush();
   }
 
   /** Looks again, cheaply: for when the user comes back from the browser's settings or from another tab. */
@@ -175,6 +180,17 @@ export class Pushdesk extends EventTarget {
     return true;
   }
 
+  /** Says so if the server has no push: better now than after the user was asked for permission. */
+  async #lookForPush() {
+    try {
+      await this.#call("GET", "/vapid");
+    } catch (error) {
+      // Other trouble may be over when the button is pressed, and is told then.
+      const isFinal = error.state === "unsupported" && this.#state.name === "off";
+      if (isFinal) this.#set(error.state, error.message, error.advice);
+    }
+  }
+
   // The subscription
 
   async #register() {
@@ -235,6 +251,11 @@ export class Pushdesk extends EventTarget {
     if (response.status === 204 || (response.ok && said)) return said;
     // The server forgot this device's token along with the device. Where no token is needed, it can start afresh.
     if (response.status === 401 && token) return this.#call(method, path, body);
+    if (said?.code === "not_found") {
+      // Of a server without push, not even the paths are there.
+      const message = "Push notifications are switched off on this server.";
+      throw new Trouble(message, { advice: ADVICE.switchedOff, code: said.code, state: "unsupported" });
+    }
     throw new Trouble(said?.detail || said?.title || `The server answered ${response.status}, and nothing of use.`, {
       advice: said?.hint || "Try again in a minute.",
       code: said?.code,
@@ -253,7 +274,7 @@ export class Pushdesk extends EventTarget {
       if (error.name === "NotAllowedError" && this.#obstacle()) return;
       const isKnown = error instanceof Trouble;
       const problem = isKnown ? error.message : `Something went wrong: ${error.message || error.name}.`;
-      this.#set("error", problem, error.advice || ADVICE.retry);
+      this.#set(isKnown ? error.state : "error", problem, error.advice || ADVICE.retry);
     }
   }
 

@@ -121,7 +121,7 @@ class Simulator(Program):
 class Server(Program):
     """`pushdesk serve`, allowed to send to the simulator."""
 
-    def __init__(self, folder: Path, simulator: str) -> None:
+    def __init__(self, folder: Path, simulator: str, *options: str) -> None:
         self._data = folder / "data"
         super().__init__(
             folder,
@@ -133,6 +133,7 @@ class Server(Program):
             str(self._data),
             "--allow-endpoint",
             simulator,
+            *options,
         )
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.running import Server
 from tests.browser.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Locator, Page, Route
 
     from tests.browser.chromium import Chromium
-    from tests.browser.running import Server
+    from tests.browser.running import Simulator
 
 pytestmark = pytest.mark.browser
 
@@ -32,6 +34,23 @@ TELL_WHEN_SUBSCRIBING = """
     return subscribe.apply(this, options);
   };
 """
+REMEMBER_A_SUBSCRIPTION = """(server) => new Promise((resolve, reject) => {
+  const opening = indexedDB.open("pushdesk", 1);
+  opening.onerror = reject;
+  opening.onsuccess = () => {
+    const store = opening.result.transaction("device", "readwrite").objectStore("device");
+    const device = { server, user: "alice", endpoint: "https://push.example/1", key_id: "00000000", token: "pdd_1_2" };
+    store.put(device, "device").onsuccess = resolve;
+  };
+})"""
+RENEW_AND_COUNT_REQUESTS = """async () => {
+  const { fetch } = self;
+  let requests = 0;
+  self.fetch = (...given) => { requests += 1; return fetch(...given); };
+  RENEWAL_PAUSES_MS.fill(0);
+  const ended = await renewPatiently({}).catch((error) => error.message);
+  return [requests, ended];
+}"""
 SMALL_PHONE = {"width": 320, "height": 568}
 DESKTOP = {"width": 1280, "height": 800}
 
@@ -155,6 +174,25 @@ def test_an_error_of_the_server_is_shown_as_text_with_its_hint(page: Page, chrom
     expect(status(page)).to_contain_text("<img src=x> is switched off.")
     expect(status(page)).to_contain_text("Ask the <b>operator</b>.")
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_server_without_push_says_so_before_it_asks_for_anything_and_is_not_asked_for_ever(
+    page: Page, chromium: Chromium, simulator: Simulator, tmp_path: Path
+) -> None:
+    with Server(tmp_path / "home", simulator.url, "--experiments-web-push", "false") as server:
+        page.goto(server.url)
+        expect_state(page, "unsupported")
+        expect(status(page)).to_contain_text("Push notifications are switched off on this server.")
+        expect(page.locator("#pushdesk-toggle")).to_be_disabled()
+        assert page.evaluate("Notification.permission") == "default"
+
+        chromium.context.grant_permissions(["notifications"], origin=server.url)
+        page.evaluate(REMEMBER_A_SUBSCRIPTION, server.url)
+        page.reload()
+        expect_state(page, "unsupported")
+        expect(status(page)).to_contain_text("Push notifications are switched off on this server.")
+        (worker,) = [each for each in chromium.context.service_workers if each.url.startswith(server.url)]
+        assert worker.evaluate(RENEW_AND_COUNT_REQUESTS) == [3, "pushdesk answered 404"]
 
 
 def test_an_answer_that_is_no_json_is_an_error(page: Page, chromium: Chromium) -> None:
