@@ -1,149 +1,211 @@
-"""One attempt to push one message to one device: what is sent, and what its answer means for the delivery."""
+"""Notifying: a notification becomes a message in the outbox, durable before anybody is told so; or nothing is sent."""
 
 from __future__ import annotations
 
-import math
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
-from msgspec import structs
+import msgspec
 
-from pushdesk.engine.failures import log_failure
-from pushdesk.engine.retry import next_attempt_in_s
-from pushdesk.engine.statistics import utc
-from pushdesk.errors import EndpointRefusedError
-from pushdesk.model import Outcome, SubscriptionState
-from pushdesk.storage.records import Disabling, Settlement
-from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed
-from pushdesk.webpush.request import build_request
-from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
-from pushdesk.webpush.transport import TransportFault
+from pushdesk.engine.publisher import to_dispatch
+from pushdesk.errors import PushdeskError
+from pushdesk.model import Accepted, DispatchKind, Notification, Urgency
+from pushdesk.storage.records import IdempotencyKey, Message
+from pushdesk.storage.subscriptions import not_found
+from pushdesk.storage.times import to_milliseconds
+from pushdesk.user_id import check_user
+from pushdesk.webpush.request import message as pushed_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pushdesk.clock import Clock
+    from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
-    from pushdesk.engine.senders import Senders
-    from pushdesk.storage.records import Job
-    from pushdesk.webpush.request import PushRequest
-    from pushdesk.webpush.transport import PushAnswer
-    from pushdesk.webpush.vapid import Authorizer
+    from pushdesk.engine.outbox import Outbox
+    from pushdesk.engine.subscriptions import SubscriptionCache
+    from pushdesk.model import Delivery, VapidKey
+    from pushdesk.storage.listings import Listings
 
-DISABLES: Final = {
-    Outcome.GONE: SubscriptionState.GONE,
-    Outcome.KEY_MISMATCH: SubscriptionState.KEY_MISMATCH,
-}
-RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
+ADMIN_SENDER: Final = "admin"
+"""Whose idempotency keys are looked at: one token serves every application for now."""
 
 
-class _NotSentError(Exception):
-    """Why no push service was asked."""
+TEST_NOTIFICATION: Final = Notification(
+    title="It's working!",
+    body="You've subscribed to push notifications.",
+    tag="pushdesk-test",
+    ttl=60,
+    urgency=Urgency.HIGH,
+)
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
-        super().__init__(reason)
-        self.verdict = Verdict(outcome, reason)
+
+class Dispatcher(Protocol):
+    """What notifies users. Raises `push_disabled` when push is switched off."""
+
+    @property
+    def public_key(self) -> VapidKey:
+        """The key that browsers are to subscribe with (RFC 8292 section 4)."""
+        ...
+
+    async def dispatch(
+        self,
+        user: str,
+        notification: Notification,
+        *,
+        kind: DispatchKind = DispatchKind.NOTIFICATION,
+        subscription: str | None = None,
+        idempotency_key: str | None = None,
+        wait_s: float = 0.0,
+    ) -> Accepted:
+        """Accept a notification: return once it is committed, or as soon as it is settled within `wait_s`.
+
+        Args:
+            user: Whom to notify: every device has its own outcome, whatever becomes of the others.
+            notification: What to show, and how to deliver it.
+            kind: What asked for it.
+            subscription: The only subscription that is meant, if not all of the user's.
+            idempotency_key: Makes a repeat return the first dispatch.
+            wait_s: How long to wait for the outcomes, in seconds.
+
+        Raises:
+            PayloadTooLargeError: The pushed message would be over 3993 bytes.
+            PushdeskError: `idempotency_conflict` when the key was used with another body; `push_disabled`.
+            DatabaseError: It was not accepted.
+        """
+        ...
+
+    async def test(self, user: str, subscription: str | None, wait_s: float) -> tuple[Delivery, ...]:
+        """Send the test push to a user's devices, or to one, and return what came of it within `wait_s` seconds.
+
+        Raises:
+            PushdeskError: `subscription_not_found` if there is none; `push_disabled`.
+            DatabaseError: It was not accepted.
+        """
+        ...
 
 
-class Dispatcher:
-    """Attempts deliveries; each has its own outcome, whatever becomes of the others."""
+class NoopDispatcher:
+    """Sends nothing, and says why.
+
+    Args:
+        reason: Why push is off: a sentence for a person.
+        hint: What switches it on.
+    """
+
+    def __init__(self, reason: str, hint: str) -> None:
+        self.reason = reason
+        self._hint = hint
+
+    @property
+    def public_key(self) -> VapidKey:
+        """There is none to subscribe with."""
+        self._refuse()
+
+    async def dispatch(self, *_args: object, **_kwargs: object) -> Accepted:
+        """Refuse."""
+        self._refuse()
+
+    async def test(self, *_args: object) -> tuple[Delivery, ...]:
+        """Refuse."""
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise PushdeskError(self.reason, code="push_disabled", hint=self._hint)
+
+
+class WebPushDispatcher:
+    """Notifies over Web Push, through an outbox. See `Dispatcher`."""
 
     def __init__(
         self,
         *,
+        outbox: Outbox,
+        cache: SubscriptionCache,
         keyring: Keyring,
-        authorizer: Authorizer,
-        senders: Senders,
-        allowed_origins: frozenset[str],
+        listings: Listings,
+        access_url: str,
+        identifiers: Identifiers,
         clock: Clock,
-        uniform: Callable[[float, float], float],
     ) -> None:
+        self._outbox = outbox
+        self._cache = cache
         self._keyring = keyring
-        self._authorizer = authorizer
-        self._senders = senders
-        self._allowed_origins = allowed_origins
+        self._listings = listings
+        self._access_url = access_url
+        self._identifiers = identifiers
         self._clock = clock
-        self._uniform = uniform
 
-    async def attempt(self, job: Job) -> Settlement:
-        """Try a delivery once and return what it came to. Raises nothing: a failure is an outcome."""
-        started: float | None = None
+    @property
+    def public_key(self) -> VapidKey:
+        """The keyring's current key."""
+        return self._keyring.current
 
-        def build() -> PushRequest:
-            nonlocal started
-            request = self._build(job)
-            started = self._clock.monotonic()
-            return request
-
+    async def dispatch(
+        self,
+        user: str,
+        notification: Notification,
+        *,
+        kind: DispatchKind = DispatchKind.NOTIFICATION,
+        subscription: str | None = None,
+        idempotency_key: str | None = None,
+        wait_s: float = 0.0,
+    ) -> Accepted:
+        """Accept a notification."""
+        message = self._message(check_user(user), notification, idempotency_key, kind, subscription)
+        done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
-            answer = await self._senders.send(job.target.service, build)
-        except _NotSentError as reason:
-            return self._settle(job, reason.verdict)
-        except TransportFault as fault:
-            asked = started is not None and fault.kind is not FaultKind.ADDRESS_REFUSED
-            waited_ms = (self._clock.monotonic() - (started or 0)) * 1000 if asked else None
-            return self._settle(job, classify_fault(fault.kind), latency_ms=waited_ms)
-        except Exception as error:  # noqa: BLE001 (a mistake of ours must not keep this delivery from being tried again)
-            log_failure("attempt_failed", error, delivery=job.delivery.id)
-            return self._settle(job, Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more."))
-        return self._settle(job, self._classify(job, answer), status=answer.status, latency_ms=answer.latency_s * 1000)
+            first = await self._outbox.accept(message)
+            if first is not None:
+                if message.idempotency is not None and first.body_digest != message.idempotency.body_digest:
+                    raise PushdeskError(
+                        "This Idempotency-Key was used with another body.",
+                        code="idempotency_conflict",
+                        hint="Take a new key for a new notification.",
+                    )
+                return Accepted(await self._listings.dispatch(first.dispatch), repeated=True)
+            if done is None:
+                return Accepted(to_dispatch(message))
+            await asyncio.wait([done], timeout=wait_s)
+        finally:
+            self._outbox.forget(message.id)
+        return Accepted(await self._listings.dispatch(message.id))
 
-    def _build(self, job: Job) -> PushRequest:
-        remaining_s = self._remaining_s(job)
-        if remaining_s <= 0:
-            raise _NotSentError(Outcome.EXPIRED, "Its TTL was over before it could be sent.")
-        if is_permanently_removed(job.target.endpoint):
-            raise _NotSentError(Outcome.GONE, "The browser says that this subscription was removed.")
-        try:
-            # Checked again at every send: what may be sent to can have changed since the browser subscribed.
-            check_endpoint(job.target.endpoint, allowed_origins=self._allowed_origins)
-        except EndpointRefusedError as error:
-            raise _NotSentError(Outcome.REFUSED, error.detail) from None
-        key = self._keyring.signing_key(job.target.key_id)
-        if key is None:
-            raise _NotSentError(Outcome.KEY_MISMATCH, "The key it was made with is not used any more.")
-        return build_request(
-            job.target,
-            job.message.plaintext,
-            ttl_s=math.ceil(remaining_s),
-            urgency=job.message.urgency,
-            topic=job.message.topic,
-            authorization=self._authorizer.authorization(key, job.target.endpoint),
+    async def test(self, user: str, subscription: str | None, wait_s: float) -> tuple[Delivery, ...]:
+        """Send the test push."""
+        targets = (await self._cache.get(check_user(user))).targets
+        if not any(subscription in (None, target.subscription) for target in targets):
+            raise not_found(user)
+        accepted = await self.dispatch(
+            user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=wait_s
         )
+        return accepted.dispatch.deliveries
 
-    def _classify(self, job: Job, answer: PushAnswer) -> Verdict:
-        return classify(job.target.service, answer.status, answer.headers, answer.body, now=self._clock.time())
-
-    def _settle(
-        self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
-    ) -> Settlement:
-        now = utc(self._clock)
-        attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
-        outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None
-        if outcome in RETRIED:
-            wait_s = next_attempt_in_s(
-                attempts,
-                retry_after_s=verdict.retry_after_s,
-                remaining_s=self._remaining_s(job),
-                uniform=self._uniform,
-            )
-            if wait_s is None:
-                outcome, reason = Outcome.EXPIRED, f"Its TTL ends before it could be tried again. Last: {reason}"
-            else:
-                next_attempt_at = now + timedelta(seconds=wait_s)
-        delivery = structs.replace(
-            job.delivery,
-            outcome=outcome,
-            status=status,
-            reason=reason,
-            attempts=attempts,
-            latency_ms=latency_ms,
-            next_attempt_at=next_attempt_at,
-            at=now,
+    def _message(
+        self,
+        user: str,
+        notification: Notification,
+        idempotency_key: str | None,
+        kind: DispatchKind,
+        subscription: str | None,
+    ) -> Message:
+        dispatch = self._identifiers.new()
+        now_ms = round(self._clock.time() * 1000)
+        due_ms = now_ms if notification.send_at is None else max(now_ms, to_milliseconds(notification.send_at))
+        idempotency = None
+        if idempotency_key is not None:
+            digest = hashlib.sha256(msgspec.json.encode((user, notification))).digest()
+            idempotency = IdempotencyKey(ADMIN_SENDER, idempotency_key, digest)
+        return Message(
+            id=dispatch,
+            user=user,
+            kind=kind,
+            title=notification.title,
+            plaintext=pushed_message(notification, dispatch=dispatch, access_url=self._access_url),
+            urgency=notification.urgency,
+            topic=notification.topic,
+            subscription=subscription,
+            accepted_at_ms=now_ms,
+            due_at_ms=due_ms,
+            expires_at_ms=due_ms + notification.ttl * 1000,
+            idempotency=idempotency,
         )
-        state = DISABLES.get(outcome)
-        disabling = None if state is None else Disabling(job.target.subscription, job.target.version, state)
-        return Settlement(delivery, disabling)
-
-    def _remaining_s(self, job: Job) -> float:
-        return job.message.expires_at_ms / 1000 - self._clock.time()

@@ -9,23 +9,22 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.clock import SystemClock
-from pushdesk.engine.acceptance import Acceptance
-from pushdesk.engine.dispatcher import Dispatcher
+from pushdesk.engine.dispatcher import Dispatcher, NoopDispatcher, WebPushDispatcher
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.keyring import Keyring
 from pushdesk.engine.outbox import Outbox
 from pushdesk.engine.publisher import Publisher
-from pushdesk.engine.registration import TEST_NOTIFICATION, Registration
+from pushdesk.engine.pusher import Pusher
+from pushdesk.engine.registration import Registration
 from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics
-from pushdesk.engine.subscriptions import TargetReader
+from pushdesk.engine.subscriptions import SubscriptionCache
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.log_ring import LogRing
-from pushdesk.model import Accepted, DispatchKind, Page, PageQuery, Stats
+from pushdesk.model import Experiment, Page, PageQuery, Stats
 from pushdesk.storage.store import Store
-from pushdesk.storage.subscriptions import not_found
 from pushdesk.user_id import check_user
 from pushdesk.webpush.transport import AiohttpTransport
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from pushdesk.config import Config
     from pushdesk.desk import AnyEvent, Position
     from pushdesk.model import (
+        Accepted,
         Delivery,
         DeviceGrant,
         Dispatch,
@@ -53,13 +53,15 @@ DATABASE_NAME: Final = "pushdesk.db"
 TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
 ROTATE_WORD: Final = "rotate"
+PUSH_IS_OFF: Final = "Web Push is switched off on this server."
+SWITCHES_PUSH_ON: Final = "Set web-push = true in [experiments] and start the server again."
 
 
 class Engine:
     """Accepts, sends and tells; used as an async context manager. See `Desk` for what it can be asked.
 
     Args:
-        config: Subscriber, endpoints that are allowed, concurrency, devices per user.
+        config: Subscriber, endpoints that are allowed, concurrency, devices per user, the cache, what is switched on.
         access_url: Origin under which browsers reach the server.
         store: An open store.
         transport: What posts to the push services.
@@ -92,10 +94,18 @@ class Engine:
         self._publisher = Publisher(self._bus, self._statistics)
         self._keyring = Keyring(store.keys, clock)
         allowed_origins = frozenset(config.push.allow_endpoint)
-        self._targets = TargetReader(store.subscriptions)
+        self._cache = SubscriptionCache(
+            store.subscriptions.targets,
+            ttl_s=config.cache.ttl_s,
+            max_size=config.cache.max_size,
+            monotonic=clock.monotonic,
+            uniform=uniform,
+            observer=lambda *_: None,
+        )
+        store.on_raised = self._cache.follow
         self._outbox = Outbox(
             table=store.outbox,
-            dispatcher=Dispatcher(
+            pusher=Pusher(
                 keyring=self._keyring,
                 authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
                 senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
@@ -103,25 +113,30 @@ class Engine:
                 clock=clock,
                 uniform=uniform,
             ),
-            targets=self._targets,
+            cache=self._cache,
             clock=clock,
             identifiers=self._identifiers,
             observer=self._publisher,
         )
+        self._sends = config.is_on(Experiment.WEB_PUSH)
+        self._dispatcher: Dispatcher = NoopDispatcher(PUSH_IS_OFF, SWITCHES_PUSH_ON)
+        if self._sends:
+            self._dispatcher = WebPushDispatcher(
+                outbox=self._outbox,
+                cache=self._cache,
+                keyring=self._keyring,
+                listings=store.listings,
+                access_url=access_url,
+                identifiers=self._identifiers,
+                clock=clock,
+            )
         self._registration = Registration(
             subscriptions=store.subscriptions,
             keyring=self._keyring,
             allowed_origins=allowed_origins,
             max_devices=config.push.max_devices,
-            test=self._test_push,
+            test=self._dispatcher.test,
             publisher=self._publisher,
-            identifiers=self._identifiers,
-            clock=clock,
-        )
-        self._acceptance = Acceptance(
-            outbox=self._outbox,
-            listings=store.listings,
-            access_url=access_url,
             identifiers=self._identifiers,
             clock=clock,
         )
@@ -144,7 +159,8 @@ class Engine:
             DatabaseError: The database does not answer.
         """
         await self._keyring.load()
-        await self._outbox.start()
+        if self._sends:
+            await self._outbox.start()
         self._reporting = asyncio.create_task(self._reporter.run(), name="engine reporter")
         return self
 
@@ -155,6 +171,7 @@ class Engine:
             # Not cancelled: it may be in the middle of a query.
             self._reporter.end()
             await self._reporting
+        await self._cache.aclose()
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
@@ -166,8 +183,12 @@ class Engine:
         return self._outbox.in_flight
 
     def public_key(self) -> VapidKey:
-        """Return the key that browsers are to subscribe with."""
-        return self._keyring.current
+        """Return the key that browsers are to subscribe with.
+
+        Raises:
+            PushdeskError: `push_disabled`.
+        """
+        return self._dispatcher.public_key
 
     async def ready(self) -> dict[str, str]:
         """Return what keeps the server from doing its work, by name; nothing if it can."""
@@ -178,7 +199,7 @@ class Engine:
             problems["database"] = error.detail
         if self._keyring.signing_key(self._keyring.current.id) is None:
             problems["keys"] = "There is no key to sign with."
-        if not self._outbox.is_working:
+        if self._sends and not self._outbox.is_working:
             problems["queue"] = "What is accepted is not worked on."
         return problems
 
@@ -214,18 +235,9 @@ class Engine:
         *,
         idempotency_key: str | None = None,
         wait_s: float = 0.0,
-        kind: DispatchKind = DispatchKind.NOTIFICATION,
-        subscription: str | None = None,
     ) -> Accepted:
-        """Accept a notification; see `Acceptance.accept`."""
-        return await self._acceptance.accept(
-            user,
-            notification,
-            idempotency_key=idempotency_key,
-            wait_s=wait_s,
-            kind=kind,
-            subscription=subscription,
-        )
+        """Accept a notification; see `Dispatcher.dispatch`."""
+        return await self._dispatcher.dispatch(user, notification, idempotency_key=idempotency_key, wait_s=wait_s)
 
     async def stats(self) -> Stats:
         """Return the state of the server."""
@@ -264,10 +276,7 @@ class Engine:
 
     async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
         """Send the test push to a user's devices, or to one of them."""
-        targets = (await self._targets.get([user]))[user].targets
-        if not any(subscription in (None, target.subscription) for target in targets):
-            raise not_found(user)
-        return await self._test_push(user, subscription, TEST_WAIT_S)
+        return await self._dispatcher.test(user, subscription, TEST_WAIT_S)
 
     async def remove_subscriptions(self, ids: Sequence[str]) -> int:
         """Remove subscriptions; returns how many there were."""
@@ -296,12 +305,6 @@ class Engine:
     def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches."""
         return self._bus.follow(after)
-
-    async def _test_push(self, user: str, subscription: str | None, wait_s: float) -> tuple[Delivery, ...]:
-        accepted = await self.accept(
-            user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=wait_s
-        )
-        return accepted.dispatch.deliveries
 
 
 @asynccontextmanager

@@ -14,25 +14,26 @@ from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import structlog
+from msgspec import structs
 
 from pushdesk.engine.failures import log_failure
 from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.publisher import to_dispatch
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
-from pushdesk.storage.records import Job, Settled
+from pushdesk.storage.records import Job, Settled, Settlement, Targets
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushdesk.clock import Clock
-    from pushdesk.engine.dispatcher import Dispatcher
     from pushdesk.engine.identifiers import Identifiers
-    from pushdesk.engine.subscriptions import TargetReader
+    from pushdesk.engine.pusher import Pusher
+    from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.model import PushTarget
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Message, Settlement
+    from pushdesk.storage.records import Claimed, Message, Open
 
 IN_FLIGHT_PER_SERVICE: Final = 500
 """Deliveries under way at once to one push service; what is due beyond waits in the database, not in memory.
@@ -47,6 +48,10 @@ SPREAD: Final = 100
 """The most dispatches that are spread over their devices at once."""
 BACK_OFF_S: Final = 1.0
 """How long a failing database is left alone."""
+PUT_OFF_S: Final = 5.0
+"""After how long a delivery is tried again whose user's devices could not be read."""
+READ_TIMEOUT_S: Final = 10.0
+"""How long devices are waited for; the next pass begins a new read beside one that hangs."""
 
 log = structlog.get_logger()
 
@@ -88,8 +93,8 @@ class Outbox:
 
     Args:
         table: The outbox in the database.
-        dispatcher: What attempts a delivery.
-        targets: Who gives a user's devices.
+        pusher: What attempts a delivery.
+        cache: Who has which devices.
         clock: Wall-clock time decides what is due.
         identifiers: For deliveries, and for this process's claim.
         observer: Told what happens.
@@ -99,15 +104,15 @@ class Outbox:
         self,
         *,
         table: OutboxTable,
-        dispatcher: Dispatcher,
-        targets: TargetReader,
+        pusher: Pusher,
+        cache: SubscriptionCache,
         clock: Clock,
         identifiers: Identifiers,
         observer: Observer,
     ) -> None:
         self._table = table
-        self._dispatcher = dispatcher
-        self._targets = targets
+        self._pusher = pusher
+        self._cache = cache
         self._clock = clock
         self._identifiers = identifiers
         self._observer = observer
@@ -245,39 +250,106 @@ class Outbox:
                 continue
             moments.append((at_ms - now_ms) / 1000)
             if at_ms <= now_ms:
-                jobs, lost = await self._table.claim(self._claim, service, now_ms, min(room, BATCH))
-                self._start(jobs)
-                for settlement in lost:
-                    self._give_back(settlement)
+                await self._resume(await self._table.claim(self._claim, service, now_ms, min(room, BATCH)), now_ms)
         return max(0.0, min(moments))
 
     def _room(self, service: Service) -> int:
         return IN_FLIGHT_PER_SERVICE - self._in_flight[service]
 
     async def _spread(self, now_ms: int) -> None:
-        messages = await self._table.open_dispatches(now_ms, SPREAD)
-        targets = await self._targets.get({message.user for message in messages})
+        """Make a delivery for each device of what is due; what cannot be spread now stays open."""
+        due = await self._table.open_dispatches(now_ms, SPREAD)
+        targets, failure = await self._targets(due)
         jobs: list[Job] = []
-        empty: set[str] = set()
-        for message in messages:
+        empty: list[Message] = []
+        for message in (item.message for item in due if item.message.user in targets):
             mine = [
                 self._job(message, target, now_ms)
-                for target in targets[message.user].targets
+                for target in targets[message.user].values()
                 if message.subscription in (None, target.subscription)
             ]
             jobs += mine
             if not mine:
-                empty.add(message.id)
+                empty.append(message)
         starting = self._as_many_as_there_is_room_for(jobs)
         claims = {job.delivery.id: self._claim for job in starting}
-        await self._table.spread([job.delivery for job in jobs], empty, claims)
-        self.queued -= len(messages)
+        await self._table.spread([job.delivery for job in jobs], {message.id for message in empty}, claims)
+        self.queued -= len({job.message.id for job in jobs}) + len(empty)
         self._observer.deliveries_changed([job.delivery for job in jobs])
         self._start(starting)
         if empty:
-            done = tuple(to_dispatch(message, DispatchState.DONE) for message in messages if message.id in empty)
+            done = tuple(to_dispatch(message, DispatchState.DONE) for message in empty)
             self._observer.settled(Settled(disabled=(), done=done))
             self._finish(done)
+        if failure is not None:
+            raise failure
+
+    async def _resume(self, claimed: Sequence[Claimed], now_ms: int) -> None:
+        """Start what waited in the database, on the devices as they are now."""
+        targets, failure = await self._targets(claimed)
+        if failure is not None:
+            log_failure("subscriptions_unread", failure)
+        jobs: list[Job] = []
+        lost: list[Delivery] = []
+        for item in claimed:
+            delivery, devices = item.delivery, targets.get(item.delivery.user)
+            if devices is None:
+                self._give_back(self._put_off(delivery, now_ms))
+            elif delivery.subscription in devices:
+                jobs.append(Job(delivery, item.message, devices[delivery.subscription]))
+            else:
+                lost.append(delivery)
+        self._start(jobs)
+        if lost:
+            await self._give_up(lost, now_ms)
+
+    async def _give_up(self, lost: Sequence[Delivery], now_ms: int) -> None:
+        """Settle deliveries whose device is no longer one of the user's."""
+        try:
+            settlements = await self._table.lost(lost, now_ms)
+        except DatabaseError as error:
+            # They are claimed already: left alone, nobody would look at them until the next start.
+            log_failure("subscriptions_unread", error)
+            settlements = tuple(self._put_off(delivery, now_ms) for delivery in lost)
+        for settlement in settlements:
+            # One that is active again by now is looked at again.
+            is_settled = settlement.delivery.outcome.is_settled
+            self._give_back(settlement if is_settled else self._put_off(settlement.delivery, now_ms))
+
+    async def _targets(
+        self, wanted: Sequence[Open] | Sequence[Claimed]
+    ) -> tuple[dict[str, dict[str, PushTarget]], Exception | None]:
+        """Return the devices of the users that messages are for, by subscription, none older than was seen with them.
+
+        Users whose devices cannot be read are left out; the second value says why.
+        """
+        floors: dict[str, int] = {}
+        for item in wanted:
+            floors[item.message.user] = max(item.floor, floors.get(item.message.user, 0))
+        found: dict[str, dict[str, PushTarget]] = {}
+        failure: Exception | None = None
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                read = await self._cache.get_many(floors)
+        except TimeoutError as error:
+            return {}, error
+        for user, targets in read.items():
+            if isinstance(targets, Targets):
+                found[user] = {target.subscription: target for target in targets.targets}
+            elif isinstance(targets, Exception):
+                failure = targets
+        return found, failure
+
+    def _put_off(self, delivery: Delivery, now_ms: int) -> Settlement:
+        """Have a delivery tried again when its user's devices can be read again."""
+        later = structs.replace(
+            delivery,
+            outcome=Outcome.TRANSIENT,
+            reason="The user's subscriptions could not be read, or were changing.",
+            next_attempt_at=to_datetime(now_ms + round(PUT_OFF_S * 1000)),
+            at=to_datetime(now_ms),
+        )
+        return Settlement(later, attempted=False)
 
     def _as_many_as_there_is_room_for(self, jobs: Sequence[Job]) -> list[Job]:
         room = {service: self._room(service) for service in Service}
@@ -309,7 +381,7 @@ class Outbox:
             attempt.add_done_callback(self._attempts.discard)
 
     async def _attempt(self, job: Job) -> None:
-        self._outgoing.add(await self._dispatcher.attempt(job))
+        self._outgoing.add(await self._pusher.attempt(job))
 
     def _give_back(self, settlement: Settlement) -> None:
         """Settle what was claimed and cannot be sent."""

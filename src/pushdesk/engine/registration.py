@@ -13,11 +13,9 @@ from pushdesk.engine.user_agent import UNKNOWN, describe
 from pushdesk.errors import PushdeskError
 from pushdesk.model import (
     DeviceGrant,
-    Notification,
     Outcome,
     PushTest,
     Subscribed,
-    Urgency,
 )
 from pushdesk.storage.records import NewSubscription
 from pushdesk.webpush.encryption import decode_keys
@@ -38,14 +36,6 @@ TEST_WAIT_S: Final = 5.0
 """How long a browser is kept waiting for the outcome of its test push."""
 TOKEN_PREFIX: Final = "pdd"  # noqa: S105 (how a device token starts, no secret)
 _TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}_(?P<subscription>[0-9a-f]{{26}})_(?P<secret>[0-9a-f]{{64}})")
-TEST_NOTIFICATION: Final = Notification(
-    title="It's working!",
-    body="You've subscribed to push notifications.",
-    tag="pushdesk-test",
-    ttl=60,
-    urgency=Urgency.HIGH,
-)
-
 log = structlog.get_logger()
 
 _REFUSED: Final = {
@@ -108,7 +98,7 @@ class Registration:
         )
         self._publisher.subscriptions_removed(stored.removed)
         subscription = stored.subscription
-        if stored.touched:
+        if stored.changed:
             self._publisher.subscriptions_changed([subscription])
         test = PushTest.SKIPPED
         if request.replaces is None and (stored.created or stored.revived):

@@ -1,0 +1,149 @@
+"""One attempt to push one message to one device: what is sent, and what its answer means for the delivery."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from pushdesk.engine.failures import log_failure
+from pushdesk.engine.retry import next_attempt_in_s
+from pushdesk.engine.statistics import utc
+from pushdesk.errors import EndpointRefusedError
+from pushdesk.model import Outcome, SubscriptionState
+from pushdesk.storage.records import Disabling, Settlement
+from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed
+from pushdesk.webpush.request import build_request
+from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
+from pushdesk.webpush.transport import TransportFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pushdesk.clock import Clock
+    from pushdesk.engine.keyring import Keyring
+    from pushdesk.engine.senders import Senders
+    from pushdesk.storage.records import Job
+    from pushdesk.webpush.request import PushRequest
+    from pushdesk.webpush.transport import PushAnswer
+    from pushdesk.webpush.vapid import Authorizer
+
+DISABLES: Final = {
+    Outcome.GONE: SubscriptionState.GONE,
+    Outcome.KEY_MISMATCH: SubscriptionState.KEY_MISMATCH,
+}
+RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
+
+
+class _NotSentError(Exception):
+    """Why no push service was asked."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = Verdict(outcome, reason)
+
+
+class Pusher:
+    """Attempts deliveries; each has its own outcome, whatever becomes of the others."""
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        authorizer: Authorizer,
+        senders: Senders,
+        allowed_origins: frozenset[str],
+        clock: Clock,
+        uniform: Callable[[float, float], float],
+    ) -> None:
+        self._keyring = keyring
+        self._authorizer = authorizer
+        self._senders = senders
+        self._allowed_origins = allowed_origins
+        self._clock = clock
+        self._uniform = uniform
+
+    async def attempt(self, job: Job) -> Settlement:
+        """Try a delivery once and return what it came to. Raises nothing: a failure is an outcome."""
+        started: float | None = None
+
+        def build() -> PushRequest:
+            nonlocal started
+            request = self._build(job)
+            started = self._clock.monotonic()
+            return request
+
+        try:
+            answer = await self._senders.send(job.target.service, build)
+        except _NotSentError as reason:
+            return self._settle(job, reason.verdict)
+        except TransportFault as fault:
+            asked = started is not None and fault.kind is not FaultKind.ADDRESS_REFUSED
+            waited_ms = (self._clock.monotonic() - (started or 0)) * 1000 if asked else None
+            return self._settle(job, classify_fault(fault.kind), latency_ms=waited_ms)
+        except Exception as error:  # noqa: BLE001 (a mistake of ours must not keep this delivery from being tried again)
+            log_failure("attempt_failed", error, delivery=job.delivery.id)
+            return self._settle(job, Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more."))
+        return self._settle(job, self._classify(job, answer), status=answer.status, latency_ms=answer.latency_s * 1000)
+
+    def _build(self, job: Job) -> PushRequest:
+        remaining_s = self._remaining_s(job)
+        if remaining_s <= 0:
+            raise _NotSentError(Outcome.EXPIRED, "Its TTL was over before it could be sent.")
+        if is_permanently_removed(job.target.endpoint):
+            raise _NotSentError(Outcome.GONE, "The browser says that this subscription was removed.")
+        try:
+            # Checked again at every send: what may be sent to can have changed since the browser subscribed.
+            check_endpoint(job.target.endpoint, allowed_origins=self._allowed_origins)
+        except EndpointRefusedError as error:
+            raise _NotSentError(Outcome.REFUSED, error.detail) from None
+        key = self._keyring.signing_key(job.target.key_id)
+        if key is None:
+            raise _NotSentError(Outcome.KEY_MISMATCH, "The key it was made with is not used any more.")
+        return build_request(
+            job.target,
+            job.message.plaintext,
+            ttl_s=math.ceil(remaining_s),
+            urgency=job.message.urgency,
+            topic=job.message.topic,
+            authorization=self._authorizer.authorization(key, job.target.endpoint),
+        )
+
+    def _classify(self, job: Job, answer: PushAnswer) -> Verdict:
+        return classify(job.target.service, answer.status, answer.headers, answer.body, now=self._clock.time())
+
+    def _settle(
+        self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
+    ) -> Settlement:
+        now = utc(self._clock)
+        attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
+        outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None
+        if outcome in RETRIED:
+            wait_s = next_attempt_in_s(
+                attempts,
+                retry_after_s=verdict.retry_after_s,
+                remaining_s=self._remaining_s(job),
+                uniform=self._uniform,
+            )
+            if wait_s is None:
+                outcome, reason = Outcome.EXPIRED, f"Its TTL ends before it could be tried again. Last: {reason}"
+            else:
+                next_attempt_at = now + timedelta(seconds=wait_s)
+        delivery = structs.replace(
+            job.delivery,
+            outcome=outcome,
+            status=status,
+            reason=reason,
+            attempts=attempts,
+            latency_ms=latency_ms,
+            next_attempt_at=next_attempt_at,
+            at=now,
+        )
+        state = DISABLES.get(outcome)
+        disabling = None if state is None else Disabling(job.target.subscription, job.target.version, state)
+        return Settlement(delivery, disabling)
+
+    def _remaining_s(self, job: Job) -> float:
+        return job.message.expires_at_ms / 1000 - self._clock.time()
