@@ -9,108 +9,32 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from msgspec import structs
 from sqlalchemy import create_engine, text
 
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import (
     Delivery,
-    DispatchKind,
     DispatchState,
     KeyState,
     Outcome,
     PageQuery,
     Service,
     SubscriptionState,
-    Urgency,
 )
-from pushdesk.storage.records import (
-    Disabling,
-    IdempotencyKey,
-    Job,
-    Message,
-    NewSubscription,
-    Open,
-    Settlement,
-    StoredKey,
-)
+from pushdesk.storage.records import Disabling, IdempotencyKey, Open, Settlement, StoredKey
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
+from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
-
-NOW = 1_800_000_000_000
-CLAIM = "claim"
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     async with Store(tmp_path / "pushdesk.db") as opened:
         yield opened
-
-
-def subscription(name: str = "one", user: str = "ada", key: str = "key1") -> NewSubscription:
-    return NewSubscription(
-        id=f"id-{name}",
-        user=user,
-        service=Service.MOZILLA,
-        key_id=key,
-        key_is_declared=False,
-        browser="Firefox",
-        platform="Linux",
-        token_digest=b"t" * 32,
-        endpoint=f"https://push.example/{name}",
-        p256dh=b"p" * 65,
-        auth=b"a" * 16,
-    )
-
-
-def message(name: str = "m1", user: str = "ada", *, key: IdempotencyKey | None = None, due: int = NOW) -> Message:
-    return Message(
-        id=name,
-        user=user,
-        kind=DispatchKind.NOTIFICATION,
-        title=f"Title of {name}",
-        plaintext=b"{}",
-        urgency=Urgency.NORMAL,
-        topic=None,
-        subscription=None,
-        accepted_at_ms=NOW,
-        due_at_ms=due,
-        expires_at_ms=NOW + 60_000,
-        idempotency=key,
-    )
-
-
-async def put(store: Store, new: NewSubscription, **options: str) -> None:
-    await store.subscriptions.put(new, replaces=options.get("replaces"), max_per_user=10, now_ms=NOW)
-
-
-async def spread(store: Store, accepted: Message) -> list[Job]:
-    await store.outbox.accept([accepted])
-    targets = (await store.subscriptions.targets([accepted.user]))[accepted.user].targets
-    jobs = [
-        Job(
-            Delivery(
-                id=f"{accepted.id}-{target.subscription}",
-                dispatch=accepted.id,
-                user=accepted.user,
-                subscription=target.subscription,
-                service=target.service,
-                outcome=Outcome.WAITING,
-                at=to_datetime(NOW),
-                device=target.device,
-            ),
-            accepted,
-            target,
-        )
-        for target in targets
-    ]
-    deliveries = [job.delivery for job in jobs]
-    await store.outbox.spread(deliveries, [], {delivery.id: CLAIM for delivery in deliveries})
-    return jobs
 
 
 @contextmanager
@@ -125,19 +49,6 @@ def broken(path: Path, table: str) -> Iterator[None]:
     with engine.begin() as connection:
         connection.execute(text("DROP TRIGGER broken"))
     engine.dispose()
-
-
-def outcome(job: Job, result: Outcome, *, retry_at: int | None = None) -> Settlement:
-    delivery = structs.replace(
-        job.delivery,
-        outcome=result,
-        status=201,
-        attempts=job.delivery.attempts + 1,
-        latency_ms=3.5,
-        next_attempt_at=None if retry_at is None else to_datetime(retry_at),
-    )
-    gone = Disabling(job.target.subscription, job.target.version, SubscriptionState.GONE)
-    return Settlement(delivery, gone if result is Outcome.GONE else None)
 
 
 class TestSubscriptions:
@@ -341,23 +252,63 @@ class TestOutbox:
         (again,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 5000, 10)
         assert again.delivery.attempts == 1
 
-    async def test_a_retry_whose_subscription_was_removed_is_cancelled(self, store: Store) -> None:
+    async def test_what_is_open_or_claimed_tells_the_generation_that_was_seen(self, store: Store) -> None:
+        await store.outbox.accept([message("nobody's", user="bo")])
+        await put(store, subscription("one"))
+        await put(store, subscription("two"))
+        await spread(store, message("first"))
+        await store.outbox.accept([message("second")])
+        await store.outbox.release_claims()
+        opened = await store.outbox.open_dispatches(NOW, 10)
+        claimed = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
+        assert {item.message.id: item.floor for item in opened} == {"nobody's": 0, "second": 2}
+        assert [item.floor for item in claimed] == [2, 2]
+
+    async def test_a_claim_of_a_user_who_is_no_longer_known_asks_for_no_generation(self, store: Store) -> None:
+        stored = await put(store, subscription())
+        await spread(store, message())
+        await store.outbox.release_claims()
+        await store.subscriptions.withdraw(stored)
+        (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
+        assert claimed.floor == 0
+
+    async def test_a_delivery_whose_subscription_was_removed_is_cancelled(self, store: Store) -> None:
+        await put(store, subscription())
+        (job,) = await spread(store, message())
+        await store.subscriptions.remove_ids(["id-one"])
+        (lost,) = await store.outbox.lost([job.delivery], NOW)
+        assert (lost.delivery.outcome, lost.delivery.next_attempt_at) == (Outcome.CANCELLED, None)
+
+    async def test_a_delivery_whose_subscription_moved_to_another_user_is_cancelled(self, store: Store) -> None:
+        await put(store, subscription(user="ada"))
+        (job,) = await spread(store, message(user="ada"))
+        await put(store, subscription(user="bo"))
+        (lost,) = await store.outbox.lost([job.delivery], NOW)
+        assert lost.delivery.outcome is Outcome.CANCELLED
+
+    @pytest.mark.parametrize(
+        ("state", "expected"),
+        [(SubscriptionState.GONE, Outcome.GONE), (SubscriptionState.KEY_MISMATCH, Outcome.KEY_MISMATCH)],
+    )
+    async def test_a_delivery_whose_subscription_was_disabled_ends_as_that_did(
+        self, store: Store, state: SubscriptionState, expected: Outcome
+    ) -> None:
+        await put(store, subscription())
+        (first,) = await spread(store, message("first"))
+        (second,) = await spread(store, message("second"))
+        disabling = Disabling("id-one", first.target.version, state)
+        await store.outbox.settle([Settlement(outcome(first, expected).delivery, disabling)], CLAIM, NOW)
+        (lost,) = await store.outbox.lost([second.delivery], NOW)
+        assert lost.delivery.outcome is expected
+
+    async def test_a_delivery_whose_subscription_is_active_again_is_given_back(self, store: Store) -> None:
         await put(store, subscription())
         (job,) = await spread(store, message())
         await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW)], CLAIM, NOW)
-        await store.subscriptions.remove_ids(["id-one"])
         (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
-        lost = await store.outbox.lost([claimed.delivery], NOW)
-        assert [settlement.delivery.outcome for settlement in lost] == [Outcome.CANCELLED]
-
-    async def test_a_retry_whose_subscription_moved_to_another_user_is_cancelled(self, store: Store) -> None:
-        await put(store, subscription(user="ada"))
-        (job,) = await spread(store, message(user="ada"))
-        await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW)], CLAIM, NOW)
-        await put(store, subscription(user="bo"))
-        (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
-        lost = await store.outbox.lost([claimed.delivery], NOW)
-        assert [settlement.delivery.outcome for settlement in lost] == [Outcome.CANCELLED]
+        await store.outbox.settle(await store.outbox.lost([claimed.delivery], NOW), CLAIM, NOW)
+        assert await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10) == (claimed,)
+        assert (await store.subscriptions.find("ada", "https://push.example/one")).failures == 1
 
     async def test_what_is_spread_without_a_claim_can_be_claimed(self, store: Store) -> None:
         await put(store, subscription("one"))
