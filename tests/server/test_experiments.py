@@ -110,6 +110,14 @@ async def test_a_device_subscribed_before_push_was_switched_off_is_kept_and_work
         assert (await server.ask("POST", path, {}, token=token)).status == 200
 
 
+async def test_without_push_a_notification_is_refused_with_the_reason_and_leaves_nothing(without_push: Running) -> None:
+    answer = await without_push.admin("POST", "/api/v1/users/anna/notifications", {"title": "Hello"})
+    problem = assert_problem(answer, 503, "push_disabled")
+    assert "switched off" in problem["detail"]
+    assert "web-push" in problem["hint"]
+    assert await without_push.is_empty()
+
+
 async def test_nothing_else_is_off(tmp_path: Path) -> None:
     """Every other route answers the same with all experiments on and with all of them off."""
     asked = [
@@ -138,6 +146,7 @@ async def test_all_is_there_while_somebody_develops(tmp_path: Path) -> None:
         assert subscribed.status == 201
         token = subscribed.json["token"]
         assert (await server.ask("POST", "/api/v1/users/anna/webpush/test", {}, token=token)).status == 200
+        assert (await server.admin("POST", "/api/v1/users/anna/notifications", {"title": "Hello"})).status == 202
         assert set(await described(server)) == {route.path for route in ROUTES}
 
 
