@@ -1,26 +1,25 @@
 """Subscriptions: who has which, and what may be pushed to.
 
-Every change of a user's subscriptions raises the user's generation in the same transaction, to the next value of one
-counter for the whole database: it strictly rises, also for a user who was deleted and came back. What was raised is
-told when the transaction has ended: see `Database.write`.
+Every change of a user's subscriptions raises the user's generation in the same transaction: see `generations`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, tuple_, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
-from pushdesk.storage.records import Disabling, NewSubscription, Raised, Stored, Targets
+from pushdesk.storage.generations import raise_generations, taken_away
+from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
 from pushdesk.storage.rows import to_subscription, to_target
 from pushdesk.storage.schema import dispatches, server_state, subscriptions, user_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
 
 SUCCESS_WRITE_INTERVAL_MS = 3_600_000
 """`last_success_at` is written at most this often per subscription: it is for people, and would cost a row a push."""
-
-
-RAISE_COUNTER: Final = (
-    update(server_state).values(generation=server_state.c.generation + 1).returning(server_state.c.generation)
-)
 
 
 class Subscriptions:
@@ -120,7 +114,7 @@ class Subscriptions:
             removed = await self._delete(transaction, mine)
             if not removed:
                 raise not_found(user)
-            await raise_generations(transaction, _taken_away(removed))
+            await raise_generations(transaction, taken_away(removed))
         return removed[0]
 
     async def remove_ids(self, ids: Collection[str]) -> tuple[Subscription, ...]:
@@ -131,7 +125,7 @@ class Subscriptions:
         """
         async with self._database.write() as transaction:
             removed = await self._delete(transaction, subscriptions.c.id.in_(ids))
-            await raise_generations(transaction, _taken_away(removed))
+            await raise_generations(transaction, taken_away(removed))
         return removed
 
     async def withdraw(self, stored: Stored) -> None:
@@ -145,7 +139,7 @@ class Subscriptions:
         user, id_ = stored.subscription.user, stored.subscription.id
         async with self._database.write() as transaction:
             mine = and_(subscriptions.c.id == id_, subscriptions.c.user == user)
-            await raise_generations(transaction, _taken_away(await self._delete(transaction, mine)))
+            await raise_generations(transaction, taken_away(await self._delete(transaction, mine)))
             await transaction.execute(
                 delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == id_)
             )
@@ -278,28 +272,6 @@ def select_targets(users: Collection[str]) -> Select[Any]:
     )
 
 
-async def raise_generations(transaction: Transaction, changes: Mapping[str, frozenset[str] | None]) -> None:
-    """Give users the next generation, and note it in the transaction, which tells it when it has ended.
-
-    Args:
-        transaction: The one that changes their subscriptions.
-        changes: User -> the subscriptions that were removed or disabled, or None when anything else was done.
-    """
-    if not changes:
-        return
-    # First, for the lock on this row: whoever else raises generations waits for the end of this transaction.
-    after = await transaction.scalar(RAISE_COUNTER)
-    before = await transaction.execute(
-        select(user_state.c.user, user_state.c.generation).where(user_state.c.user.in_(changes))
-    )
-    transaction.raised += [Raised(row.user, row.generation, after, changes[row.user]) for row in before]
-    await transaction.execute(
-        update(user_state)
-        .where(user_state.c.user.in_(changes))
-        .values(generation=select(server_state.c.generation).scalar_subquery())
-    )
-
-
 async def disable(transaction: Transaction, disablings: Sequence[Disabling], now_ms: int) -> tuple[Subscription, ...]:
     """Disable subscriptions that are still the version that was sent to, in the caller's transaction.
 
@@ -323,7 +295,7 @@ async def disable(transaction: Transaction, disablings: Sequence[Disabling], now
             .returning(subscriptions)
         )
         found += [to_subscription(row) for row in await transaction.execute(statement)]
-    await raise_generations(transaction, _taken_away(found))
+    await raise_generations(transaction, taken_away(found))
     return tuple(found)
 
 
@@ -358,13 +330,6 @@ def not_found(user: str) -> PushdeskError:
         code="subscription_not_found",
         hint="Open the page in the browser and enable notifications.",
     )
-
-
-def _taken_away(gone: Iterable[Subscription]) -> dict[str, frozenset[str] | None]:
-    changes: dict[str, frozenset[str] | None] = {}
-    for subscription in gone:
-        changes[subscription.user] = (changes.get(subscription.user) or frozenset()) | {subscription.id}
-    return changes
 
 
 def _same_keys(known: Row[Any], new: NewSubscription) -> bool:
