@@ -13,7 +13,18 @@ from yarl import URL
 
 from pushdesk.desk import AnyEvent
 from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
-from pushdesk.model import Delivery, Dispatch, Page, PageQuery, Stats, Subscription, User, VapidKey
+from pushdesk.model import (
+    CacheEntry,
+    Delivery,
+    Dispatch,
+    LogEntry,
+    Page,
+    PageQuery,
+    Stats,
+    Subscription,
+    User,
+    VapidKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -124,6 +135,14 @@ class HttpDesk:
         """List VAPID keys."""
         return await self._list("keys", query, Page[VapidKey])
 
+    async def cache(self, query: PageQuery) -> Page[CacheEntry]:
+        """List what the subscription cache holds."""
+        return await self._list("cache", query, Page[CacheEntry])
+
+    async def log(self, query: PageQuery) -> Page[LogEntry]:
+        """List the latest lines of the log."""
+        return await self._list("log", query, Page[LogEntry])
+
     async def notify(
         self,
         user: str,
@@ -161,6 +180,15 @@ class HttpDesk:
         """Make a new current VAPID key."""
         body = {"confirm": confirm}
         return self._member(await self._request("POST", f"{_ADMIN}/keys/rotate", dict[str, VapidKey], body=body), "key")
+
+    async def invalidate_cache(self, user: str) -> bool:
+        """Let a user's subscriptions be read again when they are next needed; returns whether any were held."""
+        answer = await self._request("POST", f"{_ADMIN}/cache/invalidate", dict[str, bool], body={"user": user})
+        return self._member(answer, "invalidated")
+
+    async def clear_cache(self) -> int:
+        """Let all subscriptions be read again; returns how many users' were held."""
+        return self._member(await self._request("POST", f"{_ADMIN}/cache/clear", dict[str, int]), "cleared")
 
     async def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens; ends with `UnreachableError` when the connection is lost."""

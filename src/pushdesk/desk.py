@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from pushdesk.model import Delivery, Dispatch, Stats, Subscription, VapidKey
+from pushdesk.model import CacheChange, CacheEntry, Delivery, Dispatch, LogEntry, Stats, Subscription, VapidKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -74,6 +74,29 @@ class KeyChanged(Event, frozen=True, tag="key"):
     key: VapidKey
 
 
+class CacheChanged(Event, frozen=True, tag="cache"):
+    """What happened in the subscription cache, look-ups too.
+
+    Collected for a tenth of a second, so that a busy server tells of a user once and not for every push; told in the
+    order in which it happened last, so that a user's last event says what is held. Of very many, the latest are told
+    one by one and the others summed up before them: whoever keeps a copy lists the cache anew then.
+    """
+
+    change: CacheChange
+    user: str
+    """Empty where many are summed up, and when everything was cleared."""
+    entry: CacheEntry | None = None
+    """What is held of the user afterwards, if anything."""
+    count: int = 1
+    """How often it happened."""
+
+
+class LogWritten(Event, frozen=True, tag="log"):
+    """A line was written to the log. A hole in `entry.seq` is lines that were too many to be told: list the log."""
+
+    entry: LogEntry
+
+
 AnyEvent: TypeAlias = (
     Hello
     | Gap
@@ -83,6 +106,8 @@ AnyEvent: TypeAlias = (
     | DispatchChanged
     | DeliveryChanged
     | KeyChanged
+    | CacheChanged
+    | LogWritten
 )
 
 
@@ -134,6 +159,21 @@ class Desk(Protocol):
         """List VAPID keys, the newest first."""
         ...
 
+    async def cache(self, query: PageQuery) -> Page[CacheEntry]:
+        """List what the subscription cache holds; the filter is a part of the user's id.
+
+        Sortable by `age` (without a sort: the least first), `time_left`, `user`, `generation`, `devices`, `size`.
+        """
+        ...
+
+    async def log(self, query: PageQuery) -> Page[LogEntry]:
+        """List the latest lines of the log, at most 1000; sortable by `seq`.
+
+        The filter is a level, for lines of that level and above, or a part of the event's name or of a field's value
+        (as JSON, if it is no text).
+        """
+        ...
+
     async def notify(
         self,
         user: str,
@@ -162,6 +202,18 @@ class Desk(Protocol):
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key; the old one goes on signing for its own subscriptions."""
+        ...
+
+    async def invalidate_cache(self, user: str) -> bool:
+        """Let a user's subscriptions be read again when they are next needed; returns whether any were held.
+
+        Raises:
+            PushdeskError: `bad_field` if `user` cannot be a user's id.
+        """
+        ...
+
+    async def clear_cache(self) -> int:
+        """Let all subscriptions be read again; returns how many users' were held."""
         ...
 
     def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:

@@ -12,11 +12,13 @@ import msgspec
 
 from pushdesk.desk import (
     AnyEvent,
+    CacheChanged,
     DeliveryChanged,
     DispatchChanged,
     Gap,
     Hello,
     KeyChanged,
+    LogWritten,
     Position,
     StatsChanged,
     SubscriptionChanged,
@@ -25,11 +27,16 @@ from pushdesk.desk import (
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
+    CacheChange,
+    CacheEntry,
+    CacheStats,
     Delivery,
     Dispatch,
     DispatchKind,
     DispatchState,
     KeyState,
+    LogEntry,
+    LogLevel,
     Outcome,
     Page,
     PageQuery,
@@ -40,6 +47,7 @@ from pushdesk.model import (
     User,
     VapidKey,
 )
+from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -51,6 +59,8 @@ NOON: Final = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
 VERSION: Final = "0.1.0"
 URL: Final = "http://localhost:8484"
 HELD_EVENTS: Final = 1000
+HELD_LINES: Final = 1000
+TTL_S: Final = 180.0
 STATUS: Final = {
     Outcome.ACCEPTED: 201,
     Outcome.GONE: 410,
@@ -63,13 +73,14 @@ STATUS: Final = {
 
 
 class Named(Protocol):
-    """What every item of a listing has."""
+    """What items of most listings have."""
 
     @property
     def id(self) -> str: ...
 
 
-T = TypeVar("T", bound=Named)
+T = TypeVar("T")
+N = TypeVar("N", bound=Named)
 
 
 class FakeDesk:
@@ -108,6 +119,9 @@ class FakeDesk:
         self._dispatches: dict[str, Dispatch] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._keys = {"7f3a92aa": VapidKey("7f3a92aa", "BPublic", KeyState.CURRENT, now())}
+        self._cache: dict[str, CacheEntry] = {}
+        self._generation = 0
+        self._lines: deque[LogEntry] = deque(maxlen=HELD_LINES)
         self._stats = Stats(
             time=now(),
             version=VERSION,
@@ -116,6 +130,7 @@ class FakeDesk:
             storage="sqlite",
             key_id="7f3a92aa",
             key_created_at=now(),
+            cache=CacheStats(ttl_s=TTL_S, max_size=40_000_000),
         )
 
     # What a test sets up and makes happen.
@@ -163,6 +178,7 @@ class FakeDesk:
         self._subscriptions[subscription.id] = subscription
         self._users.setdefault(user, User(user, self.now()))
         self._emit(SubscriptionChanged(self._number(), self.now(), subscription))
+        self._invalidate(user)
         self._count()
         return subscription
 
@@ -171,6 +187,7 @@ class FakeDesk:
         changed = msgspec.structs.replace(self._subscriptions[subscription], **fields)
         self._subscriptions[subscription] = changed
         self._emit(SubscriptionChanged(self._number(), self.now(), changed))
+        self._invalidate(changed.user)
 
     def deliver(self, subscription: Subscription, outcome: Outcome = Outcome.ACCEPTED, **fields: Any) -> Delivery:
         """Let a dispatch with one delivery happen."""
@@ -186,6 +203,14 @@ class FakeDesk:
         """Change fields of the server's state, and tell it."""
         self._stats = msgspec.structs.replace(self._stats, **fields)
         self._emit(StatsChanged(self._number(), self.now(), self._stats))
+
+    def write(self, event: str, level: LogLevel = LogLevel.INFO, **fields: Any) -> LogEntry:
+        """Write a line to the log, and tell it."""
+        seq = self._lines[-1].seq + 1 if self._lines else 1
+        entry = LogEntry(seq, self.now(), level, event, "pushdesk", fields)
+        self._lines.append(entry)
+        self._emit(LogWritten(self._number(), self.now(), entry))
+        return entry
 
     # What a Desk does.
 
@@ -245,6 +270,24 @@ class FakeDesk:
         ]
         return _page(found, query, sorts=("created_at", "id", "state"))
 
+    async def cache(self, query: PageQuery) -> Page[CacheEntry]:
+        self._answer()
+        found = [entry for entry in self._cache.values() if query.filter in entry.user]
+        fields = {"age": "age_s", "time_left": "time_left_s"}
+        sorts = ("age", "time_left", "user", "generation", "devices", "size")
+        return _keyset(
+            found,
+            query,
+            place=lambda entry, field: [getattr(entry, fields.get(field, field)), entry.user],
+            sorts=sorts,
+            default="age",
+        )
+
+    async def log(self, query: PageQuery) -> Page[LogEntry]:
+        self._answer()
+        found = [entry for entry in self._lines if _is_found(entry, query.filter)]
+        return _keyset(found, query, place=lambda entry, _: [entry.seq, entry.seq], sorts=("seq",), default="-seq")
+
     async def notify(
         self,
         user: str,
@@ -296,6 +339,7 @@ class FakeDesk:
         removed = [self._subscriptions.pop(each) for each in dict.fromkeys(ids) if each in self._subscriptions]
         for one in removed:
             self._emit(SubscriptionRemoved(self._number(), self.now(), one.id, one.user))
+            self._invalidate(one.user)
         self._count()
         return len(removed)
 
@@ -312,6 +356,21 @@ class FakeDesk:
         self._change_key(key)
         self.set_stats(key_id=key.id, key_created_at=key.created_at)
         return key
+
+    async def invalidate_cache(self, user: str) -> bool:
+        self._answer()
+        self.calls.append(("invalidate_cache", user))
+        self._refuse()
+        return self._invalidate(check_user(user))
+
+    async def clear_cache(self) -> int:
+        self._answer()
+        self.calls.append(("clear_cache", None))
+        self._refuse()
+        held = len(self._cache)
+        self._cache.clear()
+        self._tell_cache(CacheChange.CLEARED, "")
+        return held
 
     async def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         self._answer()
@@ -355,6 +414,36 @@ class FakeDesk:
         active = SubscriptionState.ACTIVE
         return [one for one in self._subscriptions.values() if one.user == user and one.state is active]
 
+    def _invalidate(self, user: str) -> bool:
+        was_held = self._cache.pop(user, None) is not None
+        if was_held:
+            self._tell_cache(CacheChange.INVALIDATED, user)
+        return was_held
+
+    def _look_up(self, user: str) -> None:
+        if user in self._cache:
+            self._tell_cache(CacheChange.HIT, user)
+            return
+        self._tell_cache(CacheChange.MISS, user)
+        self._generation += 1
+        devices = len(self._of(user))
+        self._cache[user] = CacheEntry(user, self._generation, devices, 0.0, TTL_S, 500 + 300 * devices)
+        self._tell_cache(CacheChange.STORED, user)
+
+    def _tell_cache(self, change: CacheChange, user: str) -> None:
+        stats = self._stats.cache
+        held = self._cache.values()
+        figures = msgspec.structs.replace(
+            stats,
+            entries=sum(entry.devices > 0 for entry in held),
+            negative=sum(entry.devices == 0 for entry in held),
+            size=sum(entry.size for entry in held),
+            reads=stats.reads + (change is CacheChange.STORED),
+            counts=stats.counts | {change: stats.counts.get(change, 0) + 1},
+        )
+        self._stats = msgspec.structs.replace(self._stats, cache=figures)
+        self._emit(CacheChanged(self._number(), self.now(), change, user, self._cache.get(user)))
+
     def _count(self) -> None:
         users = {one.user for one in self._subscriptions.values()}
         self.set_stats(subscriptions=len(self._subscriptions), users=len(users))
@@ -365,6 +454,7 @@ class FakeDesk:
         self._ids += 1
         dispatch = Dispatch(name or f"dispatch-{self._ids:04}", user, kind, title, self.now(), DispatchState.QUEUED)
         self._dispatches[dispatch.id] = dispatch
+        self._look_up(user)
         for one in devices:
             self._ids += 1
             delivery = Delivery(
@@ -424,28 +514,45 @@ def _passes(delivery: Delivery, text: str) -> bool:
     return text in delivery.user
 
 
-def _page(items: Iterable[T], query: PageQuery, *, sorts: tuple[str, ...]) -> Page[T]:
-    """Return a page by keyset: the cursor names the last item's place, so that rows that come and go shift nothing.
+def _is_found(entry: LogEntry, text: str) -> bool:
+    levels = list(LogLevel)
+    if text in levels:
+        return levels.index(entry.level) >= levels.index(LogLevel(text))
+    values = (one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in entry.fields.values())
+    return any(text in each for each in (entry.event, *values))
 
-    The first of `sorts` is what an empty sort means, descending.
-    """
-    sort = query.sort or f"-{sorts[0]}"
-    field, down = sort.removeprefix("-"), sort.startswith("-")
-    if field not in sorts:
-        raise PushdeskError(f"Cannot sort by {field!r}.", code="bad_field", fields=("sort",))
 
-    def place(item: T) -> list[Any]:
+def _page(items: Iterable[N], query: PageQuery, *, sorts: tuple[str, ...]) -> Page[N]:
+    """Return a page; the first of `sorts` is what an empty sort means, descending."""
+
+    def place(item: N, field: str) -> list[Any]:
         value = getattr(item, field)
         return [value.isoformat() if isinstance(value, datetime) else value, item.id]
 
-    ordered = sorted(items, key=place, reverse=down)
+    return _keyset(items, query, place=place, sorts=sorts, default=f"-{sorts[0]}")
+
+
+def _keyset(
+    items: Iterable[T],
+    query: PageQuery,
+    *,
+    place: Callable[[T, str], list[Any]],
+    sorts: tuple[str, ...],
+    default: str,
+) -> Page[T]:
+    """Return a page by keyset: the cursor names the last item's place, so that rows that come and go shift nothing."""
+    sort = query.sort or default
+    field, down = sort.removeprefix("-"), sort.startswith("-")
+    if field not in sorts:
+        raise PushdeskError(f"Cannot sort by {field!r}.", code="bad_field", fields=("sort",))
+    ordered = sorted(items, key=lambda item: place(item, field), reverse=down)
     if query.cursor is not None:
         try:
             last = msgspec.json.decode(urlsafe_b64decode(query.cursor.encode()), type=list[Any])
         except ValueError as error:
             raise PushdeskError("The cursor is not one of ours.", code="bad_field", fields=("cursor",)) from error
-        ordered = [item for item in ordered if (place(item) < last if down else place(item) > last)]
+        ordered = [item for item in ordered if (place(item, field) < last if down else place(item, field) > last)]
     shown = ordered[: query.limit]
     more = len(ordered) > query.limit
-    cursor = urlsafe_b64encode(msgspec.json.encode(place(shown[-1]))).decode() if more else None
+    cursor = urlsafe_b64encode(msgspec.json.encode(place(shown[-1], field))).decode() if more else None
     return Page(tuple(shown), cursor)

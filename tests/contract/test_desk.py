@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pushdesk.client import HttpDesk
 from pushdesk.desk import (
+    CacheChanged,
     DeliveryChanged,
     DispatchChanged,
     Gap,
     Hello,
     KeyChanged,
+    LogWritten,
     Position,
     SubscriptionChanged,
     SubscriptionRemoved,
 )
 from pushdesk.errors import PushdeskError
 from pushdesk.model import (
+    CacheChange,
     DispatchKind,
     DispatchState,
     KeyState,
+    LogLevel,
     Notification,
     Outcome,
     PageQuery,
@@ -49,6 +54,8 @@ class Bench(NamedTuple):
 
     desk: Desk
     subscribe: Callable[[str], Awaitable[Subscription]]
+    write: Callable[[LogLevel, str, dict[str, Any]], None]
+    """Writes a line to the log."""
 
 
 @pytest.fixture(params=["engine", "http", "fake"])
@@ -59,14 +66,24 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async def subscribe_to_fake(user: str) -> Subscription:
             return fake.subscribe(user)
 
-        yield Bench(fake, subscribe_to_fake)
+        def write_to_fake(level: LogLevel, event: str, fields: dict[str, Any]) -> None:
+            fake.write(event, level, **fields)
+
+        yield Bench(fake, subscribe_to_fake, write_to_fake)
         return
     async with running(tmp_path) as server:
         if request.param == "engine":
-            yield Bench(server.engine, subscriber(server))
+            yield Bench(server.engine, subscriber(server), writer(server))
         else:
             async with HttpDesk(server.url, ADMIN_TOKEN) as desk:
-                yield Bench(desk, subscriber(server))
+                yield Bench(desk, subscriber(server), writer(server))
+
+
+def writer(server: Running) -> Callable[[LogLevel, str, dict[str, Any]], None]:
+    def write(level: LogLevel, event: str, fields: dict[str, Any]) -> None:
+        server.log_ring.add(datetime.now(UTC), level, event, "test", fields)
+
+    return write
 
 
 def subscriber(server: Running) -> Callable[[str], Awaitable[Subscription]]:
@@ -88,11 +105,16 @@ async def code_of(question: Awaitable[object]) -> tuple[str, tuple[str, ...]]:
 
 async def until(desk: Desk, kind: type[AnyEvent], *, after: Position | None = None) -> list[AnyEvent]:
     """Return the events of a stream up to the first batch that has one of a kind."""
+    return await until_one(desk, lambda event: isinstance(event, kind), after=after)
+
+
+async def until_one(desk: Desk, is_it: Callable[[AnyEvent], bool], *, after: Position | None = None) -> list[AnyEvent]:
+    """Return the events of a stream up to the first batch that has the one that is waited for."""
     seen: list[AnyEvent] = []
     async with asyncio.timeout(10), aclosing(desk.events(after)) as events:
         async for batch in events:
             seen += batch
-            if any(isinstance(event, kind) for event in batch):
+            if any(map(is_it, batch)):
                 break
     return seen
 
@@ -167,13 +189,14 @@ async def test_users_are_listed_with_the_number_of_their_devices(bench: Bench) -
 async def test_a_sort_that_is_not_known_is_a_bad_field(bench: Bench) -> None:
     query = PageQuery(sort="colour")
     desk = bench.desk
-    listings = (desk.users, desk.subscriptions, desk.deliveries, desk.dispatches, desk.keys)
+    listings = (desk.users, desk.subscriptions, desk.deliveries, desk.dispatches, desk.keys, desk.cache, desk.log)
     for listing in listings:
         assert await code_of(listing(query)) == ("bad_field", ("sort",))
 
 
 async def test_a_cursor_that_was_not_given_is_a_bad_field(bench: Bench) -> None:
-    assert await code_of(bench.desk.users(PageQuery(cursor="nonsense"))) == ("bad_field", ("cursor",))
+    for listing in (bench.desk.users, bench.desk.cache, bench.desk.log):
+        assert await code_of(listing(PageQuery(cursor="nonsense"))) == ("bad_field", ("cursor",))
 
 
 async def test_a_notification_is_delivered_and_can_be_looked_at(bench: Bench) -> None:
@@ -281,6 +304,184 @@ async def test_keys_are_paged_sorted_and_filtered(bench: Bench) -> None:
     alike = tuple(key for key in whole if key.id.startswith(beginning))
     assert (await bench.desk.keys(PageQuery(filter=beginning, sort="id"))).items == alike
     assert (await bench.desk.keys(PageQuery(filter=f"x{beginning}"))).items == ()
+
+
+async def notify_all(bench: Bench, *users: str) -> None:
+    """Subscribe each of these users, and notify them one after the other."""
+    for user in dict.fromkeys(users):
+        await bench.subscribe(user)
+    for user in users:
+        await bench.desk.notify(user, Notification("Hello"), wait_s=10)
+
+
+async def test_whoever_was_notified_is_held_in_the_cache(bench: Bench) -> None:
+    await bench.subscribe("anna")
+    await notify_all(bench, "anna", "bert")
+    stats = (await bench.desk.stats()).cache
+    held = (await bench.desk.cache(PageQuery(sort="user"))).items
+    assert [(entry.user, entry.devices) for entry in held] == [("anna", 2), ("bert", 1)]
+    for entry in held:
+        assert entry.generation > 0
+        assert 0 < entry.size < stats.max_size
+        assert 0 <= entry.age_s < stats.ttl_s
+        assert 0 < entry.time_left_s <= stats.ttl_s
+    assert (stats.entries, stats.negative, stats.size) == (2, 0, sum(entry.size for entry in held))
+    assert stats.counts[CacheChange.STORED] <= stats.reads
+
+
+async def test_whoever_has_no_devices_is_held_too(bench: Bench) -> None:
+    await bench.desk.notify("nobody", Notification("Hello"), wait_s=10)
+    (entry,) = (await bench.desk.cache(EVERYTHING)).items
+    assert (entry.user, entry.devices) == ("nobody", 0)
+    stats = (await bench.desk.stats()).cache
+    assert (stats.entries, stats.negative) == (0, 1)
+
+
+async def test_another_device_raises_the_generation_that_is_held(bench: Bench) -> None:
+    await notify_all(bench, "anna")
+    (before,) = (await bench.desk.cache(EVERYTHING)).items
+    await notify_all(bench, "anna")
+    (after,) = (await bench.desk.cache(EVERYTHING)).items
+    assert (before.devices, after.devices) == (1, 2)
+    assert after.generation > before.generation
+
+
+@pytest.mark.parametrize("sort", ["", "-age", "time_left", "-generation", "devices", "-size"])
+async def test_pages_of_the_cache_miss_nobody(bench: Bench, sort: str) -> None:
+    users = ["anna", "bert", "carl", "dora", "emil"]
+    await notify_all(bench, *users)
+    seen: list[str] = []
+    page = await bench.desk.cache(PageQuery(limit=2, sort=sort))
+    while page.next is not None:
+        seen += [entry.user for entry in page.items]
+        page = await bench.desk.cache(PageQuery(limit=2, sort=sort, cursor=page.next))
+    assert len(page.items) == 1
+    assert sorted(seen + [entry.user for entry in page.items]) == users
+
+
+async def test_the_cache_is_sorted_and_filtered(bench: Bench) -> None:
+    await notify_all(bench, "joanna", "anna", "bert")
+    descending = (await bench.desk.cache(PageQuery(sort="-user"))).items
+    assert [entry.user for entry in descending] == ["joanna", "bert", "anna"]
+    found = (await bench.desk.cache(PageQuery(sort="user", filter="anna"))).items
+    assert [entry.user for entry in found] == ["anna", "joanna"]
+
+
+async def test_a_page_of_the_cache_may_go_before_the_next_is_asked_for(bench: Bench) -> None:
+    await notify_all(bench, "anna", "bert", "carl")
+    first = await bench.desk.cache(PageQuery(limit=2, sort="user"))
+    assert await bench.desk.invalidate_cache("bert")
+    second = await bench.desk.cache(PageQuery(limit=2, sort="user", cursor=first.next))
+    assert [entry.user for entry in (*first.items, *second.items)] == ["anna", "bert", "carl"]
+
+
+async def test_a_user_is_invalidated_once_and_held_again_when_needed(bench: Bench) -> None:
+    await notify_all(bench, "anna", "bert")
+    assert await bench.desk.invalidate_cache("anna") is True
+    assert await bench.desk.invalidate_cache("anna") is False
+    assert await bench.desk.invalidate_cache("unknown") is False
+    assert [entry.user for entry in (await bench.desk.cache(EVERYTHING)).items] == ["bert"]
+    await bench.desk.notify("anna", Notification("Hello"), wait_s=10)
+    assert {entry.user for entry in (await bench.desk.cache(EVERYTHING)).items} == {"anna", "bert"}
+
+
+async def test_everything_is_cleared_and_counted(bench: Bench) -> None:
+    await notify_all(bench, "anna", "bert")
+    assert await bench.desk.clear_cache() == 2
+    assert (await bench.desk.cache(EVERYTHING)).items == ()
+    assert await bench.desk.clear_cache() == 0
+    stats = (await bench.desk.stats()).cache
+    assert (stats.entries, stats.size, stats.counts[CacheChange.CLEARED]) == (0, 0, 2)
+
+
+async def test_what_cannot_be_a_user_is_not_invalidated(bench: Bench) -> None:
+    for user in ("", "me", "a/b", "a\nb", "x" * 129):
+        assert await code_of(bench.desk.invalidate_cache(user)) == ("bad_field", ("user",))
+
+
+async def test_a_stream_tells_what_happens_in_the_cache(bench: Bench) -> None:
+    start = await position(bench.desk)
+    await notify_all(bench, "anna", "anna")
+    await bench.desk.invalidate_cache("anna")
+    await bench.desk.clear_cache()
+    told = [
+        event
+        for event in await until_one(
+            bench.desk, lambda e: isinstance(e, CacheChanged) and e.change is CacheChange.CLEARED, after=start
+        )
+        if isinstance(event, CacheChanged)
+    ]
+    last = {(event.change, event.user): event for event in told}
+    stored, hit = last[CacheChange.STORED, "anna"], last[CacheChange.HIT, "anna"]
+    assert stored.entry is not None
+    assert hit.entry is not None
+    assert (hit.entry.user, hit.entry.devices) == ("anna", 1)
+    assert hit.entry.generation == stored.entry.generation
+    assert last[CacheChange.INVALIDATED, "anna"].entry is None
+    assert (last[CacheChange.CLEARED, ""].entry, last[CacheChange.CLEARED, ""].count) == (None, 1)
+    counts = (await bench.desk.stats()).cache.counts
+    assert {change: sum(e.count for e in told if e.change is change) for change in counts} == counts
+
+
+async def test_the_log_is_listed_from_the_latest_line(bench: Bench) -> None:
+    for number in range(5):
+        bench.write(LogLevel.INFO, "counted", {"number": number})
+    seen: list[int] = []
+    cursor: str | None = None
+    for size in (2, 2, 1):
+        page = await bench.desk.log(PageQuery(cursor=cursor, limit=2, filter="counted"))
+        assert len(page.items) == size
+        seen += [entry.fields["number"] for entry in page.items]
+        cursor = page.next
+    assert (seen, cursor) == ([4, 3, 2, 1, 0], None)
+    oldest = (await bench.desk.log(PageQuery(limit=1, filter="counted", sort="seq"))).items[0]
+    assert (oldest.event, oldest.level, oldest.fields) == ("counted", LogLevel.INFO, {"number": 0})
+
+
+async def test_the_log_is_filtered_by_level_and_by_what_was_written(bench: Bench) -> None:
+    bench.write(LogLevel.DEBUG, "one", {"path": "/error", "status": 404})
+    bench.write(LogLevel.WARNING, "two", {"told": "three"})
+    bench.write(LogLevel.ERROR, "three", {})
+    for text, events in (
+        ("warning", ["three", "two"]),
+        ("error", ["three"]),
+        ("three", ["three", "two"]),
+        ("/err", ["one"]),
+        ("404", ["one"]),
+        ("told", []),
+    ):
+        found = [entry.event for entry in (await bench.desk.log(PageQuery(filter=text))).items]
+        assert [event for event in found if event in {"one", "two", "three"}] == events, text
+
+
+async def test_a_thousand_lines_of_the_log_are_held(bench: Bench) -> None:
+    for number in range(1100):
+        bench.write(LogLevel.INFO, "counted", {"number": number})
+    held = 0
+    page = await bench.desk.log(PageQuery(limit=200))
+    while page.next is not None:
+        held += len(page.items)
+        page = await bench.desk.log(PageQuery(limit=200, cursor=page.next))
+    assert held + len(page.items) == 1000
+    assert "number" in page.items[-1].fields
+
+
+async def test_a_stream_tells_the_lines_of_the_log(bench: Bench) -> None:
+    start = await position(bench.desk)
+    bench.write(LogLevel.WARNING, "first", {"a": [1, {"b": None}]})
+    bench.write(LogLevel.INFO, "second", {})
+    told = [
+        event.entry
+        for event in await until_one(
+            bench.desk, lambda e: isinstance(e, LogWritten) and e.entry.event == "second", after=start
+        )
+        if isinstance(event, LogWritten)
+    ]
+    assert [(entry.event, entry.level, entry.fields) for entry in told if entry.event in {"first", "second"}] == [
+        ("first", LogLevel.WARNING, {"a": [1, {"b": None}]}),
+        ("second", LogLevel.INFO, {}),
+    ]
+    assert [entry.seq for entry in told] == sorted({entry.seq for entry in told})
 
 
 async def test_a_stream_begins_by_saying_where_it_stands(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from yarl import URL
 from pushdesk.clock import SystemClock
 from pushdesk.config import ON_BY_DEFAULT, Config, PushConfig
 from pushdesk.engine.engine import Engine
+from pushdesk.log_ring import LogRing
 from pushdesk.model import PageQuery
 from pushdesk.server.app import create_app, create_runner
 from pushdesk.storage.store import Store
@@ -67,6 +68,7 @@ class Running:
     push_service: PushService
     session: aiohttp.ClientSession
     runner: web.AppRunner
+    log_ring: LogRing
 
     @property
     def authority(self) -> str:
@@ -157,20 +159,23 @@ async def _running(listener: socket.socket, config: Config, options: dict[str, A
         "listening_on_loopback_only": True,
     }
     clock = SystemClock()
+    log_ring = LogRing()
     async with PushService() as push_service:
         config = structs.replace(config, push=PushConfig(allow_endpoint=(push_service.origin,)))
         transport = AiohttpTransport(allowed_origins=frozenset({push_service.origin}), clock=clock.monotonic)
         try:
             async with (
                 Store(config.data_dir / "pushdesk.db") as store,
-                Engine(config, access_url=url, store=store, transport=transport, clock=clock) as engine,
+                Engine(
+                    config, access_url=url, store=store, transport=transport, clock=clock, log_ring=log_ring
+                ) as engine,
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
             ):
                 runner = create_runner(create_app(engine, **(settings | options)), shutdown_timeout_s=1.0)
                 await runner.setup()
                 await web.SockSite(runner, listener).start()
                 try:
-                    yield Running(url, engine, push_service, session, runner)
+                    yield Running(url, engine, push_service, session, runner, log_ring)
                 finally:
                     await runner.cleanup()
         finally:

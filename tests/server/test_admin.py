@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pushdesk.model import LogLevel
 from tests.server.test_bad_input import assert_problem
 
 if TYPE_CHECKING:
     from tests.server.running import Running
 
-LISTINGS = ("users", "subscriptions", "dispatches", "deliveries", "keys", "services")
+LISTINGS = ("users", "subscriptions", "dispatches", "deliveries", "keys", "services", "cache", "log")
 
 
 @pytest.mark.parametrize("name", LISTINGS)
 async def test_a_listing_has_items_and_next(server: Running, name: str) -> None:
     await server.subscribe("anna", "a")
+    server.log_ring.add(datetime.now(UTC), LogLevel.INFO, "happened", "test", {})
     answer = await server.admin("GET", f"/api/v1/admin/{name}?limit=200")
     assert answer.status == 200
     assert set(answer.json) == {"items", "next"}
@@ -111,3 +114,80 @@ async def test_a_user_can_be_tested_by_subscription(server: Running) -> None:
         answer = await server.admin("POST", "/api/v1/admin/test", body)
         assert_problem(answer, 404, "subscription_not_found")
     assert_problem(await server.admin("POST", "/api/v1/admin/test", {"user": "me"}), 400, "bad_field", "user")
+
+
+async def test_the_cache_shows_what_it_holds_and_no_secret(server: Running) -> None:
+    body = server.subscription("a")
+    await server.admin("POST", "/api/v1/users/anna/webpush/subscription", body)
+    answer = await server.admin("GET", "/api/v1/admin/cache")
+    (entry,) = answer.json["items"]
+    assert set(entry) == {"user", "generation", "devices", "age_s", "time_left_s", "size"}
+    assert (entry["user"], entry["devices"]) == ("anna", 1)
+    for secret in (body["endpoint"], *body["keys"].values()):
+        assert secret.encode() not in answer.content
+
+
+async def test_the_log_is_shown_with_its_fields(server: Running) -> None:
+    server.log_ring.add(datetime(2026, 1, 2, tzinfo=UTC), LogLevel.WARNING, "happened", "test", {"a": {"b": [1, None]}})
+    (entry,) = (await server.admin("GET", "/api/v1/admin/log?filter=warning&limit=1")).json["items"]
+    assert entry | {"seq": 0} == {
+        "seq": 0,
+        "time": "2026-01-02T00:00:00Z",
+        "level": "warning",
+        "event": "happened",
+        "logger": "test",
+        "fields": {"a": {"b": [1, None]}},
+    }
+
+
+async def test_a_user_is_invalidated(server: Running) -> None:
+    await server.subscribe("a%20b", "a")
+    path = "/api/v1/admin/cache/invalidate"
+    for was_held in (True, False):
+        answer = await server.admin("POST", path, {"user": "a b"})
+        assert (answer.status, answer.json) == (200, {"invalidated": was_held})
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "fields"),
+    [
+        ({}, "bad_field", ["user"]),
+        ({"user": None}, "bad_field", ["user"]),
+        ({"user": 1}, "bad_field", ["user"]),
+        ({"user": ""}, "bad_field", ["user"]),
+        ({"user": "me"}, "bad_field", ["user"]),
+        ({"user": "a/b"}, "bad_field", ["user"]),
+        ({"user": "a\nb"}, "bad_field", ["user"]),
+        ({"user": "x" * 129}, "bad_field", ["user"]),
+        ({"user": "anna", "all": True}, "unknown_field", ["all"]),
+        ({"users": ["anna"]}, "unknown_field", ["users", "user"]),
+        ([], "bad_json", []),
+    ],
+)
+async def test_what_cannot_be_invalidated_is_refused(
+    server: Running, body: object, code: str, fields: list[str]
+) -> None:
+    await server.subscribe("anna", "a")
+    answer = await server.admin("POST", "/api/v1/admin/cache/invalidate", body)
+    assert_problem(answer, 400, code, *fields)
+    assert (await server.admin("GET", "/api/v1/admin/cache")).json["items"]
+
+
+@pytest.mark.parametrize("body", [None, {}])
+async def test_the_cache_is_cleared_with_or_without_an_empty_body(server: Running, body: object) -> None:
+    for user in ("anna", "bert"):
+        await server.subscribe(user, user)
+    for held in (2, 0):
+        answer = await server.admin("POST", "/api/v1/admin/cache/clear", body)
+        assert (answer.status, answer.json) == (200, {"cleared": held})
+    assert (await server.admin("GET", "/api/v1/admin/cache")).json == {"items": [], "next": None}
+
+
+async def test_nothing_is_cleared_for_whoever_means_something_else(server: Running) -> None:
+    await server.subscribe("anna", "a")
+    path = "/api/v1/admin/cache/clear"
+    assert_problem(await server.admin("POST", path, {"user": "anna"}), 400, "unknown_field", "user")
+    assert_problem(await server.admin("POST", path, []), 400, "bad_json")
+    assert_problem(await server.admin("POST", f"{path}?user=anna"), 400, "unknown_field", "user")
+    assert (await server.admin("GET", path)).status == 405
+    assert (await server.admin("GET", "/api/v1/admin/cache")).json["items"]

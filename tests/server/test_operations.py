@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
 from pushdesk.errors import ERROR_KINDS
+from pushdesk.model import CacheChange
 from pushdesk.server.app import ROUTES
 
 if TYPE_CHECKING:
@@ -51,6 +52,34 @@ async def test_metrics_count_what_was_sent_and_answered(server: Running) -> None
     route = "/api/v1/users/{user}/notifications"
     assert families[f"pushdesk_http_requests_total[('method', 'POST'), ('route', '{route}'), ('status', '200')]"] == 1
     assert families["pushdesk_http_requests_total[('method', 'GET'), ('route', 'none'), ('status', '404')]"] == 1
+
+
+async def test_metrics_count_what_happens_in_the_cache(server: Running) -> None:
+    await server.subscribe("anna", "a")
+    for user in ("anna", "anna", "nobody"):
+        await server.admin("POST", f"/api/v1/users/{user}/notifications?wait=5", {"title": "Hello"})
+    stats = (await server.engine.stats()).cache
+    values = {
+        sample.name + "".join(sample.labels.values()): sample.value
+        for family in text_string_to_metric_families((await server.ask("GET", "/metrics")).content.decode())
+        for sample in family.samples
+    }
+    assert (values["pushdesk_cache_entries"], values["pushdesk_cache_negative_entries"]) == (1, 1)
+    assert 0 < values["pushdesk_cache_size_bytes"] == stats.size
+    assert values["pushdesk_cache_max_size_bytes"] == stats.max_size
+    assert values["pushdesk_cache_ttl_seconds"] == stats.ttl_s
+    assert values["pushdesk_cache_reads_total"] == stats.reads
+    assert values["pushdesk_cache_loading"] == 0
+    told = {change: values[f"pushdesk_cache_events_total{change}"] for change in CacheChange}
+    assert told == {change: stats.counts.get(change, 0) for change in CacheChange}
+    assert told[CacheChange.HIT] >= 1
+    assert told[CacheChange.CLEARED] == 0
+
+
+async def test_every_change_of_the_cache_is_documented() -> None:
+    page = (DOCS / "api.md").read_text()
+    words = set(re.findall(r"`(\w+)`", page[page.index("A change of the cache is one of") :]))
+    assert set(CacheChange) <= words
 
 
 async def test_the_metrics_page_lists_every_metric_and_no_other(server: Running) -> None:
@@ -110,7 +139,7 @@ async def test_parameters_bodies_and_answers_are_described(description: dict[str
     assert {"200", "202", "default"} == set(notify["responses"])
     assert set(schemas["Problem"]["properties"]) >= {"type", "title", "status", "code", "detail", "hint", "fields"}
     events = description["paths"]["/api/v1/admin/events"]["get"]
-    assert len(events["x-events"]["items"]["anyOf"]) == 8
+    assert len(events["x-events"]["items"]["anyOf"]) == 10
 
 
 async def test_what_a_body_may_not_have_is_described_too(description: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from aiohttp import WSCloseCode, WSMsgType
 from msgspec import structs
 
 from pushdesk.desk import StatsChanged
+from pushdesk.model import LogLevel
 from pushdesk.server import stream
 from tests.server.running import ADMIN_TOKEN
 from tests.server.test_bad_input import assert_problem
@@ -60,6 +62,19 @@ async def test_what_happens_is_told_in_order(server: Running) -> None:
         assert {"subscription", "dispatch", "delivery"} <= kinds
         numbers = [event["seq"] for event in seen]
         assert numbers == sorted(set(numbers))
+
+
+async def test_the_cache_and_the_log_are_told_in_the_words_of_the_documents(server: Running) -> None:
+    async with connect(server) as socket:
+        await batch(socket)
+        server.log_ring.add(datetime.now(UTC), LogLevel.ERROR, "happened", "test", {"n": 1})
+        line = next(event for event in await until(socket, "log") if event["type"] == "log")
+        assert set(line) == {"type", "seq", "time", "entry"}
+        assert line["entry"]["event"] == "happened"
+        await server.admin("POST", "/api/v1/admin/cache/clear")
+        cleared = next(event for event in await until(socket, "cache") if event["type"] == "cache")
+        fields = {name: value for name, value in cleared.items() if name not in {"seq", "time"}}
+        assert fields == {"type": "cache", "change": "cleared", "user": "", "entry": None, "count": 1}
 
 
 async def test_a_reader_that_comes_back_gets_what_it_missed(server: Running) -> None:

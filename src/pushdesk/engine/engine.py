@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.clock import SystemClock
@@ -13,6 +13,7 @@ from pushdesk.engine.dispatcher import Dispatcher, NoopDispatcher, WebPushDispat
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.keyring import Keyring
+from pushdesk.engine.memory_listings import cache_page, log_page
 from pushdesk.engine.outbox import Outbox
 from pushdesk.engine.publisher import Publisher
 from pushdesk.engine.pusher import Pusher
@@ -21,6 +22,7 @@ from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import SubscriptionCache
+from pushdesk.engine.tellers import CacheTeller, LogTeller
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Stats
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from pushdesk.desk import AnyEvent, Position
     from pushdesk.model import (
         Accepted,
+        CacheEntry,
         Delivery,
         DeviceGrant,
         Dispatch,
+        LogEntry,
         Notification,
         Subscribed,
         Subscription,
@@ -92,6 +96,7 @@ class Engine:
         self._statistics = Statistics(clock)
         self._bus = EventBus(clock, epoch=self._identifiers.new())
         self._publisher = Publisher(self._bus, self._statistics)
+        self._cache_teller = CacheTeller(self._bus)
         self._keyring = Keyring(store.keys, clock)
         allowed_origins = frozenset(config.push.allow_endpoint)
         self._cache = SubscriptionCache(
@@ -100,7 +105,7 @@ class Engine:
             max_size=config.cache.max_size,
             monotonic=clock.monotonic,
             uniform=uniform,
-            observer=lambda *_: None,
+            observer=self._cache_teller.changed,
         )
         store.on_raised = self._cache.follow
         self._outbox = Outbox(
@@ -144,6 +149,7 @@ class Engine:
             store=store,
             keyring=self._keyring,
             outbox=self._outbox,
+            cache=self._cache,
             statistics=self._statistics,
             publisher=self._publisher,
             access_url=access_url,
@@ -151,6 +157,7 @@ class Engine:
             clock=clock,
         )
         self._reporting: asyncio.Task[None] | None = None
+        self._telling = ExitStack()
 
     async def __aenter__(self) -> Self:
         """Load the keys, take up what was left, and begin to work.
@@ -162,6 +169,10 @@ class Engine:
         if self._sends:
             await self._outbox.start()
         self._reporting = asyncio.create_task(self._reporter.run(), name="engine reporter")
+        lines = LogTeller(self._bus)
+        self._telling.callback(self._cache_teller.stop)
+        self._telling.callback(lines.stop)
+        self._telling.enter_context(self._log_ring.listen(lines.written))
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -172,6 +183,7 @@ class Engine:
             self._reporter.end()
             await self._reporting
         await self._cache.aclose()
+        self._telling.close()
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
@@ -267,6 +279,14 @@ class Engine:
         """List VAPID keys."""
         return await self._store.listings.keys(query)
 
+    async def cache(self, query: PageQuery) -> Page[CacheEntry]:
+        """List what the subscription cache holds."""
+        return cache_page(self._cache.held(), query, now=self._clock.monotonic())
+
+    async def log(self, query: PageQuery) -> Page[LogEntry]:
+        """List the latest lines of the log."""
+        return log_page(self._log_ring.entries(), query)
+
     async def notify(
         self, user: str, notification: Notification, *, wait_s: float = 0.0, idempotency_key: str | None = None
     ) -> Dispatch:
@@ -301,6 +321,18 @@ class Engine:
         for key in reversed((await self._store.listings.keys(PageQuery(limit=2))).items):
             self._publisher.key_changed(key)
         return self._keyring.current
+
+    async def invalidate_cache(self, user: str) -> bool:
+        """Let a user's subscriptions be read again when they are next needed; returns whether any were held.
+
+        Raises:
+            PushdeskError: `bad_field` if `user` cannot be a user's id.
+        """
+        return self._cache.invalidate(check_user(user))
+
+    async def clear_cache(self) -> int:
+        """Let all subscriptions be read again; returns how many users' were held."""
+        return self._cache.clear()
 
     def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.outbox import Outbox
     from pushdesk.engine.publisher import Publisher
     from pushdesk.engine.statistics import Statistics
+    from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.storage.store import Store
 
 TICK_S: Final = 1.0
@@ -36,6 +37,7 @@ class Reporter:
         store: Store,
         keyring: Keyring,
         outbox: Outbox,
+        cache: SubscriptionCache,
         statistics: Statistics,
         publisher: Publisher,
         access_url: str,
@@ -45,6 +47,7 @@ class Reporter:
         self._store = store
         self._keyring = keyring
         self._outbox = outbox
+        self._cache = cache
         self._statistics = statistics
         self._publisher = publisher
         self._access_url = access_url
@@ -80,6 +83,7 @@ class Reporter:
             sends_per_second=sends,
             p95_ms=p95,
             services=self._statistics.services(),
+            cache=self._cache.stats(),
             warnings=self._warnings(),
         )
 

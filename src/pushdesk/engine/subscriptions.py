@@ -19,7 +19,7 @@ from pushdesk.model import CacheChange, CacheStats
 from pushdesk.storage.records import Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
     from pushdesk.model import CacheEntry
     from pushdesk.storage.records import Raised
@@ -167,7 +167,12 @@ class SubscriptionCache:
     def entries(self) -> tuple[CacheEntry, ...]:
         """Return what is held, by user."""
         now = self._monotonic()
-        return tuple(entry.shown(now) for shelf in (self._held, self._nobodies) for entry in shelf.all())
+        return tuple(entry.shown(now) for entry in self.held())
+
+    def held(self) -> Iterator[Entry]:
+        """Yield what is held, as it is held: for a reader who is done before anything else happens."""
+        yield from self._held.all()
+        yield from self._nobodies.all()
 
     def stats(self) -> CacheStats:
         """Return the cache in figures."""

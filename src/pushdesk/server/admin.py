@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from pushdesk.model import Delivery, Dispatch, Page, PageQuery, ServiceHealth, Stats, Subscription, User, VapidKey
+from pushdesk.model import (
+    CacheEntry,
+    Delivery,
+    Dispatch,
+    LogEntry,
+    Page,
+    PageQuery,
+    ServiceHealth,
+    Stats,
+    Subscription,
+    User,
+    VapidKey,
+)
 from pushdesk.server.auth import Access
+from pushdesk.server.body import read
 from pushdesk.server.browsers import Deliveries
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 from pushdesk.server.service_listing import service_page
@@ -56,6 +69,28 @@ class UserPushTest(Struct, frozen=True):
     subscription: Id | None = None
 
 
+class InvalidateRequest(Struct, frozen=True):
+    """Whose subscriptions are to be read again."""
+
+    user: str
+
+
+class Invalidated(Struct, frozen=True):
+    """Whether any were held."""
+
+    invalidated: bool
+
+
+class NoFields(Struct, frozen=True):
+    """A body that may be left out, and has nothing in it."""
+
+
+class Cleared(Struct, frozen=True):
+    """How many users' subscriptions were held."""
+
+    cleared: int
+
+
 async def stats(call: Call[NoQuery, None]) -> web.Response:
     """Answer with the state of the server."""
     return answer(await call.engine.stats())
@@ -74,6 +109,19 @@ async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
 async def test(call: Call[NoQuery, UserPushTest]) -> web.Response:
     """Send the test push."""
     return answer(Deliveries(await call.engine.test(check_user(call.body.user), call.body.subscription)))
+
+
+async def invalidate(call: Call[NoQuery, InvalidateRequest]) -> web.Response:
+    """Let a user's subscriptions be read again."""
+    return answer(Invalidated(await call.engine.invalidate_cache(call.body.user)))
+
+
+async def clear(call: Call[NoQuery, None]) -> web.Response:
+    """Let all subscriptions be read again."""
+    if call.request.body_exists:
+        # Whoever says more than nothing means something else than everything.
+        await read(call.request, NoFields)
+    return answer(Cleared(await call.engine.clear_cache()))
 
 
 async def _services(desk: Desk, query: PageQuery) -> Page[ServiceHealth]:
@@ -113,6 +161,8 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     _listing("deliveries", Delivery, lambda desk, query: desk.deliveries(query)),
     _listing("keys", VapidKey, lambda desk, query: desk.keys(query)),
     _listing("services", ServiceHealth, _services),
+    _listing("cache", CacheEntry, lambda desk, query: desk.cache(query)),
+    _listing("log", LogEntry, lambda desk, query: desk.log(query)),
     Route(
         method="POST",
         path="/api/v1/admin/keys/rotate",
@@ -132,6 +182,26 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=RemoveRequest,
         handler=remove,
         answers={200: Removed},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/cache/invalidate",
+        summary="Let a user's subscriptions be read again",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=InvalidateRequest,
+        handler=invalidate,
+        answers={200: Invalidated},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/cache/clear",
+        summary="Let all subscriptions be read again",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=NoneType,
+        handler=clear,
+        answers={200: Cleared},
     ),
     Route(
         method="POST",

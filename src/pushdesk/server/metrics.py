@@ -9,13 +9,15 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from pushdesk.model import CacheChange
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiohttp.typedefs import Handler
     from prometheus_client import Metric
 
-    from pushdesk.model import Stats
+    from pushdesk.model import CacheStats, Stats
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -71,6 +73,7 @@ class Metrics(Collector):
             outcomes.add_metric([outcome], number)
         yield outcomes
         yield from _service_metrics(stats)
+        yield from _cache_metrics(stats.cache)
 
 
 def _service_metrics(stats: Stats) -> Iterator[Metric]:
@@ -92,6 +95,25 @@ def _service_metrics(stats: Stats) -> Iterator[Metric]:
             if milliseconds is not None:
                 latency.add_metric([health.service, quantile], milliseconds / 1000)
     yield from (sent, accepted, failed, in_flight, waiting, latency)
+
+
+def _cache_metrics(cache: CacheStats) -> Iterator[Metric]:
+    events = CounterMetricFamily("pushdesk_cache_events", "What happened in the subscription cache.", labels=["change"])
+    for change in CacheChange:
+        # Also what never happened yet: a rate is counted from the zero before the first one.
+        events.add_metric([change], cache.counts.get(change, 0))
+    yield events
+    yield CounterMetricFamily("pushdesk_cache_reads", "Statements that read subscriptions for it.", value=cache.reads)
+    yield GaugeMetricFamily("pushdesk_cache_entries", "Users with devices that are held.", value=cache.entries)
+    yield GaugeMetricFamily(
+        "pushdesk_cache_negative_entries", "Users without devices that are held.", value=cache.negative
+    )
+    yield GaugeMetricFamily("pushdesk_cache_loading", "Users whose devices are being read.", value=cache.loading)
+    yield GaugeMetricFamily("pushdesk_cache_size_bytes", "Memory that it is counted with.", value=cache.size)
+    yield GaugeMetricFamily("pushdesk_cache_max_size_bytes", "Memory that it may take.", value=cache.max_size)
+    yield GaugeMetricFamily(
+        "pushdesk_cache_ttl_seconds", "How long an entry is served; 0 when it is off.", value=cache.ttl_s
+    )
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
