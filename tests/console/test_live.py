@@ -12,7 +12,7 @@ import pytest
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens.details import RELOAD_S, SubscriptionScreen
 from pushdesk.console.widgets.rows import Rows
-from pushdesk.desk import DeliveryChanged
+from pushdesk.desk import DeliveryChanged, LogWritten
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Notification, Outcome, Subscription
 from tests.console.fake_desk import NOON, URL, FakeDesk
@@ -516,3 +516,19 @@ def _subscription(desk: FakeDesk, name: str) -> Subscription:
 
 def _hello() -> Notification:
     return Notification(title="Hello")
+
+
+@pytest.mark.parametrize("screen", ["1", "3", "5"])
+async def test_what_no_screen_shows_yet_changes_none(screen: str) -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press(screen)
+        await until(pilot, lambda: app.loaded)
+        await settled(pilot)
+        before = text_of(app)
+        await desk.clear_cache()
+        written = desk.write("request_answered", status=200)
+        await until(pilot, lambda: any(isinstance(e, LogWritten) and e.entry == written for e in app.events))
+        await settled(pilot)
+        assert text_of(app) == before

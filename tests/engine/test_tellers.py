@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pushdesk.config import Config
 from pushdesk.desk import CacheChanged, Hello, LogWritten
+from pushdesk.engine.engine import open_engine
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.tellers import CHANGES_TOLD, LINES_TOLD, CacheTeller, LogTeller
 from pushdesk.log_ring import LogRing
@@ -19,6 +21,7 @@ from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from pushdesk.desk import AnyEvent
 
@@ -107,12 +110,12 @@ async def test_lines_from_any_thread_are_told_in_their_order(
     teller = LogTeller(bus)
 
     def write(name: str) -> None:
-        for _ in range(LINES_TOLD // 4):
+        for _ in range(LINES_TOLD // 5):
             ring.add(NOON, LogLevel.INFO, name, "test", {})
 
     seen: list[AnyEvent] = []
     with ring.listen(teller.written):
-        threads = [threading.Thread(target=write, args=(name,)) for name in ("a", "b", "c", "d")]
+        threads = [threading.Thread(target=write, args=(name,)) for name in "abcde"]
         for thread in threads:
             thread.start()
         async with asyncio.timeout(10):
@@ -150,3 +153,14 @@ async def test_nothing_is_told_after_the_end(bus: EventBus, stream: AsyncIterato
     # Would be told after both of them.
     theirs.changed(CacheChange.HIT, "bert", None)
     assert await changes(stream) == [(CacheChange.HIT, "bert", None, 1)]
+
+
+async def test_an_engine_listens_to_the_log_while_it_runs_and_no_longer(tmp_path: Path) -> None:
+    ring = LogRing()
+    async with open_engine(Config(data_dir=tmp_path), access_url="http://localhost:8484", log_ring=ring) as engine:
+        ring.add(NOON, LogLevel.INFO, "heard", "test", {})
+        async with asyncio.timeout(10), aclosing(engine.events()) as events:
+            async for batch in events:
+                if any(isinstance(event, LogWritten) and event.entry.event == "heard" for event in batch):
+                    break
+    assert ring._listeners == []

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from pushdesk.storage.records import Targets
 
-ENTRY_OVERHEAD: Final = 450
+ENTRY_OVERHEAD: Final = 340
 """Bytes for what holds an entry together: the entry, its lists, its numbers and its place on a shelf."""
-TARGET_OVERHEAD: Final = 180
+TARGET_OVERHEAD: Final = 105
 """Bytes of a push target besides its texts."""
 
 
@@ -74,8 +74,8 @@ class Shelf:
         return self._entries.get(user)
 
     def all(self) -> Iterable[Entry]:
-        """Return the entries, the least recently used first."""
-        return self._entries.values()
+        """Return the entries, the most recently used first."""
+        return reversed(self._entries.values())
 
     def put(self, entry: Entry) -> Sequence[Entry]:
         """Put an entry in the place of the user's present one, or as the most recently used one.

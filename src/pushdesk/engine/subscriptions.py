@@ -170,7 +170,10 @@ class SubscriptionCache:
         return tuple(entry.shown(now) for entry in self.held())
 
     def held(self) -> Iterator[Entry]:
-        """Yield what is held, as it is held: for a reader who is done before anything else happens."""
+        """Yield what is held, as it is held, the most recently used first.
+
+        For a reader who is done before anything else happens.
+        """
         yield from self._held.all()
         yield from self._nobodies.all()
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 CHANGES_TOLD: Final = 50
 """The most changes of the cache that are told one by one at a time: at any load, the bus has room for the rest."""
-LINES_TOLD: Final = 100
-"""The most lines of the log that are told at a time."""
+LINES_TOLD: Final = 50
+"""The most lines of the log that are told at a time, for the same reason."""
 
 
 class CacheTeller:
