@@ -85,7 +85,7 @@ class _Answer:
     status: int
     said: str
     """All that the service said, as plain text in lower case: what the phrases of the table are looked for in."""
-    has_retry_after: bool
+    asks_to_wait: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ class _Row:
     phrases: tuple[str, ...] = ()
     """One of them is in what was said."""
     asks_to_wait: bool = False
-    """There is a Retry-After."""
+    """There is a Retry-After, or what WNS says in its place."""
 
     def matches(self, answer: _Answer) -> bool:
         return (
             answer.status in self.statuses
             and (not self.phrases or any(phrase in answer.said for phrase in self.phrases))
-            and (not self.asks_to_wait or answer.has_retry_after)
+            and (not self.asks_to_wait or answer.asks_to_wait)
         )
 
 
@@ -112,7 +112,7 @@ _SERVICE_ROWS: Final[dict[Service, tuple[_Row, ...]]] = {
         _Row(
             (403,), Outcome.KEY_MISMATCH, ("do not correspond to the credentials", "does not correspond to the sender")
         ),
-        _Row((403,), Outcome.OUR_CONFIGURATION, ("jwt", "claim", "token", "authorization header")),
+        _Row((401, 403), Outcome.OUR_CONFIGURATION, ("jwt", "claim", "token", "authorization header")),
     ),
     Service.MOZILLA: (
         _Row((401,), Outcome.KEY_MISMATCH, ("public key mismatch",)),
@@ -120,7 +120,7 @@ _SERVICE_ROWS: Final[dict[Service, tuple[_Row, ...]]] = {
     ),
     Service.APPLE: (
         _Row((400, 403), Outcome.KEY_MISMATCH, ("vapidpkhashmismatch",)),
-        _Row((403,), Outcome.OUR_CONFIGURATION, ("badjwttoken", "badvapidpublickey")),
+        _Row((403,), Outcome.OUR_CONFIGURATION, ("badjwttoken", "badvapidpublickey", "badauthorizationheader")),
     ),
     Service.WNS: (
         _Row((401, 403), Outcome.OUR_CONFIGURATION),
@@ -173,13 +173,16 @@ def classify(service: Service, status: int, headers: Mapping[str, str], body: by
     """
     fields = {name.lower(): value for name, value in headers.items()}
     said = _said(service, fields, body)
-    answer = _Answer(status, said.lower(), "retry-after" in fields)
+    asked_to_wait = fields.get("retry-after")
+    if service is Service.WNS and asked_to_wait is None:
+        asked_to_wait = fields.get("x-wns-continue-after")
+    answer = _Answer(status, said.lower(), asked_to_wait is not None)
     rows = _SERVICE_ROWS[service] + _COMMON_ROWS
     outcome = next((row.outcome for row in rows if row.matches(answer)), Outcome.TRANSIENT)
     if outcome is Outcome.ACCEPTED:
         return Verdict(outcome)
     waits = status in _WAITS or (service is Service.WNS and status == 406)
-    retry_after_s = retry_after(fields["retry-after"], now=now) if waits and answer.has_retry_after else None
+    retry_after_s = retry_after(asked_to_wait, now=now) if waits and asked_to_wait is not None else None
     return Verdict(outcome, said[:MAX_REASON] or f"Answered {status}.", retry_after_s)
 
 
