@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pushdesk.model import PageQuery
+    from tests.logs import Log
 
 PATH = "/api/v1/users/anna/webpush/subscription"
 TEST = "/api/v1/users/anna/webpush/test"
@@ -166,10 +166,8 @@ async def test_a_key_id_that_is_not_known_is_refused(server: Running) -> None:
 
 
 async def test_secrets_are_in_no_answer_and_in_no_log(
-    server: Running, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    server: Running, log: Log, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("pushdesk", "aiohttp"):
-        caplog.set_level(logging.DEBUG, logger=name)
     body = server.subscription("canary-endpoint")
     auth = base64url(b"canary-auth-1234")
     body["keys"]["auth"] = auth
@@ -187,14 +185,14 @@ async def test_secrets_are_in_no_answer_and_in_no_log(
     ]
     token = answers[0].json["token"]
     said = b" ".join(answer.content for answer in answers[1:]).decode() + answers[0].content.decode().replace(token, "")
-    written = caplog.text + "".join(capfd.readouterr())
+    written = log.text + "".join(capfd.readouterr())
     for secret in ("canary-endpoint", auth, body["keys"]["p256dh"], token):
         assert secret not in said
         assert secret not in written
 
 
 async def test_a_mistake_of_ours_tells_the_client_and_the_log_no_secrets(
-    server: Running, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    server: Running, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(_query: PageQuery) -> None:
         raise RuntimeError("canary https://push.example/secret")
@@ -204,6 +202,6 @@ async def test_a_mistake_of_ours_tells_the_client_and_the_log_no_secrets(
     assert_problem(answer, 500, "internal")
     assert b"canary" not in answer.content
     assert b"Traceback" not in answer.content
-    written = "".join(capfd.readouterr())
-    assert "RuntimeError" in written
-    assert "canary" not in written
+    (line,) = log.of("request_failed")
+    assert (line["error"], line["route"]) == ("RuntimeError", "/api/v1/admin/subscriptions")
+    assert "canary" not in log.text

@@ -13,7 +13,7 @@ from tests.server.test_bad_input import assert_problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+    from tests.logs import Log
 
 
 def drop(data_dir: Path, table: str) -> None:
@@ -22,7 +22,7 @@ def drop(data_dir: Path, table: str) -> None:
         connection.execute(f"DROP TABLE {table}")
 
 
-async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, log: Log) -> None:
     async with running(tmp_path) as server:
         body = server.subscription("canary-endpoint")
         path = "/api/v1/users/anna/webpush/subscription"
@@ -34,12 +34,14 @@ async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, capfd:
             assert b"canary" not in answer.content
         answer = await server.admin("GET", "/api/v1/admin/subscriptions")
         assert_problem(answer, 500, "database_error")
-        written = "".join(capfd.readouterr())
-        assert "database_error" in written
-        assert "no such table" in written
-        assert re.search(r"database\.py:\d+ (read|write)", written)
-        assert "canary" not in written
-        assert body["keys"]["auth"] not in written
+        failures = log.of("request_failed")
+        assert [line["method"] for line in failures] == ["DELETE", "POST", "GET"]
+        for line in failures:
+            assert (line["level"], line["code"]) == ("error", "database_error")
+            assert "no such table" in line["reason"]
+            assert re.search(r"database\.py:\d+ (read|write)", line["where"])
+        assert "canary" not in log.text
+        assert body["keys"]["auth"] not in log.text
 
 
 async def test_readiness_names_a_failing_database(tmp_path: Path) -> None:

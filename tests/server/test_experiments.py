@@ -37,8 +37,13 @@ async def without_push(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 def told(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
-    """Return all that an answer tells, but for when it was given."""
-    return answer.status, answer.content, {name: value for name, value in answer.headers.items() if name != "Date"}
+    """Return all that an answer tells, but for when it was given and which one it is."""
+    own = {"date", "x-request-id"}
+    return (
+        answer.status,
+        answer.content,
+        {name: value for name, value in answer.headers.items() if name.lower() not in own},
+    )
 
 
 def test_each_experiment_has_the_paths_that_are_pinned_to_it() -> None:

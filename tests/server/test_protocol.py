@@ -14,6 +14,7 @@ from aiohttp import web
 
 from pushdesk.server.middleware import SECURITY_HEADERS, security_headers
 from pushdesk.server.protocol import Runner
+from pushdesk.server.request_log import NEW_REQUEST_ID
 from tests.server.running import Answer, running
 from tests.server.test_bad_input import assert_problem
 from tests.server.test_pages import POLICY
@@ -21,6 +22,7 @@ from tests.server.test_pages import POLICY
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.logs import Log
     from tests.server.running import Running
 
 REFUSED = [
@@ -48,7 +50,7 @@ def read(received: bytes) -> Answer:
 
 @pytest.mark.parametrize(("sent", "status", "code"), REFUSED)
 async def test_what_cannot_be_read_is_a_problem_that_repeats_nothing(
-    server: Running, capfd: pytest.CaptureFixture[str], sent: bytes, status: int, code: str
+    server: Running, log: Log, sent: bytes, status: int, code: str
 ) -> None:
     received = await server.say(sent)
     answer = read(received)
@@ -58,11 +60,8 @@ async def test_what_cannot_be_read_is_a_problem_that_repeats_nothing(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"
     assert b"canary" not in received
-    written = "".join(capfd.readouterr())
-    assert written.count("\n") == 1
-    assert "request_unreadable" in written
-    assert "canary" not in written
-    assert "error    " not in written
+    assert [(line["event"], line["level"]) for line in log.lines] == [("request_unreadable", "info")]
+    assert "canary" not in log.text
 
 
 async def test_what_follows_a_good_request_is_refused_alike(server: Running) -> None:
@@ -83,12 +82,13 @@ async def test_https_is_to_be_kept_to_even_then(tmp_path: Path) -> None:
         assert "max-age=" in read(await server.say(b"canary\r\n\r\n")).headers["Strict-Transport-Security"]
 
 
-async def test_what_nobody_caught_is_told_and_logged_without_its_words(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_what_nobody_caught_is_told_and_logged_without_its_words(log: Log) -> None:
     async def fail(_request: web.Request) -> web.StreamResponse:
         raise ValueError("canary")
 
     app = web.Application()
     app[SECURITY_HEADERS] = security_headers(is_https=False)
+    app[NEW_REQUEST_ID] = lambda: "0123456789abcdef"
     app.router.add_get("/", fail)
     runner = Runner(app, shutdown_timeout_s=1.0, options={"access_log": None})
     await runner.setup()
@@ -103,6 +103,8 @@ async def test_what_nobody_caught_is_told_and_logged_without_its_words(capfd: py
     assert_problem(answer, 500, "internal")
     assert answer.headers["Content-Security-Policy"] == POLICY
     assert b"canary" not in answer.content
-    written = "".join(capfd.readouterr())
-    assert re.search(r"ValueError.*test_protocol\.py:\d+ fail", written)
-    assert "canary" not in written
+    (line,) = log.of("connection_failed")
+    assert line["error"] == "ValueError"
+    assert re.search(r"test_protocol\.py:\d+ fail", line["where"])
+    assert line["request"] == answer.headers["X-Request-Id"] == "0123456789abcdef"
+    assert "canary" not in log.text

@@ -46,7 +46,7 @@ async def test_whatever_ends_the_server_is_told_and_can_be_waited_for(tmp_path: 
     name = error.rpartition(".")[2]
     assert (finished.code, finished.out) == (0, f"The server ended with {name}. The log tells more.\n"), finished.err
     written = (data / "pushdesk.log").read_text()
-    (event,) = (event for line in written.splitlines() if (event := json.loads(line))["event"] == "server_ended")
+    (event,) = (event for line in written.splitlines() if (event := json.loads(line))["event"] == "server_failed")
     assert event["error"] == name
     assert " fail" in event["where"]
     assert "secretsecret" not in written + finished.out + finished.err

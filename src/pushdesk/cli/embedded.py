@@ -8,13 +8,14 @@ import threading
 from typing import TYPE_CHECKING
 
 from pushdesk.cli.ending import tell_waiting
-from pushdesk.cli.hosting import explain, host
+from pushdesk.cli.hosting import explain, host, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pushdesk.cli.hosting import Prepared
     from pushdesk.errors import PushdeskError
+    from pushdesk.log_ring import LogRing
     from pushdesk.model import Stats
 
 
@@ -61,18 +62,15 @@ class EmbeddedServer:
     def _run(self) -> None:
         error: PushdeskError | None = None
         try:
-            from pushdesk.log import start_log
-
-            config = self._prepared.config
-            start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
-            asyncio.run(self._host())
+            log_ring = open_log(self._prepared.config, on_terminal=False)
+            asyncio.run(self._host(log_ring))
         except BaseException as caught:  # noqa: BLE001 - whatever ends the server ends the console, which says so
             error = explain(caught)
         finally:
             # In any case: `end` waits for it.
             self._console.call_soon_threadsafe(self._has_ended, error)
 
-    async def _host(self) -> None:
+    async def _host(self, log_ring: LogRing) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -88,7 +86,12 @@ class EmbeddedServer:
                 stop.set()
         try:
             await host(
-                self._prepared, stop=stop, on_ready=tell_ready, on_waiting=tell_waiting, session_token=self.token
+                self._prepared,
+                stop=stop,
+                on_ready=tell_ready,
+                on_waiting=tell_waiting,
+                log_ring=log_ring,
+                session_token=self.token,
             )
         finally:
             with self._lock:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushdesk.config import Config
+    from pushdesk.log_ring import LogRing
     from pushdesk.model import Stats
 
 DRAIN_S: Final = 11.0
@@ -84,6 +85,21 @@ def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
     )
 
 
+def open_log(config: Config, *, on_terminal: bool) -> LogRing:
+    """Start the log of a server or of a command that works like one; returns where its last lines are held.
+
+    Raises:
+        StartUpError: The file cannot be written.
+    """
+    from pushdesk.log import start_log
+    from pushdesk.log_ring import LogRing
+
+    ring = LogRing()
+    file = config.log.file or config.data_dir / "pushdesk.log"
+    start_log(file, level=config.log.level, on_terminal=on_terminal, ring=ring)
+    return ring
+
+
 def attach_command(config: Config) -> str:
     """Return how a person attaches to the server of this data directory; its URL is to be added."""
     words = ["pushdesk", "attach"]
@@ -98,6 +114,7 @@ async def host(
     stop: asyncio.Event,
     on_ready: Callable[[Stats], None],
     on_waiting: Callable[[int], None],
+    log_ring: LogRing,
     session_token: str | None = None,
 ) -> None:
     """Run engine and server until `stop`, then take no more, and let what is in flight end.
@@ -107,19 +124,21 @@ async def host(
         stop: Set when it is time to end.
         on_ready: Called once when requests are answered.
         on_waiting: Called with the number of deliveries in flight if there are some to wait for.
+        log_ring: The last lines of the log.
         session_token: A second admin token, that lives as long as the process.
 
     Raises:
         PushdeskError: The engine cannot start.
     """
-    import structlog
     from aiohttp import web
 
     from pushdesk.engine.engine import open_engine
+    from pushdesk.log import write
+    from pushdesk.log_events import ServerEnded, ServerListening
+    from pushdesk.log_fields import Origin, Word
     from pushdesk.server.app import create_app, create_runner
 
-    log = structlog.get_logger()
-    async with open_engine(prepared.config, access_url=prepared.access_url) as engine:
+    async with open_engine(prepared.config, access_url=prepared.access_url, log_ring=log_ring) as engine:
         app = create_app(
             engine,
             access_url=prepared.access_url,
@@ -134,7 +153,11 @@ async def host(
         try:
             for opened in prepared.sockets:
                 await web.SockSite(runner, opened).start()
-            log.info("listening", url=prepared.url, access_url=prepared.access_url, version=__version__)
+            write(
+                ServerListening(
+                    url=Origin(prepared.url), access_url=Origin(prepared.access_url), version=Word(__version__)
+                )
+            )
             on_ready(await engine.stats())
             await stop.wait()
             for site in list(runner.sites):
@@ -142,7 +165,7 @@ async def host(
             if engine.in_flight:
                 on_waiting(engine.in_flight)
             left = await engine.drain(DRAIN_S)
-            log.info("ended", left_for_the_next_start=left)
+            write(ServerEnded(left=left))
         finally:
             await runner.cleanup()
 
@@ -151,10 +174,9 @@ def explain(error: BaseException) -> StartUpError:
     """Say in one line for a person what ended a server; what was not foreseen is told by the log."""
     if isinstance(error, PushdeskError):
         return StartUpError(error.detail, hint=error.hint)
-    import structlog
+    from pushdesk.log import write
+    from pushdesk.log_events import ServerFailed
+    from pushdesk.log_fields import Failure
 
-    from pushdesk.tracebacks import where
-
-    # Not its message, which may hold what it failed on.
-    structlog.get_logger().error("server_ended", error=type(error).__name__, where=where(error))
+    write(ServerFailed(Failure.of(error)))
     return StartUpError(f"The server ended with {type(error).__name__}.", hint="The log tells more.")

@@ -10,7 +10,7 @@ import msgspec
 
 from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, client_token, open_data_directory
 from pushdesk.cli.ending import tell_waiting
-from pushdesk.cli.hosting import attach_command, read_config
+from pushdesk.cli.hosting import attach_command, open_log, read_config
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.cli.remote import server_url
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
@@ -124,9 +124,8 @@ async def _send_through(
 async def _send_alone(sending: Sending, notification: Notification, config: Config) -> Dispatch:
     """Send with an engine of our own: tried at least once, however short the wait, as nobody goes on with it."""
     from pushdesk.engine.engine import open_engine
-    from pushdesk.log import start_log
 
-    start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=False)
+    open_log(config, on_terminal=False)
     access_url = config.server.access_url or f"http://localhost:{config.server.port}"
     async with open_engine(config, access_url=access_url) as engine:
         try:

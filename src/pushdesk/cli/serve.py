@@ -6,14 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pushdesk.cli.ending import EndBySignal, tell_waiting
-from pushdesk.cli.hosting import explain, host, prepare, read_config
+from pushdesk.cli.hosting import explain, host, open_log, prepare, read_config
 from pushdesk.cli.output import say, tell
-from pushdesk.log import start_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pushdesk.cli.hosting import Prepared
+    from pushdesk.log_ring import LogRing
     from pushdesk.model import Stats
 
 
@@ -25,22 +25,23 @@ def run_serve(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
     """
     config = read_config(flags, environ)
     prepared = prepare(config, environ)
-    start_log(config.log.file or config.data_dir / "pushdesk.log", level=config.log.level, on_terminal=True)
+    log_ring = open_log(config, on_terminal=True)
     try:
-        return asyncio.run(_serve(prepared))
+        return asyncio.run(_serve(prepared, log_ring))
     except Exception as error:  # noqa: BLE001 - whatever ends a server is logged, and said in a line
         raise explain(error) from None
     finally:
         prepared.lock.release()
 
 
-async def _serve(prepared: Prepared) -> int:
+async def _serve(prepared: Prepared, log_ring: LogRing) -> int:
     ending = EndBySignal()
     await host(
         prepared,
         stop=ending.asked,
         on_ready=lambda stats: _say_ready(prepared, stats),
         on_waiting=tell_waiting,
+        log_ring=log_ring,
     )
     return ending.exit_code
 

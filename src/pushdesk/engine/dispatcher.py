@@ -10,6 +10,9 @@ import msgspec
 
 from pushdesk.engine.publisher import to_dispatch
 from pushdesk.errors import PushdeskError
+from pushdesk.log import wants, write
+from pushdesk.log_events import DispatchAccepted
+from pushdesk.log_fields import Id, UserId
 from pushdesk.model import Accepted, DispatchKind, Notification, Urgency
 from pushdesk.storage.records import IdempotencyKey, Message
 from pushdesk.storage.subscriptions import not_found
@@ -163,6 +166,8 @@ class WebPushDispatcher:
                         hint="Take a new key for a new notification.",
                     )
                 return Accepted(await self._listings.dispatch(first.dispatch), repeated=True)
+            if wants(DispatchAccepted):
+                write(DispatchAccepted(dispatch=Id(message.id), kind=kind, user=UserId(user)))
             if done is None:
                 return Accepted(to_dispatch(message))
             await asyncio.wait([done], timeout=wait_s)

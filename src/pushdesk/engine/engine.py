@@ -24,6 +24,9 @@ from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import SubscriptionCache
 from pushdesk.engine.tellers import CacheTeller, LogTeller
 from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.log import write
+from pushdesk.log_events import CacheCleared, CacheInvalidated
+from pushdesk.log_fields import UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Stats
 from pushdesk.storage.store import Store
@@ -328,11 +331,15 @@ class Engine:
         Raises:
             PushdeskError: `bad_field` if `user` cannot be a user's id.
         """
-        return self._cache.invalidate(check_user(user))
+        held = self._cache.invalidate(check_user(user))
+        write(CacheInvalidated(user=UserId(user)))
+        return held
 
     async def clear_cache(self) -> int:
         """Let all subscriptions be read again; returns how many users' were held."""
-        return self._cache.clear()
+        entries = self._cache.clear()
+        write(CacheCleared(entries=entries))
+        return entries
 
     def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches."""

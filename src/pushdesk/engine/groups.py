@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pushdesk.engine.failures import log_failure
+from pushdesk.log import write
+from pushdesk.log_events import GroupCommitFailed
+from pushdesk.log_fields import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -53,7 +55,7 @@ class GroupCommit(Generic[T]):
             try:
                 await self._commit(group)
             except Exception as error:  # noqa: BLE001 (in one group: the ones after it are written all the same)
-                log_failure("group_commit_failed", error, items=len(group))
+                write(GroupCommitFailed(Failure.of(error), items=len(group)))
             self._in_commit = 0
 
     def close(self) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pushdesk.log import write
+from pushdesk.log_events import KeyMadeCurrent
+from pushdesk.log_fields import Id
 from pushdesk.model import KeyState, VapidKey
 from pushdesk.storage.records import StoredKey
 from pushdesk.storage.times import to_datetime
@@ -61,6 +64,7 @@ class Keyring:
         await self._keys.make_current(stored)
         self._signing[key.id] = key
         self._current = _shown(stored)
+        write(KeyMadeCurrent(key=Id(key.id)))
         return self._current
 
 

@@ -13,13 +13,14 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import structlog
 from msgspec import structs
 
-from pushdesk.engine.failures import log_failure
 from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.publisher import to_dispatch
 from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.log import write
+from pushdesk.log_events import OutboxPassFailed, OutboxStoppedEarly, SettleFailed, SubscriptionsUnread
+from pushdesk.log_fields import Failure
 from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
 from pushdesk.storage.records import Job, Settled, Settlement, Targets
 from pushdesk.storage.times import to_datetime
@@ -52,8 +53,6 @@ PUT_OFF_S: Final = 5.0
 """After how long a delivery is tried again whose user's devices could not be read."""
 READ_TIMEOUT_S: Final = 10.0
 """How long devices are waited for; the next pass begins a new read beside one that hangs."""
-
-log = structlog.get_logger()
 
 
 class FirstDispatch(NamedTuple):
@@ -167,7 +166,7 @@ class Outbox:
         self._outgoing.close()
         await asyncio.gather(*self._committing)
         if left:
-            log.warning("outbox_stopped_early", in_flight=left)
+            write(OutboxStoppedEarly(in_flight=left))
         return left
 
     @property
@@ -228,7 +227,7 @@ class Outbox:
             try:
                 wait_s = await self._work_on_what_is_due()
             except Exception as error:  # noqa: BLE001 (logged, and the next pass may fare better)
-                log_failure("outbox_pass_failed", error)
+                write(OutboxPassFailed(Failure.of(error)))
                 wait_s = BACK_OFF_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -288,7 +287,7 @@ class Outbox:
         """Start what waited in the database, on the devices as they are now."""
         targets, failure = await self._targets(claimed)
         if failure is not None:
-            log_failure("subscriptions_unread", failure)
+            write(SubscriptionsUnread(Failure.of(failure)))
         jobs: list[Job] = []
         lost: list[Delivery] = []
         for item in claimed:
@@ -309,7 +308,7 @@ class Outbox:
             settlements = await self._table.lost(lost, now_ms)
         except DatabaseError as error:
             # They are claimed already: left alone, nobody would look at them until the next start.
-            log_failure("subscriptions_unread", error)
+            write(SubscriptionsUnread(Failure.of(error)))
             settlements = tuple(self._put_off(delivery, now_ms) for delivery in lost)
         for settlement in settlements:
             # One that is active again by now is looked at again.
@@ -406,7 +405,7 @@ class Outbox:
                 return await self._table.settle(group, self._claim, self._now_ms())
             except DatabaseError as error:
                 # What was answered is not forgotten: written when the database is back, or tried again after a crash.
-                log_failure("settle_failed", error, deliveries=len(group))
+                write(SettleFailed(Failure.of(error), deliveries=len(group)))
                 if self._stopping:
                     raise
                 await asyncio.sleep(BACK_OFF_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pushdesk import log_events
 from pushdesk.desk import (
     DeliveryChanged,
     DispatchChanged,
@@ -12,6 +13,8 @@ from pushdesk.desk import (
     SubscriptionChanged,
     SubscriptionRemoved,
 )
+from pushdesk.log import write
+from pushdesk.log_fields import Device
 from pushdesk.model import Dispatch, DispatchState, Outcome
 from pushdesk.storage.times import to_datetime
 
@@ -53,6 +56,8 @@ class Publisher:
 
     def settled(self, settled: Settled) -> None:
         """Tell of the subscriptions that were disabled and the dispatches that are done."""
+        for subscription in settled.disabled:
+            write(log_events.SubscriptionDisabled(Device.of(subscription), state=subscription.state))
         self.subscriptions_changed(settled.disabled)
         for dispatch in settled.done:
             self._dispatch(dispatch)
@@ -67,6 +72,7 @@ class Publisher:
         """Tell of subscriptions that are no longer known."""
         for subscription in subscriptions:
             self.totals_are_stale = True
+            write(log_events.SubscriptionRemoved(Device.of(subscription)))
             self._bus.publish(SubscriptionRemoved, subscription.id, subscription.user)
 
     def key_changed(self, key: VapidKey) -> None:

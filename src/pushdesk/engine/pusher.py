@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from pushdesk.engine.failures import log_failure
 from pushdesk.engine.retry import next_attempt_in_s
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import EndpointRefusedError
+from pushdesk.log import bound, wants, write
+from pushdesk.log_events import AttemptFailed, DeliveryAccepted, DeliveryNotAccepted
+from pushdesk.log_fields import Failure, Id, Reason
 from pushdesk.model import Outcome, SubscriptionState
 from pushdesk.storage.records import Disabling, Settlement
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.senders import Senders
+    from pushdesk.model import Delivery
     from pushdesk.storage.records import Job
     from pushdesk.webpush.request import PushRequest
     from pushdesk.webpush.transport import PushAnswer
@@ -67,6 +70,12 @@ class Pusher:
 
     async def attempt(self, job: Job) -> Settlement:
         """Try a delivery once and return what it came to. Raises nothing: a failure is an outcome."""
+        with bound(dispatch=Id(job.delivery.dispatch), device=Id(job.delivery.subscription)):
+            settlement = await self._try(job)
+            _log_tried(settlement.delivery)
+        return settlement
+
+    async def _try(self, job: Job) -> Settlement:
         started: float | None = None
 
         def build() -> PushRequest:
@@ -84,7 +93,7 @@ class Pusher:
             waited_ms = (self._clock.monotonic() - (started or 0)) * 1000 if asked else None
             return self._settle(job, classify_fault(fault.kind), latency_ms=waited_ms)
         except Exception as error:  # noqa: BLE001 (a mistake of ours must not keep this delivery from being tried again)
-            log_failure("attempt_failed", error, delivery=job.delivery.id)
+            write(AttemptFailed(Failure.of(error)))
             return self._settle(job, Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more."))
         return self._settle(job, self._classify(job, answer), status=answer.status, latency_ms=answer.latency_s * 1000)
 
@@ -147,3 +156,24 @@ class Pusher:
 
     def _remaining_s(self, job: Job) -> float:
         return job.message.expires_at_ms / 1000 - self._clock.time()
+
+
+def _log_tried(delivery: Delivery) -> None:
+    latency_ms = None if delivery.latency_ms is None else round(delivery.latency_ms, 1)
+    if delivery.outcome is not Outcome.ACCEPTED:
+        write(
+            DeliveryNotAccepted(
+                service=delivery.service,
+                outcome=delivery.outcome,
+                status=delivery.status,
+                reason=Reason(delivery.reason),
+                attempts=delivery.attempts,
+                latency_ms=latency_ms,
+            )
+        )
+    elif wants(DeliveryAccepted):
+        write(
+            DeliveryAccepted(
+                service=delivery.service, status=delivery.status, attempts=delivery.attempts, latency_ms=latency_ms
+            )
+        )

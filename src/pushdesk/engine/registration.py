@@ -7,10 +7,11 @@ import hmac
 import re
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from pushdesk.engine.user_agent import UNKNOWN, describe
 from pushdesk.errors import PushdeskError
+from pushdesk.log import write
+from pushdesk.log_events import SubscriptionMade, SubscriptionMoved, SubscriptionRefused, SubscriptionRevived
+from pushdesk.log_fields import Device, Reason
 from pushdesk.model import (
     DeviceGrant,
     Outcome,
@@ -36,8 +37,6 @@ TEST_WAIT_S: Final = 5.0
 """How long a browser is kept waiting for the outcome of its test push."""
 TOKEN_PREFIX: Final = "pdd"  # noqa: S105 (how a device token starts, no secret)
 _TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}_(?P<subscription>[0-9a-f]{{26}})_(?P<secret>[0-9a-f]{{64}})")
-log = structlog.get_logger()
-
 _REFUSED: Final = {
     Outcome.GONE: ("subscription_gone", "The push service no longer knows this subscription."),
     Outcome.KEY_MISMATCH: ("key_mismatch", "The subscription was made with another key than this server's."),
@@ -99,6 +98,7 @@ class Registration:
         self._publisher.subscriptions_removed(stored.removed)
         subscription = stored.subscription
         if stored.changed:
+            _log_change(stored)
             self._publisher.subscriptions_changed([subscription])
         test = PushTest.SKIPPED
         if request.replaces is None and (stored.created or stored.revived):
@@ -135,12 +135,10 @@ class Registration:
                 if stored.created:
                     await self._subscriptions.withdraw(stored)
                     self._publisher.subscriptions_removed([subscription])
-                    log.info(
-                        "subscription_refused",
-                        service=subscription.service,
-                        fingerprint=subscription.fingerprint,
-                        status=delivery.status,
-                        reason=delivery.reason,
+                    write(
+                        SubscriptionRefused(
+                            Device.of(subscription), status=delivery.status, reason=Reason(delivery.reason)
+                        )
                     )
                 code, detail = _REFUSED[delivery.outcome]
                 raise PushdeskError(
@@ -177,6 +175,16 @@ class Registration:
             auth=auth,
         )
         return new, secret
+
+
+def _log_change(stored: Stored) -> None:
+    device = Device.of(stored.subscription)
+    if stored.created:
+        write(SubscriptionMade(device))
+    elif stored.revived:
+        write(SubscriptionRevived(device))
+    else:
+        write(SubscriptionMoved(device))
 
 
 def _digest(secret: str) -> bytes:

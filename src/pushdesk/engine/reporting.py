@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from pushdesk import __version__
-from pushdesk.engine.failures import log_failure
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import DatabaseError
+from pushdesk.log import write
+from pushdesk.log_events import StatsFailed
+from pushdesk.log_fields import Failure
 from pushdesk.model import Stats
 from pushdesk.webpush.vapid import subscriber_problem
 
@@ -98,7 +100,7 @@ class Reporter:
             try:
                 stats = await self.stats()
             except Exception as error:  # noqa: BLE001 (the next tick may fare better; /readyz tells what is wrong)
-                log_failure("stats_failed", error)
+                write(StatsFailed(Failure.of(error)))
             else:
                 if last is None or structs.replace(stats, time=last.time) != last:
                     last = stats

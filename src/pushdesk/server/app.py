@@ -22,6 +22,7 @@ from pushdesk.server.operations import OPENAPI
 from pushdesk.server.pages import read_assets, register_assets
 from pushdesk.server.problems import problems
 from pushdesk.server.protocol import Runner
+from pushdesk.server.request_log import NEW_REQUEST_ID, log_requests, name_request, random_request_id
 from pushdesk.server.routes import register
 from pushdesk.server.stream import STREAMS, close_streams
 
@@ -53,6 +54,7 @@ def create_app(
     session_token: str | None = None,
     assets: Path | None = None,
     body_timeout_s: float = 10.0,
+    new_request_id: Callable[[], str] = random_request_id,
 ) -> web.Application:
     """Return the server's application.
 
@@ -66,13 +68,16 @@ def create_app(
         session_token: A second admin token, for the console of the same program.
         assets: The directory of the page; by default the package's own.
         body_timeout_s: Seconds in which a request's body must have arrived.
+        new_request_id: Makes the ids by which requests are found in the log, of up to 32 hex digits.
     """
-    app = web.Application(middlewares=(count_requests, problems, hide_switched_off), client_max_size=MAX_BODY)
+    middlewares = (log_requests, count_requests, problems, hide_switched_off)
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[STREAMS] = set()
     app[METRICS] = Metrics()
     there = switched_on(ROUTES, is_on)
     app[OPENAPI] = msgspec.json.encode(describe(there, version=__version__))
     app[BODY_TIMEOUT_S] = body_timeout_s
+    app[NEW_REQUEST_ID] = new_request_id
     gate = Gate(
         engine,
         place=Place(access_url, listening_on_loopback_only, local_identity),
@@ -83,6 +88,7 @@ def create_app(
     register_assets(app, read_assets(assets or assets_directory()), access_url=access_url)
     app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")
     app.on_response_prepare.append(before_answer)
+    app.on_response_prepare.append(name_request)
     app.on_shutdown.append(close_streams)
     return app
 

@@ -6,12 +6,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 from aiohttp import web
 from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
-from pushdesk.tracebacks import where
+from pushdesk.log import write
+from pushdesk.log_events import RequestFailed, RequestTurnedAway
+from pushdesk.log_fields import Failure, Reason, Word
+from pushdesk.server.request_log import method_of, route_of
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
@@ -22,8 +24,6 @@ _HTTP_ERRORS: Final = {
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address.", "docs/api.md lists the routes."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The request's body is too large.", ""),
 }
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("pushdesk.server")
 
 
 class Problem(Struct, frozen=True):
@@ -56,8 +56,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except PushdeskError as error:
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("request_failed", code=error.code, detail=error.detail, **_told(request, error))
+        _log_error(request, error)
         return problem(error)
     except web.HTTPMethodNotAllowed as error:
         answer = problem(_method_not_allowed(error))
@@ -72,7 +71,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if request.transport is None:
             # The client is gone: nobody is left to be told.
             raise
-        _log.error("request_failed", code="internal", **_told(request, error))
+        _log_error(request, error)
         return problem(
             PushdeskError("The server met a mistake of its own.", code="internal", hint="The server's log says more.")
         )
@@ -83,12 +82,10 @@ def _method_not_allowed(error: web.HTTPMethodNotAllowed) -> PushdeskError:
     return PushdeskError(f"This route does not take {error.method}.", code="method_not_allowed", hint=f"Use {allowed}.")
 
 
-def _told(request: web.Request, error: Exception) -> dict[str, object]:
-    """Say what failed and where. Not the error's message, unless it is our own: it may carry endpoints and tokens."""
-    resource = request.match_info.route.resource
-    return {
-        "method": request.method,
-        "route": resource.canonical if resource else "",
-        "error": type(error).__qualname__,
-        "where": where(error),
-    }
+def _log_error(request: web.Request, error: Exception) -> None:
+    status = error.status if isinstance(error, PushdeskError) else HTTPStatus.INTERNAL_SERVER_ERROR
+    method, route = method_of(request), route_of(request)
+    if isinstance(error, PushdeskError) and status == HTTPStatus.SERVICE_UNAVAILABLE:
+        write(RequestTurnedAway(method=method, route=route, code=Word(error.code), reason=Reason(error.detail)))
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        write(RequestFailed(failure=Failure.of(error), method=method, route=route))

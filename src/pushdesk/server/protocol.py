@@ -6,19 +6,19 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from pushdesk.errors import PushdeskError
+from pushdesk.log import bound, write
+from pushdesk.log_events import ConnectionFailed, RequestUnreadable
+from pushdesk.log_fields import Failure, Word
 from pushdesk.server.middleware import add_security_headers
 from pushdesk.server.problems import problem
-from pushdesk.tracebacks import where
+from pushdesk.server.request_log import HEADER, request_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("pushdesk.server")
 
 
 class Runner(web.AppRunner):
@@ -69,22 +69,24 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be read, or what nobody caught. What was received is neither repeated nor logged."""
-        if isinstance(exc, HttpProcessingError):
-            _log.info("request_unreadable", error=type(exc).__qualname__)
-        else:
-            self.log_exception(message or HTTPStatus(status).phrase, exc_info=exc)
+        name = request_id(self._app, request)
+        with bound(request=name):
+            if isinstance(exc, HttpProcessingError):
+                write(RequestUnreadable(error=Word(type(exc).__name__)))
+            else:
+                self.log_exception(message or HTTPStatus(status).phrase, exc_info=exc)
         if request.writer.output_size > 0:
             # aiohttp closes the connection of whoever raises this; an answer has begun, and there is only one.
             raise ConnectionError
         response = problem(_unreadable(exc))
         add_security_headers(self._app, response)
+        response.headers[HEADER] = name
         response.force_close()
         return response
 
     def log_exception(self, *_args: object, exc_info: BaseException | None = None, **_more: object) -> None:
         """Log a failure of the connection itself, without its message, which quotes what was received."""
-        found = {"error": type(exc_info).__qualname__, "where": where(exc_info)} if exc_info else {}
-        _log.error("connection_failed", **found)
+        write(ConnectionFailed(failure=None if exc_info is None else Failure.of(exc_info)))
 
 
 def _unreadable(error: BaseException | None) -> PushdeskError:

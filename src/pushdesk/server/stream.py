@@ -7,13 +7,14 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from msgspec import Meta, Struct
 
 from pushdesk.desk import AnyEvent, Position
 from pushdesk.errors import PushdeskError
-from pushdesk.tracebacks import where
+from pushdesk.log import write
+from pushdesk.log_events import EventStreamFailed
+from pushdesk.log_fields import Failure
 
 if TYPE_CHECKING:
     from pushdesk.desk import Desk
@@ -28,8 +29,6 @@ CLOSE_S: Final = 0.5
 
 EVENTS: Final[Any] = tuple[AnyEvent, ...]
 """What a text frame is."""
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("pushdesk.server")
 
 
 class EventsQuery(Struct, frozen=True):
@@ -60,7 +59,7 @@ class Stream:
             await self.close(WSCloseCode.INTERNAL_ERROR, error.detail)
         except Exception as error:  # noqa: BLE001 (whatever it is, the reader is told and the log too)
             # What the error says stays out of the log, as everywhere.
-            _log.error("event_stream_failed", error=type(error).__qualname__, where=where(error))
+            write(EventStreamFailed(Failure.of(error)))
             await self.close(WSCloseCode.INTERNAL_ERROR, "The stream failed.")
         else:
             await self.close(WSCloseCode.GOING_AWAY, "The stream ended.")

@@ -1,0 +1,258 @@
+"""Everything that pushdesk logs: one class per event, its name, level and fields; docs/log.md lists them.
+
+An event happens when its class is made and handed to `pushdesk.log.write`. What a field may hold is the rule of
+`pushdesk.log_fields`. The ids of the request, dispatch and device that an event belongs to come by themselves, where
+they are known (`pushdesk.log.bound`); an event has a field for one only where it tells of it from elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from pushdesk.log_fields import Device, Failure, Id, Method, Origin, Reason, RoutePattern, UserId, Word
+from pushdesk.model import DispatchKind, LogLevel, Outcome, Service, SubscriptionState
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class LogEvent(Struct, frozen=True, tag=_snake_case):
+    """Something that happened, for the log. Its name is that of its class, in snake_case."""
+
+    level: ClassVar[LogLevel]
+
+
+class DebugEvent(LogEvent, frozen=True):
+    """For whoever looks for something: one or more for each request and push."""
+
+    level: ClassVar = LogLevel.DEBUG
+
+
+class InfoEvent(LogEvent, frozen=True):
+    """What changed, and what did not go as it was meant to outside of this server."""
+
+    level: ClassVar = LogLevel.INFO
+
+
+class WarningEvent(LogEvent, frozen=True):
+    """What an operator should look at some time."""
+
+    level: ClassVar = LogLevel.WARNING
+
+
+class ErrorEvent(LogEvent, frozen=True):
+    """Something in this server, or beneath it, does not work."""
+
+    level: ClassVar = LogLevel.ERROR
+
+
+class FailureEvent(ErrorEvent, frozen=True):
+    """An error, with what failed."""
+
+    failure: Failure
+
+
+def name_of(kind: type[LogEvent]) -> str:
+    """Return an event's name."""
+    return str(kind.__struct_config__.tag)
+
+
+def fields_of(event: LogEvent) -> dict[str, Any]:
+    """Return an event's fields as JSON has them, less those that are None."""
+    fields: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(event, enc_hook=str).items():
+        # What `Failure` and `Device` say are fields of the event.
+        fields.update(value if isinstance(value, dict) else {name: value})
+    del fields["type"]
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class ServerListening(InfoEvent, frozen=True, kw_only=True):
+    """Requests are answered."""
+
+    url: Origin
+    """The bind address and the real port."""
+    access_url: Origin
+    """Where browsers reach it."""
+    version: Word
+
+
+class ServerEnded(InfoEvent, frozen=True, kw_only=True):
+    """The server was told to stop, and has."""
+
+    left: int
+    """Deliveries that were under way; they are tried again at the next start."""
+
+
+class ServerFailed(FailureEvent, frozen=True):
+    """The server ended by itself."""
+
+
+class LogLineLost(FailureEvent, frozen=True):
+    """A line of the log could not be written; told once, until one can be."""
+
+
+class RequestAnswered(DebugEvent, frozen=True, kw_only=True):
+    """A request was answered, or its event stream ended."""
+
+    method: Method
+    route: RoutePattern | None
+    """None where there is no such route."""
+    status: int
+    ms: float
+    """From the first line of the request to the answer."""
+
+
+class RequestFailed(FailureEvent, frozen=True, kw_only=True):
+    """A request was answered with a 5xx."""
+
+    method: Method
+    route: RoutePattern | None
+
+
+class RequestUnreadable(InfoEvent, frozen=True, kw_only=True):
+    """What was sent is no HTTP request."""
+
+    error: Word
+
+
+class RequestTurnedAway(WarningEvent, frozen=True, kw_only=True):
+    """A request was answered with a 503: push is switched off, or the queue is full."""
+
+    method: Method
+    route: RoutePattern | None
+    code: Word
+    reason: Reason
+
+
+class ConnectionFailed(ErrorEvent, frozen=True, kw_only=True):
+    """A mistake in the handling of a connection."""
+
+    failure: Failure | None
+
+
+class EventStreamFailed(FailureEvent, frozen=True):
+    """An event stream was closed because of an error."""
+
+
+class DispatchAccepted(DebugEvent, frozen=True, kw_only=True):
+    """A dispatch is durable."""
+
+    dispatch: Id
+    kind: DispatchKind
+    user: UserId
+
+
+class DeliveryAccepted(DebugEvent, frozen=True, kw_only=True):
+    """A push service took a push."""
+
+    service: Service
+    status: int | None
+    attempts: int
+    latency_ms: float | None
+
+
+class DeliveryNotAccepted(InfoEvent, frozen=True, kw_only=True):
+    """A push was tried, and no push service took it."""
+
+    service: Service
+    outcome: Outcome
+    status: int | None
+    """None where there was no answer."""
+    reason: Reason
+    """What the push service said."""
+    attempts: int
+    latency_ms: float | None
+
+
+class AttemptFailed(FailureEvent, frozen=True):
+    """A mistake of this server's kept a push from being sent; it will be tried again."""
+
+
+class OutboxPassFailed(FailureEvent, frozen=True):
+    """What is due could not be looked for or started; it is looked for again."""
+
+
+class OutboxStoppedEarly(WarningEvent, frozen=True, kw_only=True):
+    """The server ended while pushes were under way; they are tried again at the next start."""
+
+    in_flight: int
+
+
+class SubscriptionsUnread(FailureEvent, frozen=True):
+    """The devices that pushes wait for could not be read; they are read again."""
+
+
+class SettleFailed(FailureEvent, frozen=True, kw_only=True):
+    """Outcomes could not be written down; they will be."""
+
+    deliveries: int
+
+
+class GroupCommitFailed(FailureEvent, frozen=True, kw_only=True):
+    """A mistake in handling what belongs to one transaction; the next one goes on."""
+
+    items: int
+
+
+class StatsFailed(FailureEvent, frozen=True):
+    """The state of the server could not be put together; it is tried again every second."""
+
+
+class SubscriptionEvent(InfoEvent, frozen=True):
+    """Something happened to a subscription."""
+
+    subscription: Device
+
+
+class SubscriptionMade(SubscriptionEvent, frozen=True):
+    """A browser subscribed."""
+
+
+class SubscriptionMoved(SubscriptionEvent, frozen=True):
+    """A known browser subscribed for another user, with another key of this server's, or in place of another."""
+
+
+class SubscriptionRevived(SubscriptionEvent, frozen=True):
+    """A browser that was no longer sent to subscribed again."""
+
+
+class SubscriptionRemoved(SubscriptionEvent, frozen=True):
+    """A subscription is no longer known."""
+
+
+class SubscriptionDisabled(SubscriptionEvent, frozen=True, kw_only=True):
+    """A push service said that a subscription cannot be pushed to; it is kept and not sent to."""
+
+    state: SubscriptionState
+
+
+class SubscriptionRefused(SubscriptionEvent, frozen=True, kw_only=True):
+    """A new subscription's test push said that it cannot be pushed to; it is not kept."""
+
+    status: int | None
+    reason: Reason
+
+
+class KeyMadeCurrent(InfoEvent, frozen=True, kw_only=True):
+    """Browsers subscribe with this VAPID key from now on."""
+
+    key: Id
+
+
+class CacheCleared(InfoEvent, frozen=True, kw_only=True):
+    """An operator emptied the subscription cache."""
+
+    entries: int
+    """Users that were in it."""
+
+
+class CacheInvalidated(InfoEvent, frozen=True, kw_only=True):
+    """An operator dropped a user from the subscription cache."""
+
+    user: UserId
