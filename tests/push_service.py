@@ -44,6 +44,7 @@ class Push:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
 
 class PushService:
@@ -53,11 +54,16 @@ class PushService:
         self.pushes: list[Push] = []
         self.answers: dict[str, web.Response] = {}
         self.hold: asyncio.Event | None = None
+        self.silent: set[str] = set()
+        """Paths at which a push is never answered."""
+        self.broken: set[str] = set()
+        """Paths at which the connection is reset in place of an answer."""
+        self._closing = asyncio.Event()
         self._arrived = asyncio.Condition()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
-        app.router.add_post("/{id}", self._push)
+        app.router.add_route("*", "/{id}", self._push)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -66,6 +72,7 @@ class PushService:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        self._closing.set()
         if self.hold is not None:
             self.hold.set()
         await self._runner.cleanup()
@@ -89,10 +96,15 @@ class PushService:
 
     async def _push(self, request: web.Request) -> web.Response:
         async with self._arrived:
-            self.pushes.append(Push(request.path, dict(request.headers), await request.read()))
+            self.pushes.append(Push(request.path, dict(request.headers), await request.read(), request.method))
             self._arrived.notify_all()
         if self.hold is not None:
             await self.hold.wait()
+        if request.path in self.silent:
+            await self._closing.wait()
+        if request.path in self.broken:
+            assert request.transport is not None
+            request.transport.abort()
         answer = self.answers.get(request.path)
         if answer is None:
             return web.Response(status=201)

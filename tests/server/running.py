@@ -8,7 +8,7 @@ import json
 import os
 import socket
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from pushdesk.clock import Clock
     from pushdesk.model import Experiment
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
@@ -135,22 +136,42 @@ class Running:
         return not any(page.items for page in pages)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a server is run with besides its configuration."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    store: Store | None = None
+    """A store that is not open yet; by default one in the data directory."""
+    is_allowed: bool = True
+    """Whether the push service of the tests, which is on loopback, may be sent to."""
+    timeout_s: float = 15.0
+    """How long the push service may take for an answer."""
+
+
 @asynccontextmanager
 async def running(
-    data_dir: Path, *, experiments: frozenset[Experiment] = ON_BY_DEFAULT, dev: bool = False, **options: Any
+    data_dir: Path,
+    *,
+    experiments: frozenset[Experiment] = ON_BY_DEFAULT,
+    dev: bool = False,
+    surroundings: Surroundings | None = None,
+    **options: Any,
 ) -> AsyncIterator[Running]:
     """Run a server with its data in a directory; `options` are those of `create_app`."""
     config = Config(data_dir=data_dir, experiments=experiments, dev=dev)
     listener = socket.create_server(("127.0.0.1", 0))
     try:
-        async with _running(listener, config, options) as server:
+        async with _running(listener, config, surroundings or Surroundings(), options) as server:
             yield server
     finally:
         listener.close()
 
 
 @asynccontextmanager
-async def _running(listener: socket.socket, config: Config, options: dict[str, Any]) -> AsyncIterator[Running]:
+async def _running(
+    listener: socket.socket, config: Config, around: Surroundings, options: dict[str, Any]
+) -> AsyncIterator[Running]:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings: dict[str, Any] = {
         "access_url": url,
@@ -158,16 +179,18 @@ async def _running(listener: socket.socket, config: Config, options: dict[str, A
         "is_on": config.is_on,
         "listening_on_loopback_only": True,
     }
-    clock = SystemClock()
     log_ring = LogRing()
     async with PushService() as push_service:
-        config = structs.replace(config, push=PushConfig(allow_endpoint=(push_service.origin,)))
-        transport = AiohttpTransport(allowed_origins=frozenset({push_service.origin}), clock=clock.monotonic)
+        allowed = (push_service.origin,) if around.is_allowed else ()
+        config = structs.replace(config, push=PushConfig(allow_endpoint=allowed))
+        transport = AiohttpTransport(
+            allowed_origins=frozenset(allowed), clock=around.clock.monotonic, total_timeout_s=around.timeout_s
+        )
         try:
             async with (
-                Store(config.data_dir / "pushdesk.db") as store,
+                around.store or Store(config.data_dir / "pushdesk.db") as store,
                 Engine(
-                    config, access_url=url, store=store, transport=transport, clock=clock, log_ring=log_ring
+                    config, access_url=url, store=store, transport=transport, clock=around.clock, log_ring=log_ring
                 ) as engine,
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
             ):
