@@ -60,7 +60,7 @@ class Origin(_Matching):
     """Scheme, host and port of this server's own addresses."""
 
     __slots__ = ()
-    pattern = re.compile(r"https?://[^\s/?#@]{1,270}")
+    pattern = re.compile(r"https?://[\w.:%\[\]-]{1,270}")
 
 
 class UserId(str):
