@@ -123,6 +123,12 @@ async def test_without_push_a_notification_is_refused_with_the_reason_and_leaves
     assert await without_push.is_empty()
 
 
+async def test_without_push_the_operator_is_told_and_the_server_is_ready(without_push: Running) -> None:
+    warnings = (await without_push.admin("GET", "/api/v1/admin/stats")).json["warnings"]
+    assert "Web Push is switched off" in warnings[0]
+    assert (await without_push.ask("GET", "/readyz")).status == 200
+
+
 async def test_nothing_else_is_off(tmp_path: Path) -> None:
     """Every other route answers the same with all experiments on and with all of them off."""
     asked = [

@@ -157,6 +157,7 @@ class Engine:
             publisher=self._publisher,
             access_url=access_url,
             subscriber=subscriber,
+            standing_warnings=() if self._sends else (f"{PUSH_IS_OFF} {SWITCHES_PUSH_ON}",),
             clock=clock,
         )
         self._reporting: asyncio.Task[None] | None = None

@@ -18,6 +18,8 @@ from pushdesk.model import Stats
 from pushdesk.webpush.vapid import subscriber_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pushdesk.clock import Clock
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.outbox import Outbox
@@ -44,6 +46,7 @@ class Reporter:
         publisher: Publisher,
         access_url: str,
         subscriber: str,
+        standing_warnings: Sequence[str],
         clock: Clock,
     ) -> None:
         self._store = store
@@ -54,6 +57,7 @@ class Reporter:
         self._publisher = publisher
         self._access_url = access_url
         self._subscriber = subscriber
+        self._standing_warnings = standing_warnings
         self._clock = clock
         self._started_at = utc(clock)
         self._totals = (0, 0)
@@ -110,7 +114,7 @@ class Reporter:
                     await self._ending.wait()
 
     def _warnings(self) -> tuple[str, ...]:
-        found = []
+        found = list(self._standing_warnings)
         if (problem := subscriber_problem(self._subscriber)) is not None:
             found.append(f"Apple will refuse pushes: {problem} Set subscriber in [push] to a mailto: address of yours.")
         if not self._access_url.startswith("https:"):
