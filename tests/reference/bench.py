@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pushdesk.model import Service
+from pushdesk.storage.records import NewSubscription
+from pushdesk.webpush.encryption import decode_keys
 from tests.clocks import FrozenClock
 from tests.reference.watching import WatchedStore
 from tests.server.running import Running, Surroundings, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from pushdesk.desk import AnyEvent
     from tests.push_service import Device, Push
     from tests.server.running import Answer
 
@@ -58,6 +62,24 @@ class Bench:
         assert (answer.status, answer.json["test"]) == (201, "skipped"), answer.content
         return device
 
+    async def store_unchecked(self, user: str, name: str, device: Device, endpoint: str | None = None) -> None:
+        """Store a subscription without asking the server, as one that passed its checks in another time."""
+        p256dh, auth = decode_keys(device.keys.p256dh, device.keys.auth)
+        new = NewSubscription(
+            id=name,
+            user=user,
+            service=Service.OTHER,
+            key_id=self.server.engine.public_key().id,
+            key_is_declared=True,
+            browser="Firefox",
+            platform="Linux",
+            token_digest=bytes(32),
+            endpoint=endpoint or device.endpoint,
+            p256dh=p256dh,
+            auth=auth,
+        )
+        await self.store.subscriptions.put(new, replaces=None, max_per_user=50, now_ms=0)
+
     async def unsubscribe(self, user: str, device: Device) -> None:
         answer = await self.ask("DELETE", user, "subscription", {"endpoint": device.endpoint})
         assert answer.status == 204, answer.content
@@ -82,14 +104,22 @@ class Bench:
 
     async def settled(self, dispatch: str) -> dict[str, Any]:
         """Wait until nothing is left to do for a dispatch."""
-        events = self.server.engine.events()
-        try:
+        return await self._until(dispatch, lambda found: found["state"] == "done")
+
+    async def tried(self, dispatch: str) -> dict[str, Any]:
+        """Wait until each of a dispatch's deliveries has been tried, be it in vain."""
+        return await self._until(dispatch, lambda found: found["deliveries"] and "waiting" not in found["counts"])
+
+    def following(self) -> aclosing[AsyncGenerator[Sequence[AnyEvent], None]]:
+        """Follow what happens: first that nothing has, then each time that something did."""
+        return aclosing(self.server.engine.events())
+
+    async def _until(self, dispatch: str, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        async with self.following() as events:
             async for _ in events:
                 found: dict[str, Any] = (await self.server.admin("GET", f"/api/v1/dispatches/{dispatch}")).json
-                if found["state"] == "done":
+                if holds(found):
                     return found
-        finally:
-            await events.aclose()
         raise AssertionError
 
     async def listed(self, user: str) -> list[dict[str, Any]]:

@@ -12,9 +12,7 @@ import pytest
 
 from pushdesk.config import ON_BY_DEFAULT
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Notification, Service
-from pushdesk.storage.records import NewSubscription
-from pushdesk.webpush.encryption import decode_keys
+from pushdesk.model import Notification
 from tests.reference.bench import Bench, bench
 from tests.server.running import ADMIN_TOKEN
 from tests.server.test_bad_input import assert_problem
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushdesk.model import Experiment
-    from tests.push_service import Device
 
 TTL_S = 180
 
@@ -173,7 +170,7 @@ async def test_loopback_endpoints_are_refused_by_test_and_by_dispatch_unless_all
         assert_problem(await desk.try_to_subscribe("anna", device), 400, "endpoint_refused", "endpoint")
         assert await desk.server.is_empty()
         # As one that was subscribed while it was allowed.
-        await store_unchecked(desk, "anna", device)
+        await desk.store_unchecked("anna", "phone", device)
         (tested,) = (await desk.ask("POST", "anna", "test", {})).json["deliveries"]
         (notified,) = (await desk.notify("anna"))["deliveries"]
         for delivery in (tested, notified):
@@ -185,7 +182,7 @@ async def test_loopback_endpoints_are_refused_by_test_and_by_dispatch_unless_all
     elsewhere.mkdir()
     async with bench(elsewhere) as desk:
         device = desk.server.push_service.device("phone")
-        await store_unchecked(desk, "anna", device)
+        await desk.store_unchecked("anna", "phone", device)
         (tested,) = (await desk.ask("POST", "anna", "test", {})).json["deliveries"]
         assert tested["outcome"] == "accepted"
         assert (await desk.notify("anna"))["counts"] == {"accepted": 1}
@@ -254,22 +251,3 @@ async def test_experiment_off_is_404_and_a_development_build_is_not(
         else:
             for answer in answers:
                 assert_problem(answer, 404, "not_found")
-
-
-async def store_unchecked(desk: Bench, user: str, device: Device) -> None:
-    """Store a subscription as one that passed every check at its time."""
-    p256dh, auth = decode_keys(device.keys.p256dh, device.keys.auth)
-    new = NewSubscription(
-        id="unchecked",
-        user=user,
-        service=Service.OTHER,
-        key_id=(await desk.server.admin("GET", "/api/v1/admin/keys")).json["items"][0]["id"],
-        key_is_declared=True,
-        browser="Firefox",
-        platform="Linux",
-        token_digest=bytes(32),
-        endpoint=device.endpoint,
-        p256dh=p256dh,
-        auth=auth,
-    )
-    await desk.store.subscriptions.put(new, replaces=None, max_per_user=50, now_ms=0)
