@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import sys
 from datetime import UTC, datetime
@@ -42,6 +43,10 @@ MAX_MESSAGE: Final = 500
 """Characters of what a library says."""
 
 _NUMBERS: Final = {level: logging.getLevelNamesMapping()[level.upper()] for level in LogLevel}
+
+_PLACEHOLDERS: Final = re.compile(r"%(?:\(\w*\))?[#0+-]*[\d*]*(?:\.[\d*]+)?[hlL]?[a-zA-Z]")
+# An escape sequence begins none; it is left out later.
+_REPR: Final = re.compile(r"""(?:[<({'"\n]|(?<!\x1b)\[).*""", re.DOTALL)
 
 _destination: Final = logging.getLogger("pushdesk")
 _log: Final[structlog.stdlib.BoundLogger] = structlog.wrap_logger(
@@ -167,13 +172,22 @@ def _file_handler(file: Path) -> logging.Handler:
 
 def _formatter(renderer: Processor) -> logging.Formatter:
     return ProcessorFormatter(
-        foreign_pre_chain=[structlog.contextvars.merge_contextvars, _guard], processors=[_put_in_order, renderer]
+        foreign_pre_chain=[structlog.contextvars.merge_contextvars, _guard],
+        processors=[_put_in_order, renderer],
+        # The words without what is put into them.
+        use_get_message=False,
     )
 
 
 def _guard(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Make what a library says fit for the log, and tell of an error what `Failure` does."""
-    line["event"] = without_secrets(line["event"])[:MAX_MESSAGE]
+    """Make what a library says fit for the log, and tell of an error what `Failure` does.
+
+    A library does not know what is secret. So only its words are kept, which it has from whoever wrote it: neither what
+    it puts into them, nor what looks like the repr of something, as asyncio has them of callbacks with their arguments.
+    """
+    said = line["_record"].msg
+    words = _REPR.sub("", _PLACEHOLDERS.sub("…", said)) if isinstance(said, str) else type(said).__name__
+    line["event"] = without_secrets(words)[:MAX_MESSAGE] or "…"
     line.pop("stack_info", None)
     caught = line.pop("exc_info", None)
     if isinstance(caught, tuple) and caught[1] is not None:

@@ -23,6 +23,7 @@ MAX_USER: Final = 128
 
 REPLACED: Final = "…"
 """Stands for what is not of its kind."""
+_TOKEN: Final = re.compile("pd[a-z]_[0-9a-f]{8,}_")
 
 
 class _Matching(str):
@@ -69,7 +70,9 @@ class UserId(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """Replace what could not be printed."""
+        """Replace what could not be printed, and a token that somebody put in a user's place."""
+        if _TOKEN.match(text):
+            return super().__new__(cls, REPLACED)
         return super().__new__(
             cls, "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_USER])
         )

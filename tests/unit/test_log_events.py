@@ -15,7 +15,7 @@ from msgspec import structs
 from pushdesk import log_events
 from pushdesk.log_events import LogEvent, SubscriptionMade, fields_of, name_of
 from pushdesk.log_fields import Device, Failure, Id, Origin, Places, Reason, RoutePattern, UserId, Word
-from pushdesk.model import Service
+from pushdesk.model import LogLevel, Service
 from tests.programs import CHECKOUT, bare_environment, run
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def leaves(kind: type[LogEvent | Device | Failure]) -> dict[str, set[Any]]:
         allowed = parts(hints[field.name])
         for part in allowed & {Device, Failure}:
             found |= leaves(part)
-        found[field.name] = allowed - {Device, Failure}
+        if not allowed & {Device, Failure}:
+            found[field.name] = allowed
     return found
 
 
@@ -101,6 +102,18 @@ def test_an_event_is_constant_and_its_fields_are_given_by_name(kind: type[LogEve
     positional = {name for name, given in inspect.signature(kind).parameters.items() if given.kind is not KEYWORD_ONLY}
     assert positional <= {"failure", "subscription"}
     assert not {"time", "level", "event", "logger", "type"} & set(leaves(kind))
+
+
+def row(kind: type[LogEvent]) -> str:
+    """Return what docs/log.md says of an event."""
+    fields = [f"`{name}`" for name in leaves(kind)]
+    return f"| `{name_of(kind)}` | {kind.level} | {', '.join(fields)} | {(kind.__doc__ or '').rstrip('.')} |"
+
+
+def test_every_event_is_documented_as_it_is() -> None:
+    written = (CHECKOUT / "docs" / "log.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in written if line.startswith("| `") and line.split(" | ")[1] in set(LogLevel)]
+    assert sorted(rows) == [row(kind) for kind in EVENTS]
 
 
 def test_names_are_the_classes_in_snake_case() -> None:

@@ -70,6 +70,7 @@ def test_a_reason_leaves_out_what_is_secret(secret: str) -> None:
 def test_a_user_is_printable_and_of_a_length() -> None:
     assert UserId("a\x1b[2J\u202eb") == "a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b"
     assert len(UserId("a" * 1000)) == 128
+    assert UserId(SECRETS[2]) == "…"
 
 
 @pytest.mark.parametrize(("said", "method"), [("GET", Method.GET), ("pdd_token", Method.OTHER), ("get", Method.OTHER)])
