@@ -78,6 +78,20 @@ def test_a_method_is_one_of_few(said: str, method: Method) -> None:
     assert Method(said) is method
 
 
+@pytest.mark.parametrize("kind", [Id, Word, RoutePattern, Origin, UserId, Reason])
+@pytest.mark.parametrize("text", ["a" * 100_000, "http://" + "a" * 100_000, "/a" * 100_000, "word " * 100_000])
+def test_no_text_is_long(kind: type[str], text: str) -> None:
+    assert len(kind(text)) <= 300
+
+
+def test_the_places_of_an_error_are_not_many() -> None:
+    failure = RecursionError()
+    for _ in range(100):
+        outer = RecursionError()
+        outer.__cause__, failure = failure, outer
+    assert len(Places(failure)) <= 1000
+
+
 def test_a_failure_says_in_words_only_what_is_ours() -> None:
     ours = DatabaseError("The database failed: disk I/O error.", hint="Look at the disk.")
     assert Failure.of(ours) == Failure(
