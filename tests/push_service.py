@@ -58,6 +58,8 @@ class PushService:
         """Paths at which a push is never answered."""
         self.broken: set[str] = set()
         """Paths at which the connection is reset in place of an answer."""
+        self.raw: dict[str, tuple[bytes, bytes]] = {}
+        """What is said at a path instead of an answer of HTTP, and what is then said for ever; nothing: it hangs up."""
         self._closing = asyncio.Event()
         self._arrived = asyncio.Condition()
 
@@ -105,7 +107,19 @@ class PushService:
         if request.path in self.broken:
             assert request.transport is not None
             request.transport.abort()
+        if request.path in self.raw:
+            await self._say(request, *self.raw[request.path])
         answer = self.answers.get(request.path)
         if answer is None:
             return web.Response(status=201)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    async def _say(self, request: web.Request, text: bytes, forever: bytes) -> None:
+        assert request.transport is not None
+        request.transport.write(text)
+        while forever and not (request.transport.is_closing() or self._closing.is_set()):
+            if request.transport.get_write_buffer_size() < 2**20:
+                request.transport.write(forever)
+            # As much as is taken: the other side has its turn.
+            await asyncio.sleep(0)
+        request.transport.close()

@@ -95,9 +95,9 @@ class Bench:
         dispatch: dict[str, Any] = answer.json["dispatch"]
         return dispatch
 
-    async def accepted(self, user: str, title: str = "Hello") -> str:
+    async def accepted(self, user: str, title: str = "Hello", **fields: Any) -> str:
         """Notify a user, and return the dispatch's id as soon as it is accepted."""
-        answer = await self.try_to_notify(user, title, wait_s=0)
+        answer = await self.try_to_notify(user, title, wait_s=0, **fields)
         assert answer.status == 202, answer.content
         dispatch: str = answer.json["dispatch"]["id"]
         return dispatch
