@@ -188,6 +188,10 @@ class SubscriptionsUnread(FailureEvent, frozen=True):
     """The devices that pushes wait for could not be read; they are read again."""
 
 
+class SubscriptionUntested(FailureEvent, frozen=True):
+    """A new subscription could not be tried out; it is kept."""
+
+
 class SettleFailed(FailureEvent, frozen=True, kw_only=True):
     """Outcomes could not be written down; they will be."""
 

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Final
 from pushdesk.engine.user_agent import UNKNOWN, describe
 from pushdesk.errors import PushdeskError
 from pushdesk.log import write
-from pushdesk.log_events import SubscriptionMade, SubscriptionMoved, SubscriptionRefused, SubscriptionRevived
-from pushdesk.log_fields import Device, Reason
+from pushdesk.log_events import (
+    SubscriptionMade,
+    SubscriptionMoved,
+    SubscriptionRefused,
+    SubscriptionRevived,
+    SubscriptionUntested,
+)
+from pushdesk.log_fields import Device, Failure, Reason
 from pushdesk.model import (
     DeviceGrant,
     Outcome,
@@ -125,8 +131,9 @@ class Registration:
         subscription = stored.subscription
         try:
             deliveries = await self._test(subscription.user, subscription.id, TEST_WAIT_S)
-        except PushdeskError:
+        except PushdeskError as error:
             # It is stored: the browser gets its token, whatever became of the test.
+            write(SubscriptionUntested(Failure.of(error)))
             return PushTest.TRANSIENT
         for delivery in deliveries:
             if delivery.outcome is Outcome.ACCEPTED:

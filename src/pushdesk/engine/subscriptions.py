@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextvars import Context
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -238,7 +239,8 @@ class SubscriptionCache:
         """Have what is queued read, after the read that is under way unless that takes too long."""
         if self._reader is None or self._monotonic() - self._reading_since > JOIN_AGE_S:
             self._reading_since = self._monotonic()
-            self._reader = asyncio.create_task(self._read_queue(), name="subscription cache")
+            # In a context of its own: it reads for many, and is no part of the request that came first.
+            self._reader = asyncio.create_task(self._read_queue(), name="subscription cache", context=Context())
             self._readers.add(self._reader)
             self._reader.add_done_callback(self._readers.discard)
 
