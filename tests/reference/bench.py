@@ -160,8 +160,12 @@ class Bench:
         mine = [push for push in self.pushes if device.endpoint.endswith(push.path)]
         return [device.decrypt(push.body)["notification"]["title"] for push in mine]
 
-    def sql(self, *statements: str) -> None:
+    async def sql(self, *statements: str) -> None:
         """Do something to the database behind the server's back."""
+        # In a thread: a transaction of the server's may have to be ended first, which takes its loop.
+        await asyncio.to_thread(self._sql, statements)
+
+    def _sql(self, statements: Sequence[str]) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute("PRAGMA foreign_keys = OFF")
             for statement in statements:

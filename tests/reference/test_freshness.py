@@ -267,7 +267,7 @@ async def test_clearing_the_cache_takes_what_is_on_its_way_too(desk: Bench) -> N
         before = asyncio.create_task(desk.server.engine.test("anna"))
         await held.begun.wait()
         # Behind the server's back: only clearing can tell.
-        desk.sql("DELETE FROM subscriptions")
+        await desk.sql("DELETE FROM subscriptions")
         assert (await desk.server.admin("POST", "/api/v1/admin/cache/clear")).json == {"cleared": 0}
         after = asyncio.create_task(desk.server.engine.test("anna"))
         await begun(after)
@@ -285,7 +285,7 @@ async def test_a_change_that_another_process_made_is_seen_by_the_next_notificati
         await desk.subscribe("anna", name)
     desk.pushed_to()
     reads = desk.reads_of("anna")
-    desk.sql(
+    await desk.sql(
         "DELETE FROM subscriptions WHERE endpoint LIKE '%/changes'",
         "UPDATE server_state SET generation = generation + 1",
         "UPDATE user_state SET generation = (SELECT generation FROM server_state)",

@@ -119,7 +119,7 @@ async def test_subscriptions_are_read_again_after_the_ttl(desk: Bench) -> None:
     reads = desk.reads_of("anna")
     desk.pushed_to()
     # Behind the server's back, as nothing but the age of what is held can tell it.
-    desk.sql("DELETE FROM subscriptions WHERE endpoint LIKE '%/laptop'")
+    await desk.sql("DELETE FROM subscriptions WHERE endpoint LIKE '%/laptop'")
     await desk.notify("anna")
     assert (desk.reads_of("anna"), desk.pushed_to()) == (reads, ["laptop", "phone"])
     desk.clock.advance(TTL_S)
@@ -226,10 +226,10 @@ async def test_other_peoples_subscriptions_are_refused(desk: Bench) -> None:
 
 async def test_database_error_on_delete_is_500(desk: Bench) -> None:
     device = await desk.subscribe("anna", "phone")
-    desk.sql("ALTER TABLE subscriptions RENAME TO elsewhere")
+    await desk.sql("ALTER TABLE subscriptions RENAME TO elsewhere")
     answer = await desk.ask("DELETE", "anna", "subscription", {"endpoint": device.endpoint})
     assert_problem(answer, 500, "database_error")
-    desk.sql("ALTER TABLE elsewhere RENAME TO subscriptions")
+    await desk.sql("ALTER TABLE elsewhere RENAME TO subscriptions")
     assert await desk.states("anna") == ["active"]
     await desk.unsubscribe("anna", device)
 

@@ -104,14 +104,14 @@ async def test_a_read_that_fails_is_told_to_all_who_waited_and_is_not_kept(desk:
         except DatabaseError as error:
             return error
 
-    desk.sql("ALTER TABLE user_state RENAME TO elsewhere")
+    await desk.sql("ALTER TABLE user_state RENAME TO elsewhere")
     failed = await asyncio.gather(*(outcome() for _ in range(5)))
     assert all(isinstance(error, DatabaseError) for error in failed)
     # Each its own: whoever raises an error adds to it.
     assert len({id(error) for error in failed}) == 5
     assert desk.reads_of("anna") == 1
     assert_problem(await desk.ask("POST", "anna", "test", {}), 500, "database_error")
-    desk.sql("ALTER TABLE elsewhere RENAME TO user_state")
+    await desk.sql("ALTER TABLE elsewhere RENAME TO user_state")
     assert [delivery.outcome for delivery in await engine.test("anna")] == ["accepted"]
 
 
