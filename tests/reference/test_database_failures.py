@@ -253,3 +253,19 @@ async def test_an_answer_that_cannot_be_written_down_is_kept_until_it_can(desk: 
     assert desk.pushed_to() == ["laptop", "phone"]
     assert await desk.states("anna") == ["active", "gone"]
     assert (await desk.notify("anna"))["counts"] == {"accepted": 1}
+
+
+async def test_a_refused_subscription_that_cannot_be_taken_back_is_never_sent_to(desk: Bench) -> None:
+    """Storing it was one transaction and taking it back is another: in between it is there, and known to be gone."""
+    phone = desk.server.push_service.device("phone")
+    desk.server.push_service.answer("phone", 410)
+    await desk.sql("CREATE TRIGGER refuses BEFORE DELETE ON subscriptions BEGIN SELECT RAISE(ABORT, 'no'); END")
+    assert_problem(await desk.try_to_subscribe("anna", phone), 500, "database_error")
+    await desk.sql("DROP TRIGGER refuses")
+    assert await desk.states("anna") == ["gone"]
+    desk.pushed_to()
+    assert (await desk.notify("anna"))["deliveries"] == []
+    assert desk.pushed_to() == []
+    assert_problem(await desk.try_to_subscribe("anna", phone), 422, "subscription_gone")
+    await desk.unsubscribe("anna", phone)
+    assert await desk.listed("anna") == []
