@@ -269,3 +269,18 @@ async def test_a_refused_subscription_that_cannot_be_taken_back_is_never_sent_to
     assert_problem(await desk.try_to_subscribe("anna", phone), 422, "subscription_gone")
     await desk.unsubscribe("anna", phone)
     assert await desk.listed("anna") == []
+
+
+async def test_a_read_that_hangs_keeps_nobody_waiting_for_the_test_push(
+    desk: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushdesk.engine.registration.TEST_WAIT_S", 0.05)
+    monkeypatch.setattr("pushdesk.engine.engine.TEST_WAIT_S", 0.05)
+    with desk.store.hold_next_read() as held:
+        made = await desk.try_to_subscribe("anna", desk.server.push_service.device("phone"))
+        assert (made.status, made.json["test"]) == (201, "transient")
+        assert made.json["token"]
+        assert_problem(await desk.ask("POST", "anna", "test", {}), 500, "database_error")
+        assert held.begun.is_set()
+    assert desk.pushed_to() == []
+    assert (await desk.notify("anna"))["counts"] == {"accepted": 1}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 import msgspec
 
 from pushdesk.engine.publisher import to_dispatch
-from pushdesk.errors import PushdeskError
+from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.log import wants, write
 from pushdesk.log_events import DispatchAccepted
 from pushdesk.log_fields import Id, UserId
@@ -177,7 +177,13 @@ class WebPushDispatcher:
 
     async def test(self, user: str, subscription: str | None, wait_s: float) -> tuple[Delivery, ...]:
         """Send the test push."""
-        targets = (await self._cache.get(check_user(user))).targets
+        try:
+            async with asyncio.timeout(wait_s):
+                targets = (await self._cache.get(check_user(user))).targets
+        except TimeoutError:
+            raise DatabaseError(
+                "The subscriptions could not be read in time.", hint="Try again; if it goes on, look at the disk."
+            ) from None
         if not any(subscription in (None, target.subscription) for target in targets):
             raise not_found(user)
         accepted = await self.dispatch(
