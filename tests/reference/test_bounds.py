@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from tests.server.running import ADMIN_TOKEN
 from tests.server.test_bad_input import assert_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -106,3 +108,23 @@ async def test_endpoints_that_are_other_peoples_in_the_one_way_or_another_are_re
                     assert_problem(answer, 400, "endpoint_refused", "endpoint")
         assert await desk.server.is_empty()
         assert desk.pushed_to() == []
+
+
+@pytest.mark.parametrize("is_padded", [False, True], ids=["without padding", "padded"])
+@pytest.mark.parametrize("encode", [base64.urlsafe_b64encode, base64.b64encode], ids=["base64url", "base64"])
+async def test_keys_in_either_alphabet_with_and_without_padding_are_pushed_to(
+    desk: Bench, encode: Callable[[bytes], bytes], *, is_padded: bool
+) -> None:
+    device = desk.server.push_service.device("phone")
+    # One whose keys differ between the alphabets.
+    while not {"-", "_"} & set(device.keys.p256dh + device.keys.auth):
+        device = desk.server.push_service.device("phone")
+    body = msgspec.to_builtins(device.request())
+    for name, value in body["keys"].items():
+        text = encode(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))).decode()
+        body["keys"][name] = text if is_padded else text.rstrip("=")
+    assert (await desk.ask("POST", "anna", "subscription", body)).status == 201
+    await desk.notify("anna", "Hello")
+    assert desk.pushed(device) == ["It's working!", "Hello"]
+    # However they are written, they are the same keys.
+    assert (await desk.try_to_subscribe("anna", device)).status == 200
