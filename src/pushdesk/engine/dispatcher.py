@@ -177,6 +177,7 @@ class WebPushDispatcher:
 
     async def test(self, user: str, subscription: str | None, wait_s: float) -> tuple[Delivery, ...]:
         """Send the test push."""
+        ends_at = self._clock.monotonic() + wait_s
         try:
             async with asyncio.timeout(wait_s):
                 targets = (await self._cache.get(check_user(user))).targets
@@ -186,8 +187,9 @@ class WebPushDispatcher:
             ) from None
         if not any(subscription in (None, target.subscription) for target in targets):
             raise not_found(user)
+        left_s = max(0.0, ends_at - self._clock.monotonic())
         accepted = await self.dispatch(
-            user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=wait_s
+            user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=left_s
         )
         return accepted.dispatch.deliveries
 
