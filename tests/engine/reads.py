@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections import Counter
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 ACCESS_URL: Final = "https://desk.example"
 HELLO: Final = Notification("Hello", body="Something happened that you wanted to know of.")
+NOTIFICATIONS: Final = 10_000
+USERS: Final = 500
+DEVICES: Final = {f"user-{number}": 1 + number % 3 for number in range(USERS)}
+BURST: Final = 500
+"""Notifications that are offered at once."""
+TTL_S: Final = CacheConfig().ttl_s
 _READS_SUBSCRIPTIONS: Final = re.compile(r"SELECT\b.*\b(?:FROM|JOIN) subscriptions\b", re.DOTALL)
 
 _OTHER_PARAMETERS: Final = frozenset({SubscriptionState.ACTIVE.value})
@@ -117,8 +124,16 @@ class Town:
                     return
 
 
+def bursts(notifications: int) -> Iterator[list[str]]:
+    """Yield whom to notify: some users ten times as often as others."""
+    chance = random.Random(1)  # noqa: S311 (the same ones every time)
+    weights = [1 + number % 10 for number in range(USERS)]
+    for _ in range(0, notifications, BURST):
+        yield chance.choices(list(DEVICES), weights, k=BURST)
+
+
 @asynccontextmanager
-async def town(folder: Path, devices: Mapping[str, int], *, ttl_s: int = 180) -> AsyncIterator[Town]:
+async def town(folder: Path, devices: Mapping[str, int], *, ttl_s: int = TTL_S) -> AsyncIterator[Town]:
     """Run an engine for users with so many devices each; what it reads is counted from its start on."""
     clock = FrozenClock()
     services = OpenGate()

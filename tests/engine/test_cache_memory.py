@@ -3,95 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import tracemalloc
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pushdesk.config import CacheConfig
-from pushdesk.engine.subscriptions import BATCH, NEGATIVE_SHARE, SubscriptionCache
+from pushdesk.engine.subscriptions import BATCH, NEGATIVE_SHARE
 from pushdesk.storage.records import Targets
 from pushdesk.storage.store import Store
+from tests.engine.cache_memory import ask_for, cache_of, fill, measured, name
 from tests.engine.population import populate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    Read = Callable[[Collection[str]], Awaitable[Mapping[str, Targets]]]
-
 USERS: Final = 2000
-ROOMY: Final = 10**9
-
-
-def name(number: int) -> str:
-    return f"person-{number:07}@example.com"
-
-
-def cache_of(read: Read, max_size: int = ROOMY) -> SubscriptionCache:
-    return SubscriptionCache(
-        read,
-        ttl_s=180,
-        max_size=max_size,
-        # The times of an entry are its own, as they are where time passes.
-        monotonic=asyncio.get_running_loop().time,
-        uniform=max,
-        observer=lambda *_: None,
-    )
-
-
-async def ask_for(cache: SubscriptionCache, users: int) -> None:
-    """Have so many users looked up, in pages as the outbox has them."""
-    for start in range(0, users, BATCH):
-        await cache.get_many({name(number): 0 for number in range(start, min(start + BATCH, users))})
-    # What the last page leaves on the event loop goes too.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-
-
-class Taken:
-    """Bytes that Python's allocator has given out."""
-
-    size = 0
-
-
-@contextmanager
-def measured() -> Iterator[Taken]:
-    """Measure what is allocated inside and still there at the end."""
-    taken = Taken()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        yield taken
-        gc.collect()
-        taken.size = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("devices", [0, 1, 3])
 async def test_the_estimate_is_within_a_quarter_of_the_truth(tmp_path: Path, devices: int) -> None:
-    async with Store(tmp_path / "pushdesk.db") as store:
-        await populate(store, {name(number): devices for number in range(USERS)}, key_id="0a1b2c3d")
-        # What the first reads leave behind in the driver is no part of it.
-        await ask_for(cache_of(store.subscriptions.targets), BATCH)
-        with measured() as taken:
-            cache = cache_of(store.subscriptions.targets)
-            await ask_for(cache, USERS)
-        stats = cache.stats()
+    stats, truth = await fill(tmp_path, users=USERS, devices=devices)
     assert stats.entries + stats.negative == USERS
-    assert stats.size == pytest.approx(taken.size, rel=0.25)
+    assert stats.size == pytest.approx(truth, rel=0.25)
 
 
 async def test_the_default_holds_users_by_the_ten_thousands(tmp_path: Path) -> None:
-    async with Store(tmp_path / "pushdesk.db") as store:
-        await populate(store, {name(number): 1 for number in range(USERS)}, key_id="0a1b2c3d")
-        cache = cache_of(store.subscriptions.targets)
-        await ask_for(cache, USERS)
-    stats = cache.stats()
+    stats, _ = await fill(tmp_path, users=USERS, devices=1)
     assert CacheConfig().max_size * (1 - NEGATIVE_SHARE) / stats.size * stats.entries > 25_000
 
 

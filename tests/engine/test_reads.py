@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from typing import TYPE_CHECKING, Final
-
-import pytest
+from typing import TYPE_CHECKING
 
 from pushdesk.engine.outbox import IN_FLIGHT_PER_SERVICE
 from pushdesk.model import Outcome, PageQuery, PushTest
-from tests.engine.reads import town
+from tests.engine.reads import BURST, DEVICES, NOTIFICATIONS, TTL_S, USERS, bursts, town
 from tests.push_service import Device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-NOTIFICATIONS: Final = 10_000
-USERS: Final = 500
-BURST: Final = 500
-TTL_S: Final = 180
 
-
-@pytest.fixture
-def devices() -> dict[str, int]:
-    """Each user has one to three."""
-    return {f"user-{number}": 1 + number % 3 for number in range(USERS)}
-
-
-def bursts(devices: dict[str, int], notifications: int) -> Iterator[list[str]]:
-    """Yield whom to notify: some users often, some hardly ever."""
-    chance = random.Random(1)  # noqa: S311 (the same ones every time)
-    users = list(devices)
-    for _ in range(0, notifications, BURST):
-        yield chance.choices(users, weights=[1 + number % 10 for number in range(len(users))], k=BURST)
-
-
-async def test_ten_thousand_notifications_read_each_users_devices_once_and_in_batches(
-    tmp_path: Path, devices: dict[str, int]
-) -> None:
+async def test_ten_thousand_notifications_read_each_users_devices_once_and_in_batches(tmp_path: Path) -> None:
     notified: Counter[str] = Counter()
-    async with town(tmp_path, devices, ttl_s=TTL_S) as here:
-        for burst in bursts(devices, NOTIFICATIONS):
+    async with town(tmp_path, DEVICES, ttl_s=TTL_S) as here:
+        for burst in bursts(NOTIFICATIONS):
             await here.offer(burst)
             notified.update(burst)
         await here.settled()
@@ -50,14 +25,14 @@ async def test_ten_thousand_notifications_read_each_users_devices_once_and_in_ba
     assert here.reads.per_user == dict.fromkeys(notified, 1)
     assert len(here.reads.of_devices) < USERS / 5
     assert here.reads.others == []
-    assert here.services.pushes.total() == sum(devices[user] * count for user, count in notified.items())
+    assert here.services.pushes.total() == sum(DEVICES[user] * count for user, count in notified.items())
 
 
-async def test_each_user_is_read_once_per_ttl_however_often_it_passes(tmp_path: Path, devices: dict[str, int]) -> None:
+async def test_each_user_is_read_once_per_ttl_however_often_it_passes(tmp_path: Path) -> None:
     expected: Counter[str] = Counter()
     read_at: dict[str, float] = {}
-    async with town(tmp_path, devices, ttl_s=TTL_S) as here:
-        for burst in bursts(devices, 12 * BURST):
+    async with town(tmp_path, DEVICES, ttl_s=TTL_S) as here:
+        for burst in bursts(12 * BURST):
             for user in set(burst):
                 if here.clock.now - read_at.get(user, 0) >= TTL_S:
                     read_at[user] = here.clock.now
@@ -71,13 +46,13 @@ async def test_each_user_is_read_once_per_ttl_however_often_it_passes(tmp_path: 
 
 
 async def test_what_waited_in_the_database_for_a_slow_service_is_sent_without_reading_devices_again(
-    tmp_path: Path, devices: dict[str, int]
+    tmp_path: Path,
 ) -> None:
-    users = [user for burst in bursts(devices, 2000) for user in burst]
-    async with town(tmp_path, devices, ttl_s=TTL_S) as here:
+    users = [user for burst in bursts(2000) for user in burst]
+    async with town(tmp_path, DEVICES, ttl_s=TTL_S) as here:
         here.services.is_open.clear()
         await here.offer(users)
-        await here.spread(sum(devices[user] for user in users))
+        await here.spread(sum(DEVICES[user] for user in users))
         stats = await here.engine.stats()
         assert [service.waiting > IN_FLIGHT_PER_SERVICE for service in stats.services] == [True] * 4
         assert stats.in_flight == 4 * IN_FLIGHT_PER_SERVICE
@@ -87,14 +62,12 @@ async def test_what_waited_in_the_database_for_a_slow_service_is_sent_without_re
         assert here.reads.others == []
 
 
-async def test_what_waited_for_longer_than_the_ttl_has_each_user_read_once_more(
-    tmp_path: Path, devices: dict[str, int]
-) -> None:
-    users = [user for burst in bursts(devices, 1500) for user in burst]
-    async with town(tmp_path, devices, ttl_s=TTL_S) as here:
+async def test_what_waited_for_longer_than_the_ttl_has_each_user_read_once_more(tmp_path: Path) -> None:
+    users = [user for burst in bursts(1500) for user in burst]
+    async with town(tmp_path, DEVICES, ttl_s=TTL_S) as here:
         here.services.is_open.clear()
         await here.offer(users)
-        await here.spread(sum(devices[user] for user in users))
+        await here.spread(sum(DEVICES[user] for user in users))
         here.reads.forget()
         here.clock.advance(TTL_S)
         here.services.is_open.set()
@@ -105,11 +78,9 @@ async def test_what_waited_for_longer_than_the_ttl_has_each_user_read_once_more(
         assert here.reads.others == []
 
 
-async def test_without_the_cache_devices_are_read_again_and_again_yet_in_batches(
-    tmp_path: Path, devices: dict[str, int]
-) -> None:
-    users = [user for burst in bursts(devices, 2000) for user in burst]
-    async with town(tmp_path, devices, ttl_s=0) as here:
+async def test_without_the_cache_devices_are_read_again_and_again_yet_in_batches(tmp_path: Path) -> None:
+    users = [user for burst in bursts(2000) for user in burst]
+    async with town(tmp_path, DEVICES, ttl_s=0) as here:
         await here.offer(users)
         await here.settled()
         stats = await here.engine.stats()
