@@ -6,6 +6,7 @@ variable `PUSHDESK_CACHE_TTL`; a few that everybody needs have a shorter name (`
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -145,6 +146,10 @@ SETTINGS: Final = (
 UNSET_TABLES: Final = ("outbox", "retention", "summary", "console")
 """Tables that a file may have and that hold no settings yet."""
 
+_OF_A_SERVICE: Final = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
+_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
+"""How Kubernetes names, and begins, the variables that tell every container of the services beside it."""
+
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], *, default_data_dir: Path) -> Config:
     """Read the configuration.
@@ -155,8 +160,10 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, default_dat
         default_data_dir: The data directory if nothing names another.
 
     Raises:
-        StartUpError: A file that cannot be read, an unknown table or key, a value that cannot be used. Says where.
+        StartUpError: A file that cannot be read, an unknown table, key or variable, a value that cannot be used. Says
+            where.
     """
+    _refuse_unknown_variables(environ)
     overruled = {(setting.table, setting.key): _overruled(setting, flags, environ) for setting in SETTINGS}
     data_dir = Path(str(overruled["server", "data_dir"] or default_data_dir)).expanduser()
     named = flags.get("--config") or environ.get("PUSHDESK_CONFIG")
@@ -214,6 +221,20 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
     )
 
 
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    """Refuse variables that would be settings of a table and are none: a typo must not leave on what was to be off."""
+    known = {setting.variable for setting in SETTINGS}
+    tables = dict.fromkeys([setting.table for setting in SETTINGS]) | dict.fromkeys((*UNSET_TABLES, "keymap"))
+    for name, value in environ.items():
+        if not value or name in known or _OF_A_SERVICE.search(name) or _ADDRESS.match(value):
+            continue
+        for table in tables:
+            if name.startswith(f"PUSHDESK_{table.upper()}_"):
+                variables = [setting.variable for setting in SETTINGS if setting.table == table]
+                hint = nearest(name, variables) if variables else f"[{table}] has no variables."
+                raise StartUpError(f"{name} is no setting of pushdesk's.", hint=hint)
+
+
 def _overruled(setting: Setting, flags: Mapping[str, object], environ: Mapping[str, str]) -> object:
     """Return what the flag or the variable says; None if neither does. An empty one says nothing."""
     for name, value in ((setting.flag, flags.get(setting.flag)), (setting.variable, environ.get(setting.variable))):
@@ -222,7 +243,10 @@ def _overruled(setting: Setting, flags: Mapping[str, object], environ: Mapping[s
         try:
             return setting.read(value)
         except ValueError as error:
-            raise StartUpError(f"{name} {error}.") from None
+            hint = ""
+            if isinstance(value, str) and _ADDRESS.match(value):
+                hint = "Kubernetes sets it for a service of this name: say enableServiceLinks: false, or rename that."
+            raise StartUpError(f"{name} {error}.", hint=hint) from None
     return None
 
 

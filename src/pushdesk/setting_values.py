@@ -88,8 +88,9 @@ def _measured(value: object, units: Mapping[str, int]) -> int | None:
 
 
 def _in_units(number: int, units: Mapping[str, int]) -> str:
-    """Write a number with the largest unit that divides it."""
-    unit = max((unit for unit in units if number % units[unit] == 0), key=units.__getitem__)
+    """Write a number with the largest unit that divides it into more than one, as people do: 24h, 60s."""
+    smallest, *larger = units
+    unit = [smallest, *(unit for unit in larger if number % units[unit] == 0 and number > units[unit])][-1]
     return f"{number // units[unit]}{unit}"
 
 

@@ -93,6 +93,17 @@ async def test_a_taken_port_is_one_line(environment: dict[str, str], tmp_path: P
     assert second == (EXIT_USAGE, "", line)
 
 
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["send", "ada", "Hello"]])
+async def test_a_variable_that_is_almost_a_setting_is_one_line(
+    command: list[str], environment: dict[str, str], data: Path
+) -> None:
+    finished = await run(*PUSHDESK, *command, env=environment | {"PUSHDESK_EXPERIMENTS_WEBPUSH": "false"})
+    hint = "Did you mean `PUSHDESK_EXPERIMENTS_WEB_PUSH`?"
+    line = f"pushdesk: PUSHDESK_EXPERIMENTS_WEBPUSH is no setting of pushdesk's. {hint}\n"
+    assert finished == (EXIT_USAGE, "", line)
+    assert not data.exists()
+
+
 async def test_a_broken_database_is_one_line_and_is_left_alone(environment: dict[str, str], data: Path) -> None:
     data.mkdir(mode=0o700)
     (data / "pushdesk.db").write_bytes(b"this is no database" * 100)

@@ -151,11 +151,11 @@ def test_a_size_is_read_in_decimal_units(tmp_path: Path, written: str, meant: in
         ),
         ("[push]\ntotal_timeout = '7d'", "line 2: `total_timeout` in [push] must be a duration from 1s to 5m"),
         ("[push]\ntotal_timeout = 0", "line 2: `total_timeout` in [push] must be a duration from 1s to 5m"),
-        ("[cache]\nttl = '-5s'", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d, with its unit."),
-        ("[cache]\n\nttl = -5", "line 3: `ttl` in [cache] must be 0 or a duration from 1s to 1d, with its unit."),
-        ("[cache]\nttl = '25h'", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d"),
-        ("[cache]\nttl = false", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d"),
-        ("[cache]\nttl = []", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 1d"),
+        ("[cache]\nttl = '-5s'", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 24h, with its unit."),
+        ("[cache]\n\nttl = -5", "line 3: `ttl` in [cache] must be 0 or a duration from 1s to 24h, with its unit."),
+        ("[cache]\nttl = '25h'", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 24h"),
+        ("[cache]\nttl = false", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 24h"),
+        ("[cache]\nttl = []", "line 2: `ttl` in [cache] must be 0 or a duration from 1s to 24h"),
         ("[cache]\ntll = '1m'", "line 2: `tll` in [cache] is no setting of pushdesk's. Did you mean `ttl`?"),
         ("[cache]\nmax_size = 40", "line 2: `max_size` in [cache] must be a size from 1MB to 100GB, with its unit."),
         ("[cache]\nmax_size = '999KB'", "line 2: `max_size` in [cache] must be a size from 1MB to 100GB"),
@@ -195,6 +195,55 @@ def test_a_wrong_variable_and_a_wrong_flag_are_named(tmp_path: Path) -> None:
         read(tmp_path, environ={"PUSHDESK_PORT": "http"})
     with pytest.raises(StartUpError, match=r"^--access-url must be an origin"):
         read(tmp_path, flags={"--access-url": "localhost:8484"})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("PUSHDESK_CACHE_TLL", "Did you mean `PUSHDESK_CACHE_TTL`?"),
+        ("PUSHDESK_EXPERIMENTS_WEBPUSH", "Did you mean `PUSHDESK_EXPERIMENTS_WEB_PUSH`?"),
+        ("PUSHDESK_EXPERIMENTS_web-push", "Did you mean `PUSHDESK_EXPERIMENTS_WEB_PUSH`?"),
+        ("PUSHDESK_PUSH_ALLOW_ENDPOINT", "Did you mean `PUSHDESK_ALLOW_ENDPOINT`?"),
+        ("PUSHDESK_SERVER_PORT", "Did you mean `PUSHDESK_PORT`?"),
+        ("PUSHDESK_LOG_LEVLE", "Did you mean `PUSHDESK_LOG_LEVEL`?"),
+        ("PUSHDESK_IDENTITY_", "Did you mean `PUSHDESK_IDENTITY_LOCAL`?"),
+        *((f"PUSHDESK_{table.upper()}_SIZE", f"[{table}] has no variables.") for table in (*UNSET_TABLES, "keymap")),
+    ],
+)
+def test_a_variable_that_is_almost_a_setting_is_refused_with_the_nearest(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(StartUpError) as caught:
+        read(tmp_path, environ={"PUSHDESK_LOG_LEVEL": "info", name: "1"})
+    assert str(caught.value) == f"{name} is no setting of pushdesk's. {hint}"
+
+
+def test_variables_that_others_set_are_left_alone(tmp_path: Path) -> None:
+    environ = {
+        # A service `pushdesk`, one `pushdesk-cache`, and one `pushdesk-server`, as Kubernetes tells of them.
+        "PUSHDESK_SERVICE_HOST": "10.0.0.7",
+        "PUSHDESK_SERVICE_PORT": "8484",
+        "PUSHDESK_SERVICE_PORT_HTTP": "8484",
+        "PUSHDESK_PORT_8484_TCP": "tcp://10.0.0.7:8484",
+        "PUSHDESK_PORT_8484_TCP_PROTO": "tcp",
+        "PUSHDESK_CACHE_SERVICE_HOST": "10.0.0.8",
+        "PUSHDESK_CACHE_SERVICE_PORT": "6379",
+        "PUSHDESK_CACHE_PORT": "tcp://10.0.0.8:6379",
+        "PUSHDESK_CACHE_PORT_6379_TCP": "tcp://10.0.0.8:6379",
+        "PUSHDESK_CACHE_PORT_6379_TCP_ADDR": "10.0.0.8",
+        "PUSHDESK_SERVER_PORT": "tcp://10.0.0.9:80",
+        # What is no setting of any table, what says nothing, and what is not ours.
+        "PUSHDESK_REQUIRE": "browsers",
+        "PUSHDESK_TOKEN": "x" * 32,
+        "PUSHDESK_ADMIN_TOKEN": "x" * 32,
+        "PUSHDESK_CACHED_TTL": "5s",
+        "PUSHDESK_CACHE_TLL": "",
+        "CACHE_TTL": "5s",
+    }
+    assert read(tmp_path, environ=environ) == read(tmp_path)
+
+
+def test_a_port_that_kubernetes_sets_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(StartUpError, match=r"^PUSHDESK_PORT must be a whole number .* enableServiceLinks: false"):
+        read(tmp_path, environ={"PUSHDESK_PORT": "tcp://10.0.0.7:8484"})
 
 
 def test_a_table_that_holds_nothing_yet_may_stand_empty(tmp_path: Path) -> None:
