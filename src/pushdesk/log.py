@@ -21,7 +21,7 @@ from structlog.stdlib import ProcessorFormatter
 
 from pushdesk.errors import StartUpError
 from pushdesk.log_events import LogLineLost, fields_of, name_of
-from pushdesk.log_fields import Failure
+from pushdesk.log_fields import Failure, Id
 from pushdesk.model import LogLevel
 from pushdesk.plain_text import without_secrets
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
     from pushdesk.log_events import LogEvent
-    from pushdesk.log_fields import Id
     from pushdesk.log_ring import LogRing
 
 FILE_BYTES: Final = 10_000_000
@@ -80,6 +79,12 @@ def bound(
     return structlog.contextvars.bound_contextvars(
         **{name: str(value) for name, value in ids.items() if value is not None}
     )
+
+
+def current_request() -> Id | None:
+    """Return the id of the request that is worked on, as `bound` named it."""
+    request = structlog.contextvars.get_contextvars().get("request")
+    return None if request is None else Id(request)
 
 
 def start_log(file: Path, *, level: str, on_terminal: bool, ring: LogRing | None = None) -> None:

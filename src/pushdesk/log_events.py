@@ -108,6 +108,16 @@ class RequestAnswered(DebugEvent, frozen=True, kw_only=True):
     """From the first line of the request to the answer."""
 
 
+class RequestRefused(InfoEvent, frozen=True, kw_only=True):
+    """A request was answered with a 4xx, which says what was wrong with it."""
+
+    method: Method
+    route: RoutePattern | None
+    """None where there is no such route."""
+    status: int
+    code: Word
+
+
 class RequestFailed(FailureEvent, frozen=True, kw_only=True):
     """A request was answered with a 5xx."""
 
@@ -151,6 +161,7 @@ class DispatchAccepted(DebugEvent, frozen=True, kw_only=True):
 class DeliveryAccepted(DebugEvent, frozen=True, kw_only=True):
     """A push service took a push."""
 
+    user: UserId
     service: Service
     status: int | None
     attempts: int
@@ -158,8 +169,9 @@ class DeliveryAccepted(DebugEvent, frozen=True, kw_only=True):
 
 
 class DeliveryNotAccepted(InfoEvent, frozen=True, kw_only=True):
-    """A push was tried, and no push service took it."""
+    """A push came to something else: it was tried and not taken, or it could not be sent."""
 
+    user: UserId
     service: Service
     outcome: Outcome
     status: int | None

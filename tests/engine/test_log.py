@@ -14,9 +14,10 @@ from pushdesk.engine.engine import Engine
 from pushdesk.errors import PushdeskError
 from pushdesk.log import bound
 from pushdesk.log_fields import Id
-from pushdesk.model import Notification, PageQuery
+from pushdesk.model import Notification, Outcome, PageQuery
 from pushdesk.storage.store import Store
 from pushdesk.webpush.transport import AiohttpTransport
+from tests.engine.test_delivery import until_done
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,14 +95,45 @@ async def test_attempts_at_once_keep_their_ids_apart_in_the_lines_of_libraries_t
     assert len(lines) == 36
 
 
-async def test_an_attempt_is_not_part_of_the_request_that_woke_the_outbox(
+async def test_an_attempt_names_the_request_that_its_message_came_with(
     chatty: Engine, service: PushService, log: Log
 ) -> None:
     await chatty.subscribe("anna", service.device("phone").request())
-    with bound(request=Id("0b")):
-        await chatty.notify("anna", ANNA, wait_s=WAIT_S)
-    assert log.of("dispatch_accepted")[-1]["request"] == "0b"
-    assert all("request" not in line for line in log.of("delivery_accepted", "asking …"))
+    for request in ("0b", "0c"):
+        with bound(request=Id(request)):
+            await chatty.notify("anna", ANNA, wait_s=WAIT_S)
+    assert [line["request"] for line in log.of("dispatch_accepted")[1:]] == ["0b", "0c"]
+    tried = log.of("delivery_accepted", "asking …")
+    assert [line.get("request") for line in tried] == [None, None, "0b", "0b", "0c", "0c"]
+
+
+async def test_a_later_attempt_still_names_the_request(start: OpenEngine, service: PushService, log: Log) -> None:
+    async with start() as engine:
+        await engine.subscribe("anna", service.device("phone").request())
+        service.answer("phone", 503)
+        with bound(request=Id("0b")):
+            dispatch = await engine.notify("anna", ANNA)
+        await service.wait_for_pushes(3)
+        service.answer("phone", 400)
+        await until_done(engine, dispatch.id)
+    told = log.of("delivery_not_accepted")
+    assert {line["outcome"] for line in told} == {"transient", "refused"}
+    assert {line["request"] for line in told} == {"0b"}
+
+
+async def test_a_delivery_that_ends_without_a_try_is_told(start: OpenEngine, service: PushService, log: Log) -> None:
+    async with start() as engine:
+        phone = service.device("phone")
+        await engine.subscribe("anna", phone.request())
+        service.answer("phone", 429, headers={"Retry-After": "1"})
+        dispatch = await engine.notify("anna", ANNA)
+        await service.wait_for_pushes(2)
+        await engine.unsubscribe("anna", phone.endpoint)
+        ended = await until_done(engine, dispatch.id)
+    assert [(delivery.outcome, delivery.status) for delivery in ended.deliveries] == [(Outcome.CANCELLED, None)]
+    tried, given_up = log.of("delivery_not_accepted")
+    assert (tried["outcome"], tried["status"]) == ("throttled", 429)
+    assert (given_up["outcome"], given_up["dispatch"], given_up["user"]) == ("cancelled", dispatch.id, "anna")
 
 
 async def test_what_becomes_of_a_subscription_is_told(start: OpenEngine, service: PushService, log: Log) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushdesk.engine.retry import SCHEDULE_S, next_attempt_in_s
+from pushdesk.engine.retry import SCHEDULE_S, SOONEST_S, next_attempt_in_s
 
 
 def longest(_low: float, high: float) -> float:
@@ -25,7 +25,7 @@ def test_the_waits_grow_and_the_last_one_repeats() -> None:
 
 
 def test_jitter_is_full() -> None:
-    assert next_attempt_in_s(5, retry_after_s=None, remaining_s=1e9, uniform=shortest) == 0
+    assert next_attempt_in_s(5, retry_after_s=None, remaining_s=1e9, uniform=shortest) == SOONEST_S
 
 
 def test_what_ends_sooner_than_the_schedule_is_tried_shortly_before_its_end() -> None:
@@ -33,7 +33,8 @@ def test_what_ends_sooner_than_the_schedule_is_tried_shortly_before_its_end() ->
 
 
 def test_a_last_chance_is_the_last() -> None:
-    assert next_attempt_in_s(1, retry_after_s=None, remaining_s=1, uniform=shortest) is None
+    assert next_attempt_in_s(1, retry_after_s=None, remaining_s=1.9, uniform=shortest) is None
+    assert next_attempt_in_s(1, retry_after_s=None, remaining_s=2, uniform=longest) == 1
 
 
 def test_never_sooner_than_asked_for() -> None:
@@ -53,4 +54,4 @@ def test_never_after_the_ttl(attempts: int, retry_after_s: float | None, remaini
         remaining_s=remaining_s,
         uniform=lambda low, high: low + (high - low) * share,
     )
-    assert wait is None or (retry_after_s or 0) <= wait < remaining_s
+    assert wait is None or max(SOONEST_S, retry_after_s or 0) <= wait < remaining_s

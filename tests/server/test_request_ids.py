@@ -7,13 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 import aiohttp
+import pytest
 
 from tests.server.running import ADMIN_TOKEN, Running, running
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.logs import Log
 
@@ -124,3 +123,22 @@ async def test_what_push_being_off_refuses_is_a_warning_and_no_mistake(tmp_path:
     assert answer.status == 503
     (line,) = log.of("request_turned_away", "request_failed")
     assert (line["event"], line["level"], line["code"]) == ("request_turned_away", "warning", "push_disabled")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "route"),
+    [
+        ("GET", "/api/v1/admin/stats", 401, "unauthorized", "/api/v1/admin/stats"),
+        ("GET", "/no/such/thing", 404, "not_found", None),
+        ("PUT", "/api/v1/vapid", 405, "method_not_allowed", None),
+        ("POST", "/api/v1/users/a%00b/webpush/test", 400, "bad_field", "/api/v1/users/{user}/webpush/test"),
+    ],
+)
+async def test_what_was_wrong_with_a_request_is_found_by_the_id_of_its_answer(
+    server: Running, log: Log, method: str, path: str, status: int, code: str, route: str | None
+) -> None:
+    answer = await server.ask(method, path, token=None)
+    assert answer.status == status
+    (line,) = log.of("request_refused")
+    assert (line["level"], line["status"], line["code"], line.get("route")) == ("info", status, code, route)
+    assert line["request"] == answer.headers[HEADER]

@@ -10,7 +10,7 @@ import msgspec
 
 from pushdesk.engine.publisher import to_dispatch
 from pushdesk.errors import DatabaseError, PushdeskError
-from pushdesk.log import wants, write
+from pushdesk.log import current_request, wants, write
 from pushdesk.log_events import DispatchAccepted
 from pushdesk.log_fields import Id, UserId
 from pushdesk.model import Accepted, DispatchKind, Notification, Urgency
@@ -221,4 +221,5 @@ class WebPushDispatcher:
             due_at_ms=due_ms,
             expires_at_ms=due_ms + notification.ttl * 1000,
             idempotency=idempotency,
+            request=current_request(),
         )

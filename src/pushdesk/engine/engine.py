@@ -61,7 +61,10 @@ TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
 ROTATE_WORD: Final = "rotate"
 PUSH_IS_OFF: Final = "Web Push is switched off on this server."
-SWITCHES_PUSH_ON: Final = "Set web-push = true in [experiments] and start the server again."
+SWITCHES_PUSH_ON: Final = (
+    "Switch web-push on where it was switched off ([experiments] in the configuration, "
+    "PUSHDESK_EXPERIMENTS_WEB_PUSH or --experiments-web-push) and start the server again."
+)
 
 
 class Engine:
@@ -170,6 +173,7 @@ class Engine:
             DatabaseError: The database does not answer.
         """
         await self._keyring.load()
+        await self._outbox.take_stock()
         if self._sends:
             await self._outbox.start()
         self._reporting = asyncio.create_task(self._reporter.run(), name="engine reporter")

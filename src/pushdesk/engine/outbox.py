@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from msgspec import structs
 
+from pushdesk.engine.delivery_log import log_delivery
 from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.publisher import to_dispatch
 from pushdesk.errors import DatabaseError, PushdeskError
-from pushdesk.log import write
+from pushdesk.log import bound, write
 from pushdesk.log_events import OutboxPassFailed, OutboxStoppedEarly, SettleFailed, SubscriptionsUnread
-from pushdesk.log_fields import Failure
+from pushdesk.log_fields import Failure, Id
 from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
 from pushdesk.storage.records import Job, Settled, Settlement, Targets
 from pushdesk.storage.times import to_datetime
@@ -129,6 +130,15 @@ class Outbox:
         self.queued = 0
         """Dispatches that are not spread over their devices yet."""
 
+    async def take_stock(self) -> None:
+        """Count what an earlier process left.
+
+        Raises:
+            DatabaseError: The database does not answer.
+        """
+        self.queued, waiting = await self._table.backlog()
+        self._observer.resumed(waiting)
+
     async def start(self) -> None:
         """Take up what an earlier process left, and begin to work.
 
@@ -136,8 +146,6 @@ class Outbox:
             DatabaseError: The database does not answer.
         """
         await self._table.release_claims()
-        self.queued, waiting = await self._table.backlog()
-        self._observer.resumed(waiting)
         self._committing = [
             asyncio.create_task(self._incoming.run(), name="outbox accept"),
             asyncio.create_task(self._outgoing.run(), name="outbox settle"),
@@ -312,8 +320,13 @@ class Outbox:
             settlements = tuple(self._put_off(delivery, now_ms) for delivery in lost)
         for settlement in settlements:
             # One that is active again by now is looked at again.
-            is_settled = settlement.delivery.outcome.is_settled
-            self._give_back(settlement if is_settled else self._put_off(settlement.delivery, now_ms))
+            delivery = settlement.delivery
+            if delivery.outcome.is_settled:
+                with bound(dispatch=Id(delivery.dispatch), device=Id(delivery.subscription)):
+                    log_delivery(delivery)
+                self._give_back(settlement)
+            else:
+                self._give_back(self._put_off(delivery, now_ms))
 
     async def _targets(
         self, wanted: Sequence[Open] | Sequence[Claimed]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from pushdesk.engine.delivery_log import log_delivery
 from pushdesk.engine.retry import next_attempt_in_s
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import EndpointRefusedError
-from pushdesk.log import bound, wants, write
-from pushdesk.log_events import AttemptFailed, DeliveryAccepted, DeliveryNotAccepted
-from pushdesk.log_fields import Failure, Id, Reason
+from pushdesk.log import bound, write
+from pushdesk.log_events import AttemptFailed
+from pushdesk.log_fields import Failure, Id
 from pushdesk.model import Outcome, SubscriptionState
 from pushdesk.storage.records import Disabling, Settlement
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.senders import Senders
-    from pushdesk.model import Delivery
     from pushdesk.storage.records import Job
     from pushdesk.webpush.request import PushRequest
     from pushdesk.webpush.transport import PushAnswer
@@ -70,9 +70,11 @@ class Pusher:
 
     async def attempt(self, job: Job) -> Settlement:
         """Try a delivery once and return what it came to. Raises nothing: a failure is an outcome."""
-        with bound(dispatch=Id(job.delivery.dispatch), device=Id(job.delivery.subscription)):
+        delivery, request = job.delivery, job.message.request
+        came_with = None if request is None else Id(request)
+        with bound(request=came_with, dispatch=Id(delivery.dispatch), device=Id(delivery.subscription)):
             settlement = await self._try(job)
-            _log_tried(settlement.delivery)
+            log_delivery(settlement.delivery)
         return settlement
 
     async def _try(self, job: Job) -> Settlement:
@@ -156,24 +158,3 @@ class Pusher:
 
     def _remaining_s(self, job: Job) -> float:
         return job.message.expires_at_ms / 1000 - self._clock.time()
-
-
-def _log_tried(delivery: Delivery) -> None:
-    latency_ms = None if delivery.latency_ms is None else round(delivery.latency_ms, 1)
-    if delivery.outcome is not Outcome.ACCEPTED:
-        write(
-            DeliveryNotAccepted(
-                service=delivery.service,
-                outcome=delivery.outcome,
-                status=delivery.status,
-                reason=Reason(delivery.reason),
-                attempts=delivery.attempts,
-                latency_ms=latency_ms,
-            )
-        )
-    elif wants(DeliveryAccepted):
-        write(
-            DeliveryAccepted(
-                service=delivery.service, status=delivery.status, attempts=delivery.attempts, latency_ms=latency_ms
-            )
-        )

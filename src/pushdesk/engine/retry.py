@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 SCHEDULE_S: Final = (5, 30, 120, 600, 1800, 3600, 10800)
 """The longest wait after each attempt, in seconds; the last one repeats."""
+SOONEST_S: Final = 1.0
+"""The shortest wait: a push service that has just failed is not asked again within the same moment."""
 LAST_CHANCE_S: Final = 1.0
 """How long before the end of its TTL a message is tried for the last time."""
 
@@ -18,8 +20,8 @@ def next_attempt_in_s(
 ) -> float | None:
     """Return in how many seconds to try again, or None when the message's TTL is over before it could be.
 
-    Full jitter: anything up to the schedule's wait, so that what failed together is not tried again together. Where
-    the TTL ends sooner than that, anything up to shortly before its end.
+    Full jitter: anything from a second up to the schedule's wait, so that what failed together is not tried again
+    together. Where the TTL ends sooner than that, anything up to shortly before its end.
 
     Args:
         attempts: How many there have been, at least 1.
@@ -27,6 +29,8 @@ def next_attempt_in_s(
         remaining_s: What is left of the message's TTL.
         uniform: Draws a number between two.
     """
-    longest = SCHEDULE_S[min(attempts, len(SCHEDULE_S)) - 1]
-    wait = max(uniform(0, min(longest, remaining_s - LAST_CHANCE_S)), retry_after_s or 0)
-    return wait if wait < remaining_s and remaining_s > LAST_CHANCE_S else None
+    longest = min(SCHEDULE_S[min(attempts, len(SCHEDULE_S)) - 1], remaining_s - LAST_CHANCE_S)
+    if longest < SOONEST_S:
+        return None
+    wait = max(uniform(SOONEST_S, longest), retry_after_s or 0)
+    return wait if wait < remaining_s else None

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
 from pushdesk.log import write
-from pushdesk.log_events import RequestFailed, RequestTurnedAway
+from pushdesk.log_events import RequestFailed, RequestRefused, RequestTurnedAway
 from pushdesk.log_fields import Failure, Reason, Word
 from pushdesk.server.request_log import method_of, route_of
 
@@ -59,14 +59,18 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         _log_error(request, error)
         return problem(error)
     except web.HTTPMethodNotAllowed as error:
-        answer = problem(_method_not_allowed(error))
+        refusal = _method_not_allowed(error)
+        _log_error(request, refusal)
+        answer = problem(refusal)
         answer.headers["Allow"] = error.headers["Allow"]
         return answer
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         code, detail, hint = _HTTP_ERRORS.get(HTTPStatus(error.status), ("bad_field", error.reason, ""))
-        return problem(PushdeskError(detail, code=code, hint=hint))
+        refusal = PushdeskError(detail, code=code, hint=hint)
+        _log_error(request, refusal)
+        return problem(refusal)
     except Exception as error:
         if request.transport is None:
             # The client is gone: nobody is left to be told.
@@ -87,5 +91,7 @@ def _log_error(request: web.Request, error: Exception) -> None:
     method, route = method_of(request), route_of(request)
     if isinstance(error, PushdeskError) and status == HTTPStatus.SERVICE_UNAVAILABLE:
         write(RequestTurnedAway(method=method, route=route, code=Word(error.code), reason=Reason(error.detail)))
-    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif isinstance(error, PushdeskError) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        write(RequestRefused(method=method, route=route, status=status, code=Word(error.code)))
+    else:
         write(RequestFailed(failure=Failure.of(error), method=method, route=route))

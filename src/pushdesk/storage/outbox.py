@@ -300,4 +300,6 @@ def _lost(delivery: Delivery, device: Row[*tuple[Any, ...]] | None, now_ms: int)
         outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
     elif state == SubscriptionState.GONE:
         outcome, reason = Outcome.GONE, "The subscription was found to be gone."
-    return structs.replace(delivery, outcome=outcome, reason=reason, at=to_datetime(now_ms), next_attempt_at=None)
+    return structs.replace(
+        delivery, outcome=outcome, status=None, reason=reason, at=to_datetime(now_ms), next_attempt_at=None
+    )

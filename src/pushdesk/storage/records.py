@@ -120,6 +120,8 @@ class Message:
     due_at_ms: int
     expires_at_ms: int
     idempotency: IdempotencyKey | None = field(default=None, repr=False)
+    request: str | None = None
+    """The id of the request that it came with, for the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ def dispatch_row(message: Message) -> dict[str, object]:
         "accepted_at": message.accepted_at_ms,
         "due_at": message.due_at_ms,
         "expires_at": message.expires_at_ms,
+        "request": message.request,
     }
 
 
@@ -145,6 +146,7 @@ def to_message(row: Row[Any]) -> Message:
         accepted_at_ms=row.accepted_at,
         due_at_ms=row.due_at,
         expires_at_ms=row.expires_at,
+        request=row.request,
     )
 
 

@@ -110,6 +110,8 @@ dispatches = Table(
     Column("accepted_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    # The id of the request that it came with, so that the log of an attempt leads back to it.
+    Column("request", String(32)),
     Index("ix_dispatches_user_id", "user", "id"),
     Index(
         "ix_dispatches_open_due_at",
