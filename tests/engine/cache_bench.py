@@ -88,6 +88,10 @@ class Bench:
             observer=lambda *change: self.told.append(change),
         )
 
+    def entries(self) -> tuple[CacheEntry, ...]:
+        """What is held, the most recently used first."""
+        return tuple(entry.shown(self.clock.monotonic()) for entry in self.cache.held())
+
     def ask(self, user: str = "ada", floor: int = 0) -> asyncio.Task[Targets]:
         """Let somebody ask for a user's devices."""
         return asyncio.create_task(self.cache.get(user, floor))

@@ -33,7 +33,7 @@ async def test_a_joiner_is_not_given_less_than_it_asked_for() -> None:
     (await bench.read()).give(devices(1, "phone"))
     (await bench.read()).give(devices(2, "laptop"))
     assert await answers(first, second) == [devices(1, "phone"), devices(2, "laptop")]
-    assert bench.cache.entries()[0].generation == 2
+    assert bench.entries()[0].generation == 2
 
 
 async def test_a_database_that_stays_behind_is_an_error_with_a_hint_after_three_tries() -> None:
@@ -43,7 +43,7 @@ async def test_a_database_that_stays_behind_is_an_error_with_a_hint_after_three_
     assert raised.value.hint
     assert len(bench.read_users) == TRIES == 3
     # Whoever asks next has it read again: it may have caught up.
-    assert bench.cache.entries() == ()
+    assert bench.entries() == ()
 
 
 async def test_pruned_devices_are_gone_without_a_read_and_the_entry_ends_when_it_would_have() -> None:
@@ -52,7 +52,7 @@ async def test_pruned_devices_are_gone_without_a_read_and_the_entry_ends_when_it
     bench.clock.advance(50)
     bench.cache.prune("ada", 1, 4, {"phone", "tablet", "unheard-of"})
     assert await bench.cache.get("ada", floor=4) == devices(4, "laptop")
-    (entry,) = bench.cache.entries()
+    (entry,) = bench.entries()
     assert (entry.generation, entry.devices, entry.age_s, entry.time_left_s) == (4, 1, 50, TTL_S - 50)
     assert len(bench.read_users) == 1
 
@@ -62,14 +62,14 @@ async def test_what_is_not_as_it_was_before_devices_were_removed_is_dropped(held
     bench = Bench()
     await bench.hold(targets=held)
     bench.cache.prune("ada", 3, 4, {"phone"})
-    assert bench.cache.entries() == ()
+    assert bench.entries() == ()
     assert bench.changes == [(CacheChange.INVALIDATED, "ada", None)]
 
 
 async def test_pruning_what_is_not_held_does_nothing() -> None:
     bench = Bench()
     bench.cache.prune("ada", 1, 2, {"phone"})
-    assert (bench.cache.entries(), bench.told) == ((), [])
+    assert (bench.entries(), bench.told) == ((), [])
 
 
 async def test_a_user_whose_last_device_is_pruned_is_one_without_devices() -> None:
@@ -115,10 +115,10 @@ async def test_a_change_that_took_devices_away_is_followed_without_a_read_if_it_
     bench.cache.follow([removal], is_certain=True)
     assert await bench.cache.get("ada", floor=2) == devices(2, "laptop")
     bench.cache.follow([Raised("ada", 2, 3, frozenset({"laptop"}))], is_certain=False)
-    assert bench.cache.entries() == ()
+    assert bench.entries() == ()
     await bench.hold(targets=devices(3, "phone"))
     bench.cache.follow([Raised("bob", 0, 5, None), Raised("ada", 3, 5, None)], is_certain=True)
-    assert bench.cache.entries() == ()
+    assert bench.entries() == ()
 
 
 async def test_invalidating_tells_whether_anything_was_held() -> None:
@@ -133,6 +133,6 @@ async def test_clearing_drops_everything_and_tells_how_many_users_were_held() ->
     await bench.hold("ada")
     await bench.hold("bob", NOBODY)
     assert bench.cache.clear() == 2
-    assert bench.cache.entries() == ()
+    assert bench.entries() == ()
     assert bench.cache.stats().size == 0
     assert bench.cache.clear() == 0

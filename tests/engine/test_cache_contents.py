@@ -25,10 +25,10 @@ async def test_the_least_recently_used_gives_way_when_there_is_no_more_room() ->
         await bench.hold(user)
     await bench.cache.get("anna")
     # To look at what is held is not to use it.
-    bench.cache.entries()
+    bench.entries()
     bench.told.clear()
     await bench.hold("dora", devices(1, "phone"))
-    assert [entry.user for entry in bench.cache.entries()] == ["dora", "anna", "cara"]
+    assert [entry.user for entry in bench.entries()] == ["dora", "anna", "cara"]
     # Pruning makes room, and is no use either.
     bench.cache.prune("cara", 1, 2, {"no-device"})
     waiter = bench.ask("emil")
@@ -38,7 +38,7 @@ async def test_the_least_recently_used_gives_way_when_there_is_no_more_room() ->
         (CacheChange.EVICTED, "cara"),
         (CacheChange.EVICTED, "anna"),
     ]
-    assert [entry.user for entry in bench.cache.entries()] == ["emil", "dora"]
+    assert [entry.user for entry in bench.entries()] == ["emil", "dora"]
     assert bench.cache.stats().size <= room
 
 
@@ -47,7 +47,7 @@ async def test_what_is_larger_than_all_the_room_there_is_is_served_and_not_kept(
     waiter = bench.ask()
     (await bench.read()).give(devices(1, "phone", "laptop"))
     assert await soon(waiter) == devices(1, "phone", "laptop")
-    assert (bench.cache.entries(), bench.cache.stats().size) == ((), 0)
+    assert (bench.entries(), bench.cache.stats().size) == ((), 0)
 
 
 async def test_users_without_devices_take_no_room_from_those_with() -> None:
@@ -57,7 +57,7 @@ async def test_users_without_devices_take_no_room_from_those_with() -> None:
         await bench.hold(f"stranger-{number}", NOBODY)
     stats = bench.cache.stats()
     assert 0 < stats.negative < 50
-    assert stats.size <= 50_000 * NEGATIVE_SHARE + bench.cache.entries()[0].size
+    assert stats.size <= 50_000 * NEGATIVE_SHARE + bench.entries()[0].size
     assert await bench.cache.get("ada") is ONE
 
 
@@ -68,7 +68,7 @@ async def test_entries_and_figures_show_what_is_held() -> None:
     await bench.hold("bob", Targets(9, ()))
     bench.clock.advance(1)
     await bench.cache.get("ada")
-    ada, bob = bench.cache.entries()
+    ada, bob = bench.entries()
     assert (ada.user, ada.generation, ada.devices, ada.age_s, ada.time_left_s) == ("ada", 7, 2, 21, TTL_S - 21)
     assert (bob.user, bob.generation, bob.devices, bob.age_s, bob.time_left_s) == ("bob", 9, 0, 1, NEGATIVE_TTL_S - 1)
     stats = bench.cache.stats()
@@ -76,7 +76,7 @@ async def test_entries_and_figures_show_what_is_held() -> None:
     assert (stats.entries, stats.negative, stats.loading, stats.reads) == (1, 1, 0, 2)
     assert stats.counts == {CacheChange.MISS: 2, CacheChange.STORED: 2, CacheChange.HIT: 1}
     bench.clock.advance(1000)
-    assert [entry.time_left_s for entry in bench.cache.entries()] == [0, 0]
+    assert [entry.time_left_s for entry in bench.entries()] == [0, 0]
 
 
 async def test_what_was_handed_out_does_not_change_with_the_cache() -> None:

@@ -99,6 +99,8 @@ LOG = [
         ("warning", [5, 4, 3]),
         ("error", [5, 3]),
         ("critical", [5]),
+        ("INFO", [5, 4, 3, 1]),
+        ("Error", [5, 3]),
         ("_failed", [3]),
         ("rror", [4, 3]),
         ("localhost", [1]),

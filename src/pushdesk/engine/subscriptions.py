@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 JOIN_AGE_S: Final = 5.0
 """A read that takes longer than this is joined by nobody: a new one is begun beside it."""
 NEGATIVE_TTL_S: Final = 30.0
-"""How long it is believed, at most, that a user has no devices."""
+"""How long it is believed, at most, that a user has no devices, once a read has said so."""
 NEGATIVE_SHARE: Final = 0.1
 """The part of the memory that users without devices may take: a stranger can name as many as he likes."""
 JITTER: Final = 0.1
@@ -165,11 +165,6 @@ class SubscriptionCache:
         self._tell(CacheChange.CLEARED, "")
         return count
 
-    def entries(self) -> tuple[CacheEntry, ...]:
-        """Return what is held, by user."""
-        now = self._monotonic()
-        return tuple(entry.shown(now) for entry in self.held())
-
     def held(self) -> Iterator[Entry]:
         """Yield what is held, as it is held, the most recently used first.
 
@@ -192,8 +187,9 @@ class SubscriptionCache:
         )
 
     async def aclose(self) -> None:
-        """Wait for the reads that are under way: a query is not to be cut off in its middle."""
-        await asyncio.gather(*self._readers)
+        """Wait for the reads that are under way, which are not to be cut off in their middle; not for one that hangs."""
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=JOIN_AGE_S)
 
     def _look_up(self, user: str, floor: int) -> Targets | None:
         """Return what is held if it may be served; counts and tells what was found."""
