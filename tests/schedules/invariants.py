@@ -140,11 +140,10 @@ def _kept(world: World) -> Iterator[str]:
     for load in loads:
         user = load.user
         if world.born[load][0] > world.disturbed[user] and world.latest[user] is load and world.held(user) is None:
-            # Whoever finds that it is too old drops it; whoever is put in after it may take its room.
-            reasons = {(CacheChange.OUTDATED, user)} | (
-                {(CacheChange.EVICTED, user)} if load is not loads[-1] else set()
-            )
-            if not reasons & world.events:
+            # Whoever finds that it is too old drops it; what is put in after it may take its room.
+            is_last = load is loads[-1] and world.pruned is None
+            reasons = {CacheChange.OUTDATED} if is_last else {CacheChange.OUTDATED, CacheChange.EVICTED}
+            if not any((reason, user) in world.events for reason in reasons):
                 yield f"I9: {user} was read undisturbed and is not held"
     if world.pruned is not None and world.pruned.raised is not None:
         held = world.held(world.pruned.user)
