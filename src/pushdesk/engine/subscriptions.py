@@ -187,7 +187,7 @@ class SubscriptionCache:
         )
 
     async def aclose(self) -> None:
-        """Wait for the reads that are under way, which are not to be cut off in their middle; not for one that hangs."""
+        """Wait for the reads that are under way, not to be cut off in their middle, but not for one that hangs."""
         if self._readers:
             await asyncio.wait(self._readers, timeout=JOIN_AGE_S)
 
