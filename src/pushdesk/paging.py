@@ -1,9 +1,10 @@
-"""Pages of what is held in memory, by keyset: what comes and goes between two pages disturbs neither."""
+"""Pages by keyset: what comes and goes between two pages disturbs neither. `Order` is for all, `Listing` for memory."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -14,11 +15,79 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from typing import Self
 
     from pushdesk.model import PageQuery
 
 T = TypeVar("T")
+
+
+class Order(NamedTuple):
+    """What a page is a page of: a cursor belongs to it, and is refused by any other."""
+
+    field: str
+    is_descending: bool
+    filter: str
+    """A digest."""
+
+    @classmethod
+    def of(cls, query: PageQuery, sorts: Collection[str], *, default: str) -> Self:
+        """Return what a query asks for.
+
+        Args:
+            query: It.
+            sorts: The fields that can be sorted by.
+            default: The sort where none is asked for.
+
+        Raises:
+            PushdeskError: `bad_field` for a sort that is not known.
+        """
+        sort = query.sort or default
+        field = sort.removeprefix("-")
+        if field not in sorts:
+            raise PushdeskError(
+                f"sort cannot be {sort!r}.",
+                code="bad_field",
+                fields=("sort",),
+                hint=f"It is one of {', '.join(sorts)}, '-' before it for descending.",
+            )
+        return cls(field, sort.startswith("-"), hashlib.sha256(query.filter.encode()).hexdigest()[:8])
+
+    def cursor(self, value: float | str, identity: int | str) -> str:
+        """Return what the next page is asked for with, by the place of this one's last item."""
+        return base64.urlsafe_b64encode(msgspec.json.encode((self, value, identity))).decode().rstrip("=")
+
+    def place(self, cursor: str, value: object, identity: object) -> tuple[Any, Any]:
+        """Return the place that a cursor stands for: the value that was sorted by, and what tells items apart.
+
+        Args:
+            cursor: As it was sent.
+            value: The type of the first.
+            identity: The type of the second.
+
+        Raises:
+            PushdeskError: `bad_field` for a cursor that was not given, or belongs to another order.
+        """
+        shape: Any = tuple[value, identity]  # type: ignore[valid-type]  # made at run time, for the decoder
+        try:
+            document = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            order, *place = msgspec.json.decode(document, type=tuple[Order, Any, Any])
+            if order != self:
+                raise _bad_cursor(f"belongs to another {'filter' if order[:2] == self[:2] else 'sort'}")
+            found: tuple[Any, Any] = msgspec.convert(place, shape)
+        except (binascii.Error, ValueError) as error:
+            raise _bad_cursor("is not one that this listing gave") from error
+        return found
+
+
+def _bad_cursor(problem: str) -> PushdeskError:
+    return PushdeskError(
+        f"cursor {problem}.",
+        code="bad_field",
+        fields=("cursor",),
+        hint="Take it from `next` of the page before, with its sort and filter, or leave it out for the first page.",
+    )
 
 
 class Sort(NamedTuple, Generic[T]):
@@ -42,48 +111,22 @@ class Listing(Generic[T]):
         Looks at every item, and keeps no more than the page: the time is that of one pass.
 
         Raises:
-            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
         """
-        sort = query.sort or self.default
-        name, descending = sort.removeprefix("-"), sort.startswith("-")
-        if name not in self.sorts:
-            raise PushdeskError(
-                f"sort cannot be {name!r}.",
-                code="bad_field",
-                fields=("sort",),
-                hint=f"It is one of {', '.join(self.sorts)}, '-' before it for descending.",
-            )
-        by, identity = self.sorts[name], self.identity
+        order = Order.of(query, self.sorts, default=self.default)
+        by, identity = self.sorts[order.field], self.identity
         value, name_of = by.value, identity.value
         places = ((value(item), name_of(item), item) for item in items)
         if query.cursor is not None:
-            last = _decode(query.cursor, by.kind, identity.kind)
-            if descending:
+            last = order.place(query.cursor, by.kind, identity.kind)
+            if order.is_descending:
                 places = (place for place in places if place[:2] < last)
             else:
                 places = (place for place in places if place[:2] > last)
         # Two places are never compared by their item: what tells items apart is different.
-        first = heapq.nlargest if descending else heapq.nsmallest
+        first = heapq.nlargest if order.is_descending else heapq.nsmallest
         found = first(query.limit + 1, places)
         shown = found[: query.limit]
-        return Page(tuple(place[2] for place in shown), _encode(*shown[-1][:2]) if len(found) > len(shown) else None)
-
-
-def _encode(value: float | str, identity: int | str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((value, identity))).decode().rstrip("=")
-
-
-def _decode(cursor: str, value: type, identity: type) -> tuple[Any, Any]:
-    shape: Any = tuple[value, identity]  # type: ignore[valid-type]  # made at run time, for the decoder
-    try:
-        place: tuple[Any, Any] = msgspec.json.decode(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True), type=shape
+        return Page(
+            tuple(place[2] for place in shown), order.cursor(*shown[-1][:2]) if len(found) > len(shown) else None
         )
-    except (binascii.Error, ValueError) as error:
-        raise PushdeskError(
-            "cursor is not one that this listing gave.",
-            code="bad_field",
-            fields=("cursor",),
-            hint="Take it from `next` of the page before, or leave it out for the first page.",
-        ) from error
-    return place

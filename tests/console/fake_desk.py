@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -47,6 +46,7 @@ from pushdesk.model import (
     User,
     VapidKey,
 )
+from pushdesk.paging import Order
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -516,8 +516,8 @@ def _passes(delivery: Delivery, text: str) -> bool:
 
 def _is_found(entry: LogEntry, text: str) -> bool:
     levels = list(LogLevel)
-    if text in levels:
-        return levels.index(entry.level) >= levels.index(LogLevel(text))
+    if text.lower() in levels:
+        return levels.index(entry.level) >= levels.index(LogLevel(text.lower()))
     values = (one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in entry.fields.values())
     return any(text in each for each in (entry.event, *values))
 
@@ -541,18 +541,15 @@ def _keyset(
     default: str,
 ) -> Page[T]:
     """Return a page by keyset: the cursor names the last item's place, so that rows that come and go shift nothing."""
-    sort = query.sort or default
-    field, down = sort.removeprefix("-"), sort.startswith("-")
-    if field not in sorts:
-        raise PushdeskError(f"Cannot sort by {field!r}.", code="bad_field", fields=("sort",))
-    ordered = sorted(items, key=lambda item: place(item, field), reverse=down)
+    order = Order.of(query, sorts, default=default)
+    down = order.is_descending
+    ordered = sorted(items, key=lambda item: place(item, order.field), reverse=down)
     if query.cursor is not None:
-        try:
-            last = msgspec.json.decode(urlsafe_b64decode(query.cursor.encode()), type=list[Any])
-        except ValueError as error:
-            raise PushdeskError("The cursor is not one of ours.", code="bad_field", fields=("cursor",)) from error
-        ordered = [item for item in ordered if (place(item, field) < last if down else place(item, field) > last)]
+        last = list(order.place(query.cursor, Any, Any))
+        ordered = [
+            item for item in ordered if (place(item, order.field) < last if down else place(item, order.field) > last)
+        ]
     shown = ordered[: query.limit]
     more = len(ordered) > query.limit
-    cursor = urlsafe_b64encode(msgspec.json.encode(place(shown[-1], field))).decode() if more else None
+    cursor = order.cursor(*place(shown[-1], order.field)) if more else None
     return Page(tuple(shown), cursor)

@@ -273,6 +273,22 @@ async def test_sort_and_pages_are_the_servers() -> None:
         await until_says(pilot, "user ▼", "user-249", "1 to 100 of 250")
 
 
+async def test_no_page_of_another_sort_is_asked_for_while_the_first_one_comes() -> None:
+    desk = FakeDesk()
+    for index in range(150):
+        desk.subscribe(f"user-{index:03}", created_at=NOON - timedelta(minutes=index))
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "subscribed ▼", "1 to 100 of 150")
+        await settled(pilot)
+        desk.answering.clear()
+        await pilot.press("S", "right_square_bracket")
+        desk.answering.set()
+        await until_says(pilot, "subscribed ▲", "user-149", "1 to 100 of 150")
+        assert "cursor" not in text_of(app)
+
+
 async def test_a_header_that_is_clicked_sorts_by_its_column() -> None:
     app = console(busy_desk())
     async with app.run_test(size=WIDE) as pilot:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from msgspec import structs
 
 from pushdesk.client import HttpDesk
 from pushdesk.desk import (
@@ -197,6 +198,31 @@ async def test_a_sort_that_is_not_known_is_a_bad_field(bench: Bench) -> None:
 async def test_a_cursor_that_was_not_given_is_a_bad_field(bench: Bench) -> None:
     for listing in (bench.desk.users, bench.desk.cache, bench.desk.log):
         assert await code_of(listing(PageQuery(cursor="nonsense"))) == ("bad_field", ("cursor",))
+
+
+async def test_a_cursor_of_another_sort_or_filter_is_a_bad_field(bench: Bench) -> None:
+    await notify_all(bench, "anna", "anna")
+    desk = bench.desk
+    await desk.rotate_key(confirm="rotate")
+    await bench.subscribe("annabel")
+    await desk.notify("annabel", Notification("Hello"), wait_s=10)
+    for number in range(2):
+        bench.write(LogLevel.INFO, "an_event", {"number": number})
+    for listing, sort in (
+        (desk.users, "id"),
+        (desk.subscriptions, "user"),
+        (desk.deliveries, "at"),
+        (desk.dispatches, "accepted_at"),
+        (desk.cache, "user"),
+        (desk.log, "seq"),
+    ):
+        query = PageQuery(limit=1, sort=sort, filter="an")
+        cursor = (await listing(query)).next
+        assert cursor is not None
+        assert (await listing(structs.replace(query, cursor=cursor))).items
+        for other in ({"sort": f"-{sort}"}, {"sort": ""}, {"filter": "a"}, {"filter": ""}):
+            wrong = structs.replace(query, cursor=cursor, **other)
+            assert await code_of(listing(wrong)) == ("bad_field", ("cursor",)), (sort, other)
 
 
 async def test_a_notification_is_delivered_and_can_be_looked_at(bench: Bench) -> None:
@@ -445,6 +471,7 @@ async def test_the_log_is_filtered_by_level_and_by_what_was_written(bench: Bench
     for text, events in (
         ("warning", ["three", "two"]),
         ("error", ["three"]),
+        ("ERROR", ["three"]),
         ("three", ["three", "two"]),
         ("/err", ["one"]),
         ("404", ["one"]),

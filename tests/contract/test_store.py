@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import stat
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pushdesk.model import (
     Service,
     SubscriptionState,
 )
+from pushdesk.paging import Order
 from pushdesk.storage.records import Disabling, IdempotencyKey, Open, Settlement, StoredKey
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
@@ -29,6 +29,9 @@ from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, su
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+
+BY_CREATION = Order.of(PageQuery(), ["created_at"], default="-created_at")
 
 
 @pytest.fixture
@@ -445,7 +448,8 @@ class TestListings:
             (PageQuery(sort="endpoint"), "sort"),
             (PageQuery(cursor="!"), "cursor"),
             (PageQuery(cursor="W10"), "cursor"),
-            (PageQuery(cursor=base64.urlsafe_b64encode(b'[9223372036854775808,"x"]').decode()), "cursor"),
+            (PageQuery(cursor=BY_CREATION.cursor(2**63, "x")), "cursor"),
+            (PageQuery(cursor=Order.of(PageQuery(), ["user"], default="user").cursor("ada", "x")), "cursor"),
         ],
     )
     async def test_a_sort_or_cursor_that_is_not_known_is_named(

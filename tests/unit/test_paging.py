@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Page, PageQuery
-from pushdesk.paging import Listing, Sort
+from pushdesk.paging import Listing, Order, Sort
 
 
 class Item(NamedTuple):
@@ -78,11 +79,18 @@ def test_a_sort_that_is_not_known_is_refused_with_those_that_are(sort: str) -> N
     with pytest.raises(PushdeskError) as refused:
         LISTING.page(ITEMS, PageQuery(sort=sort))
     assert (refused.value.code, refused.value.fields) == ("bad_field", ("sort",))
+    assert repr(sort) in refused.value.detail
     assert "name, age, number" in refused.value.hint
 
 
 def cursor_of(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    """Make a cursor of what stands in one, but for the order that it belongs to."""
+    order = msgspec.json.encode(Order.of(PageQuery(sort="number"), ["number"], default="number")).decode()
+    return base64.urlsafe_b64encode(text.replace("[", f"[{order}, ", 1).encode()).decode().rstrip("=")
+
+
+def test_a_cursor_that_is_made_as_the_listing_makes_them_is_taken() -> None:
+    assert names(ITEMS, sort="number", cursor=cursor_of('[0, "d"]')) == ["ä", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,7 @@ def cursor_of(text: str) -> str:
                 "null",
                 '["a", 1]',
                 '["a", "b"]',
+                '["a"',
                 '[1.5, "b"]',
                 '[1, "b", 2]',
                 "[1]",
@@ -120,8 +129,28 @@ def test_a_cursor_that_was_not_given_is_refused(cursor: str, items: list[Item]) 
     assert (refused.value.code, refused.value.fields) == ("bad_field", ("cursor",))
 
 
-def test_a_cursor_of_another_sort_is_refused_where_it_cannot_fit() -> None:
-    by_name = LISTING.page(ITEMS, PageQuery(limit=1, sort="name")).next
-    with pytest.raises(PushdeskError) as refused:
-        LISTING.page(ITEMS, PageQuery(cursor=by_name, sort="number"))
-    assert refused.value.fields == ("cursor",)
+@pytest.mark.parametrize("sort", ["", "age", "name", "-name", "number"])
+def test_a_cursor_of_another_sort_is_refused(sort: str) -> None:
+    given = LISTING.page(ITEMS, PageQuery(limit=1, sort="-number")).next
+    with pytest.raises(PushdeskError, match="belongs to another sort") as refused:
+        LISTING.page(ITEMS, PageQuery(cursor=given, sort=sort))
+    assert (refused.value.code, refused.value.fields) == ("bad_field", ("cursor",))
+
+
+@pytest.mark.parametrize(("given_for", "asked_for"), [("", "a"), ("a", ""), ("a", "b"), ("a", "A")])
+def test_a_cursor_of_another_filter_is_refused(given_for: str, asked_for: str) -> None:
+    given = LISTING.page(ITEMS, PageQuery(limit=1, filter=given_for)).next
+    with pytest.raises(PushdeskError, match="belongs to another filter") as refused:
+        LISTING.page(ITEMS, PageQuery(cursor=given, filter=asked_for))
+    assert (refused.value.code, refused.value.fields) == ("bad_field", ("cursor",))
+
+
+def test_a_cursor_fits_whether_the_usual_sort_is_named_or_not() -> None:
+    given = LISTING.page(ITEMS, PageQuery(limit=2)).next
+    assert names(ITEMS, sort="-age", cursor=given) == ["ä", "b", "a"]
+
+
+def test_a_filter_cannot_be_read_out_of_a_cursor() -> None:
+    given = LISTING.page(ITEMS, PageQuery(limit=1, filter="somebody")).next
+    assert given is not None
+    assert b"somebody" not in base64.urlsafe_b64decode(given + "==")

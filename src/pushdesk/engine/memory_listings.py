@@ -39,7 +39,7 @@ def cache_page(held: Iterable[Entry], query: PageQuery, *, now: float) -> Page[C
     """Return a page of what the cache holds; the filter is a part of the user's id. `now` is the cache's clock.
 
     Raises:
-        PushdeskError: `bad_field` for a cursor or a sort that is not known.
+        PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
     page = _CACHE.page((entry for entry in held if query.filter in entry.user), query)
     return Page(tuple(entry.shown(now) for entry in page.items), page.next)
@@ -49,14 +49,14 @@ def log_page(entries: Iterable[LogEntry], query: PageQuery) -> Page[LogEntry]:
     """Return a page of the log; the filter is the lowest level, or a part of the event's name or of a field's value.
 
     Raises:
-        PushdeskError: `bad_field` for a cursor or a sort that is not known.
+        PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
     return _LOG.page((entry for entry in entries if _passes(entry, query.filter)), query)
 
 
 def _passes(entry: LogEntry, text: str) -> bool:
-    if text in _LEVELS:
-        return _LEVELS.index(entry.level) >= _LEVELS.index(LogLevel(text))
+    if text.lower() in _LEVELS:
+        return _LEVELS.index(entry.level) >= _LEVELS.index(LogLevel(text.lower()))
     return text in entry.event or any(text in _text(value) for value in entry.fields.values())
 
 

@@ -21,6 +21,6 @@ def service_page(services: Iterable[ServiceHealth], query: PageQuery) -> Page[Se
     """Return a page of the services; the filter is how a name begins.
 
     Raises:
-        PushdeskError: `bad_field` for a cursor or a sort that is not known.
+        PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
     return _LISTING.page((health for health in services if health.service.startswith(query.filter)), query)

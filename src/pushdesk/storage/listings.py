@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, 
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Dispatch, KeyState, Outcome, Page, SubscriptionState, User, VapidKey
+from pushdesk.paging import Order
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state, vapid_keys
 from pushdesk.storage.times import to_datetime, to_datetime_or_none
@@ -80,7 +79,7 @@ class Listings:
         """List users; the filter is a prefix of the id.
 
         Raises:
-            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
         mine = subscriptions.c.user == user_state.c.user
@@ -95,7 +94,7 @@ class Listings:
         """List subscriptions; the filter is a part of the user's id.
 
         Raises:
-            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
         statement = select(subscriptions)
@@ -107,7 +106,7 @@ class Listings:
         """List deliveries; the filter is an outcome, `subscription:` and an id, or a part of the user's id.
 
         Raises:
-            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
         statement = select(deliveries)
@@ -123,7 +122,7 @@ class Listings:
         """List dispatches without their deliveries; the filter is a part of the user's id or of the title.
 
         Raises:
-            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
         statement = select(dispatches)
@@ -139,7 +138,7 @@ class Listings:
         """List VAPID keys with the active subscriptions bound to each; the filter is a prefix of the id.
 
         Raises:
-            PushdeskError: `bad_field` for a cursor or a sort that is not known.
+            PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
         bound = (
@@ -197,24 +196,15 @@ class Listings:
     async def _page(
         self, listing: _Listing, statement: Select[Any], query: PageQuery, convert: Callable[[Row[Any]], T]
     ) -> Page[T]:
-        sort = query.sort or listing.default
-        name, descending = sort.removeprefix("-"), sort.startswith("-")
-        column = listing.sorts.get(name)
-        if column is None:
-            raise PushdeskError(
-                f"sort cannot be {name!r}.",
-                code="bad_field",
-                fields=("sort",),
-                hint=f"It is one of {', '.join(listing.sorts)}, '-' before it for descending.",
-            )
+        order = Order.of(query, listing.sorts, default=listing.default)
+        column = listing.sorts[order.field]
         key = tuple_(column, listing.id)
         if query.cursor is not None:
-            after = tuple_(*(literal(value) for value in _decode(query.cursor)))
-            statement = statement.where(key < after if descending else key > after)
-        order = (column.desc(), listing.id.desc()) if descending else (column, listing.id)
+            after = tuple_(*(literal(value) for value in order.place(query.cursor, _SortKey, str)))
+            statement = statement.where(key < after if order.is_descending else key > after)
         statement = (
             statement.add_columns(column.label("sort_key"), listing.id.label("row_key"))
-            .order_by(*order)
+            .order_by(*((column.desc(), listing.id.desc()) if order.is_descending else (column, listing.id)))
             .limit(query.limit + 1)
         )
         async with self._database.read() as connection:
@@ -223,7 +213,7 @@ class Listings:
         more = len(rows) > query.limit
         return Page(
             tuple(convert(row) for row in shown),
-            _encode(shown[-1].sort_key, shown[-1].row_key) if more else None,
+            order.cursor(shown[-1].sort_key, shown[-1].row_key) if more else None,
         )
 
 
@@ -235,25 +225,6 @@ def _contains(column: ColumnElement[Any], part: str) -> ColumnElement[bool]:
 def _starts_with(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]:
     # A range, so that an index finds it.
     return and_(column >= prefix, column < prefix + LAST_CHARACTER)
-
-
-def _encode(value: object, identity: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((value, identity))).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> tuple[int | str, str]:
-    try:
-        return msgspec.json.decode(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True),
-            type=tuple[_SortKey, str],
-        )
-    except (binascii.Error, ValueError) as error:
-        raise PushdeskError(
-            "cursor is not one that this listing gave.",
-            code="bad_field",
-            fields=("cursor",),
-            hint="Take it from `next` of the page before, or leave it out for the first page.",
-        ) from error
 
 
 def _to_key(row: Row[Any]) -> VapidKey:

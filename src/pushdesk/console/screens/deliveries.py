@@ -182,7 +182,8 @@ class DeliveriesScreen(PaneScreen):
         """Filter."""
         self._rows.focus()
         if message.text != self._filter:
-            self._filter = message.text
+            # A cursor is one of its filter only.
+            self._filter, self._older = message.text, None
             self._rows.follow = True
             self.load()
 

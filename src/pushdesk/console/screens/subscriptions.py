@@ -337,7 +337,8 @@ class SubscriptionsScreen(PaneScreen):
         self._from_the_first()
 
     def _from_the_first(self) -> None:
-        self._cursors = [None]
+        # A cursor is one of its sort and filter only.
+        self._cursors, self._next = [None], None
         self._rows.action_first()
         self.load()
 
