@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.simulator.fleet import personas, run_browsers
-from tests.programs import PUSHDESK, bare_environment, run
+from tests.programs import PUSHDESK, bare_environment, run, serving
 from tests.simulator.application import encrypted
 from tests.simulator.desk_server import DeskServer
 
@@ -94,6 +94,37 @@ async def test_a_refusal_ends_the_program_with_one_line(tmp_path: Path, applicat
         )
 
     assert (finished.code, finished.err) == (4, "pushdesk: Not you. Ask.\n")
+
+
+async def test_a_server_with_push_off_is_one_line(tmp_path: Path) -> None:
+    environment = bare_environment(tmp_path)
+    options = ("--port", "0", "--experiments-web-push", "false")
+    async with serving(*options, env=environment) as server:
+        finished = await run(
+            *PUSHDESK, "simulate", "--port", "0", "--browsers", "2", "--server", server.url, env=environment
+        )
+
+    hint = "Start it with web-push = true under [experiments], then try again."
+    line = f"pushdesk: Web Push is switched off on the server at {server.url}. {hint}\n"
+    assert (finished.code, finished.err) == (1, line)
+
+
+async def test_what_is_no_pushdesk_server_is_one_line(tmp_path: Path, simulator: Simulator) -> None:
+    finished = await run(
+        *PUSHDESK,
+        "simulate",
+        "--port",
+        "0",
+        "--browsers",
+        "2",
+        "--server",
+        simulator.origin,
+        env=bare_environment(tmp_path),
+    )
+
+    line = f"pushdesk: {simulator.origin} answered 404 to GET /api/v1/vapid. Is it a pushdesk server, "
+    assert (finished.code, finished.err.count("\n")) == (1, 1)
+    assert finished.err.startswith(line)
 
 
 @pytest.mark.parametrize(

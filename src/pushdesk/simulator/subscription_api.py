@@ -132,6 +132,13 @@ class SubscriptionApi:
                 f"{plain(self._server)} answered {status} to {asked}.",
                 hint="Is it a pushdesk server, with Web Push switched on?",
             )
+        if problem.code == "not_found":
+            # These routes are always there, but for this.
+            return PushdeskError(
+                f"Web Push is switched off on the server at {plain(self._server)}.",
+                code="push_disabled",
+                hint="Start it with web-push = true under [experiments], then try again.",
+            )
         return PushdeskError(
             plain(problem.detail or problem.title),
             code=problem.code,
