@@ -29,7 +29,7 @@ def assert_problem(answer: Answer, status: int, code: str, *fields: str) -> dict
     assert problem["status"] == status
     assert problem["title"]
     assert problem["detail"]
-    assert set(problem) == {"type", "title", "status", "code", "detail", "hint", "fields"}
+    assert list(problem) == ["type", "title", "status", "code", "detail", "hint", "fields"]
     return problem
 
 

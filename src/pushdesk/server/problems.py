@@ -26,21 +26,28 @@ _HTTP_ERRORS: Final = {
 }
 
 
-class Problem(Struct, frozen=True):
+class Problem(Struct, frozen=True, kw_only=True):
     """A problem document; `fields` lists every offending field."""
 
+    type: str = "about:blank"
     title: str
     status: int
     code: str
     detail: str
     hint: str = ""
     fields: tuple[str, ...] = ()
-    type: str = "about:blank"
 
 
 def problem(error: PushdeskError) -> web.Response:
     """Return the answer that tells of an error."""
-    document = Problem(error.kind.title, error.status, error.code, error.detail, error.hint, error.fields)
+    document = Problem(
+        title=error.kind.title,
+        status=error.status,
+        code=error.code,
+        detail=error.detail,
+        hint=error.hint,
+        fields=error.fields,
+    )
     response = web.Response(body=msgspec.json.encode(document), status=error.status, content_type=CONTENT_TYPE)
     if error.code == "unauthorized":
         response.headers["WWW-Authenticate"] = "Bearer"
