@@ -68,7 +68,9 @@ class Metrics(Collector):
         yield GaugeMetricFamily("pushdesk_in_flight", "Deliveries being sent or written down.", value=stats.in_flight)
         yield GaugeMetricFamily("pushdesk_event_streams", "Event streams open.", value=self._streams)
         yield GaugeMetricFamily("pushdesk_warnings", "Things the operator should mend.", value=len(stats.warnings))
-        outcomes = CounterMetricFamily("pushdesk_deliveries", "Tries by their outcome.", labels=["outcome"])
+        outcomes = CounterMetricFamily(
+            "pushdesk_deliveries", "Outcomes of deliveries, also of those that ended without a try.", labels=["outcome"]
+        )
         for outcome, number in stats.outcomes.items():
             outcomes.add_metric([outcome], number)
         yield outcomes
