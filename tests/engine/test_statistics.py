@@ -7,6 +7,7 @@ from msgspec import structs
 
 from pushdesk.engine.statistics import SECONDS, Statistics, percentile, utc
 from pushdesk.model import Delivery, Outcome, Service
+from pushdesk.storage.records import Settlement
 from tests.clocks import FrozenClock
 
 
@@ -26,7 +27,7 @@ def test_the_last_minute_ends_with_the_second_that_is_over() -> None:
     clock = FrozenClock()
     statistics = Statistics(clock)
     for _ in range(3):
-        statistics.count(delivery(clock, Outcome.ACCEPTED, 10.0))
+        statistics.count(Settlement(delivery(clock, Outcome.ACCEPTED, 10.0)))
     assert statistics.last_minute()[0] == (0.0,) * SECONDS
     clock.advance(1)
     sends, p95 = statistics.last_minute()
@@ -38,17 +39,29 @@ def test_the_last_minute_ends_with_the_second_that_is_over() -> None:
 def test_what_no_service_was_asked_for_counts_as_an_outcome_only() -> None:
     clock = FrozenClock()
     statistics = Statistics(clock)
-    statistics.count(delivery(clock, Outcome.EXPIRED, None))
+    statistics.count(Settlement(delivery(clock, Outcome.EXPIRED, None)))
     assert statistics.outcomes == {Outcome.EXPIRED: 1}
     assert statistics.services() == ()
+
+
+def test_what_was_not_tried_tells_nothing_of_the_service() -> None:
+    clock = FrozenClock()
+    statistics = Statistics(clock)
+    statistics.waiting[Service.FCM] = 2
+    statistics.count(Settlement(delivery(clock, Outcome.TRANSIENT, 30.0), attempted=False))
+    assert (statistics.outcomes, statistics.waiting[Service.FCM]) == ({}, 2)
+    statistics.count(Settlement(delivery(clock, Outcome.CANCELLED, 30.0), attempted=False))
+    assert (statistics.outcomes, statistics.waiting[Service.FCM]) == ({Outcome.CANCELLED: 1}, 1)
+    (health,) = statistics.services()
+    assert (health.sent, health.failed, health.last_error) == (0, 0, "")
 
 
 def test_a_service_shows_its_last_error_and_what_waits_for_it() -> None:
     clock = FrozenClock()
     statistics = Statistics(clock)
     statistics.waiting[Service.FCM] = 2
-    statistics.count(delivery(clock, Outcome.ACCEPTED, 10.0))
-    statistics.count(structs.replace(delivery(clock, Outcome.TRANSIENT, 30.0), reason="It did not answer."))
+    statistics.count(Settlement(delivery(clock, Outcome.ACCEPTED, 10.0)))
+    statistics.count(Settlement(structs.replace(delivery(clock, Outcome.TRANSIENT, 30.0), reason="It did not answer.")))
     (health,) = statistics.services()
     assert (health.sent, health.accepted, health.failed, health.waiting) == (2, 1, 1, 1)
     assert (health.p50_ms, health.p95_ms, health.last_error) == (10.0, 30.0, "It did not answer.")

@@ -307,12 +307,12 @@ MORE_MUTANTS: Final = (
     Mutant(
         "misses read one by one",
         "a statement reads one user",
-        (("self._queue[:BATCH], self._queue[BATCH:]", "self._queue[:1], self._queue[1:]"),),
+        (("size = 1 if self._suspects else BATCH", "size = 1"),),
     ),
     Mutant(
         "start of a read not noted",
         "the queue waits from when the reader began, not from its present statement",
-        (("self._queue[BATCH:]\n            self._reading_since = self._monotonic()\n", "self._queue[BATCH:]\n"),),
+        (("_next_batch()\n            self._reading_since = self._monotonic()\n", "_next_batch()\n"),),
     ),
     Mutant(
         "replaced reader goes on",

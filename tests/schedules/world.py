@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pushdesk.engine.subscriptions import NEGATIVE_SHARE, SubscriptionCache
+from pushdesk.errors import DatabaseError
 from tests.schedules.actions import PAUSES_S, numbered, parsed
 from tests.schedules.database import ALICE, BOB, USERS, Database, device, size_of
 from tests.schedules.happenings import Commit, Read, Seen, Waiter
@@ -26,10 +27,6 @@ MAX_DEVICES: Final = 3
 MAX_UNTOLD: Final = 3
 MAX_SIZE: Final = round((size_of() + size_of(device(1), device(2), device(3))) / (1 - NEGATIVE_SHARE)) + 1
 """Room for both users with three devices together, and for one user without."""
-
-
-class ReadError(Exception):
-    """The database could not be read."""
 
 
 class World:
@@ -217,7 +214,7 @@ class World:
 
     def _fail(self, read: Read) -> None:
         self.failed.update(dict.fromkeys(read.users, self.moment))
-        read.answer.set_exception(ReadError())
+        read.answer.set_exception(DatabaseError("The disk is gone."))
 
     def _tell(self, commit: Commit, *, is_certain: bool = True) -> None:
         user, raised = commit.user, commit.raised

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from pushdesk.errors import EndpointRefusedError
 from pushdesk.model import Service
-from pushdesk.webpush.endpoint import check_endpoint, is_allowed_address, is_permanently_removed, origin_of
+from pushdesk.webpush.endpoint import (
+    check_endpoint,
+    is_allowed_address,
+    is_permanently_removed,
+    origin_of,
+    without_endpoint,
+)
 
 NONE_ALLOWED: frozenset[str] = frozenset()
 LOCAL = frozenset({"http://127.0.0.1:8485", "https://push.example.org"})
@@ -207,3 +213,22 @@ def test_any_text_is_either_taken_or_refused_by_name(text: str) -> None:
             assert refused.code == "endpoint_refused"  # noqa: PT017 - either way is right
         else:
             assert service is not Service.OTHER
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("no subscription /wpush/tok-Zm9vYmFy here", "no subscription /wpush/… here"),
+        ("unknown TOK-ZM9VYMFY", "unknown …"),
+        ("cipher is 'a+b/c=long enough'", "cipher is '…'"),
+        ("wpush says no", "wpush says no"),
+        ("", ""),
+    ],
+)
+def test_what_a_service_repeats_of_the_endpoint_is_left_out(said: str, kept: str) -> None:
+    endpoint = "https://push.example/wpush/tok-Zm9vYmFy?token=a%2bb%2fc%3dlong%20enough"
+    assert without_endpoint(said, endpoint) == kept
+
+
+def test_an_endpoint_without_a_secret_leaves_a_text_as_it_is() -> None:
+    assert without_endpoint("no", "https://push.example/") == "no"

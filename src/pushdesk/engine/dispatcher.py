@@ -33,6 +33,8 @@ ADMIN_SENDER: Final = "admin"
 """Whose idempotency keys are looked at: one token serves every application for now."""
 
 
+ANSWER_S: Final = 1.0
+"""How much longer than its outcomes the answer to a test may take: the reading of what came of it."""
 TEST_NOTIFICATION: Final = Notification(
     title="It's working!",
     body="You've subscribed to push notifications.",
@@ -137,6 +139,7 @@ class WebPushDispatcher:
         self._access_url = access_url
         self._identifiers = identifiers
         self._clock = clock
+        self._accepting: set[asyncio.Task[Accepted]] = set()
 
     @property
     def public_key(self) -> VapidKey:
@@ -154,6 +157,7 @@ class WebPushDispatcher:
         wait_s: float = 0.0,
     ) -> Accepted:
         """Accept a notification."""
+        ends_at = self._clock.monotonic() + wait_s
         message = self._message(check_user(user), notification, idempotency_key, kind, subscription)
         done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
@@ -170,7 +174,7 @@ class WebPushDispatcher:
                 write(DispatchAccepted(dispatch=Id(message.id), kind=kind, user=UserId(user)))
             if done is None:
                 return Accepted(to_dispatch(message))
-            await asyncio.wait([done], timeout=wait_s)
+            await asyncio.wait([done], timeout=max(0.0, ends_at - self._clock.monotonic()))
         finally:
             self._outbox.forget(message.id)
         return Accepted(await self._listings.dispatch(message.id))
@@ -182,16 +186,26 @@ class WebPushDispatcher:
             async with asyncio.timeout(wait_s):
                 targets = (await self._cache.get(check_user(user))).targets
         except TimeoutError:
-            raise DatabaseError(
-                "The subscriptions could not be read in time.", hint="Try again; if it goes on, look at the disk."
-            ) from None
+            raise _too_slow("The subscriptions could not be read in time.") from None
         if not any(subscription in (None, target.subscription) for target in targets):
             raise not_found(user)
         left_s = max(0.0, ends_at - self._clock.monotonic())
-        accepted = await self.dispatch(
-            user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=left_s
+        accepting = asyncio.create_task(
+            self.dispatch(user, TEST_NOTIFICATION, kind=DispatchKind.TEST, subscription=subscription, wait_s=left_s)
         )
-        return accepted.dispatch.deliveries
+        # Not cancelled when it takes too long: it may be in the middle of its commit, and what is accepted is sent.
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepted)
+        done, _ = await asyncio.wait((accepting,), timeout=left_s + ANSWER_S)
+        if not done:
+            raise _too_slow("The test could not be stored in time; it may be sent later.")
+        return accepting.result().dispatch.deliveries
+
+    def _accepted(self, accepting: asyncio.Task[Accepted]) -> None:
+        self._accepting.discard(accepting)
+        if not accepting.cancelled():
+            # Looked at, so that asyncio does not report it as lost when nobody waits for it any longer.
+            accepting.exception()
 
     def _message(
         self,
@@ -223,3 +237,7 @@ class WebPushDispatcher:
             idempotency=idempotency,
             request=current_request(),
         )
+
+
+def _too_slow(detail: str) -> DatabaseError:
+    return DatabaseError(detail, hint="Try again; if it goes on, look at the disk.")

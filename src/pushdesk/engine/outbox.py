@@ -13,17 +13,15 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from msgspec import structs
-
-from pushdesk.engine.delivery_log import log_delivery
 from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.publisher import to_dispatch
+from pushdesk.engine.recipients import Recipients, put_off, put_off_until
 from pushdesk.errors import DatabaseError, PushdeskError
-from pushdesk.log import bound, write
-from pushdesk.log_events import OutboxPassFailed, OutboxStoppedEarly, SettleFailed, SubscriptionsUnread
-from pushdesk.log_fields import Failure, Id
+from pushdesk.log import write
+from pushdesk.log_events import OutboxPassFailed, OutboxStoppedEarly, SettleFailed
+from pushdesk.log_fields import Failure
 from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
-from pushdesk.storage.records import Job, Settled, Settlement, Targets
+from pushdesk.storage.records import Job, Settled, Settlement
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.model import PushTarget
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, Message, Open
+    from pushdesk.storage.records import Claimed, Message
 
 IN_FLIGHT_PER_SERVICE: Final = 500
 """Deliveries under way at once to one push service; what is due beyond waits in the database, not in memory.
@@ -50,10 +48,6 @@ SPREAD: Final = 100
 """The most dispatches that are spread over their devices at once."""
 BACK_OFF_S: Final = 1.0
 """How long a failing database is left alone."""
-PUT_OFF_S: Final = 5.0
-"""After how long a delivery is tried again whose user's devices could not be read."""
-READ_TIMEOUT_S: Final = 10.0
-"""How long devices are waited for; the next pass begins a new read beside one that hangs."""
 
 
 class FirstDispatch(NamedTuple):
@@ -67,19 +61,19 @@ class Observer(Protocol):
     """Told what the outbox has done, once it is in the database."""
 
     def resumed(self, waiting: Mapping[Service, int]) -> None:
-        """So many deliveries of an earlier process are unsettled, per push service."""
+        """So many deliveries are unsettled, per push service."""
         ...
 
     def dispatches_accepted(self, messages: Sequence[Message]) -> None:
         """These are durable."""
         ...
 
-    def deliveries_changed(self, deliveries: Sequence[Delivery]) -> None:
-        """These were made, tried or settled."""
+    def deliveries_made(self, deliveries: Sequence[Delivery]) -> None:
+        """These are to be attempted."""
         ...
 
-    def settled(self, settled: Settled) -> None:
-        """This is what settling changed besides the deliveries."""
+    def settled(self, settlements: Sequence[Settlement], settled: Settled) -> None:
+        """These were tried or settled, and that changed more than the deliveries."""
         ...
 
 
@@ -112,7 +106,7 @@ class Outbox:
     ) -> None:
         self._table = table
         self._pusher = pusher
-        self._cache = cache
+        self._recipients = Recipients(cache, table)
         self._clock = clock
         self._identifiers = identifiers
         self._observer = observer
@@ -121,6 +115,10 @@ class Outbox:
         self._incoming = GroupCommit(self._commit_accepted, limit=BATCH)
         self._outgoing = GroupCommit(self._commit_settled, limit=BATCH)
         self._attempts: set[asyncio.Task[None]] = set()
+        self._claimed: set[str] = set()
+        """The deliveries that are under this process's claim and worked on."""
+        self._is_unsure = False
+        """Whether something failed that may have been written all the same."""
         self._in_flight: Counter[Service] = Counter()
         self._wake = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
@@ -131,7 +129,7 @@ class Outbox:
         """Dispatches that are not spread over their devices yet."""
 
     async def take_stock(self) -> None:
-        """Count what an earlier process left.
+        """Count what there is to be done.
 
         Raises:
             DatabaseError: The database does not answer.
@@ -145,7 +143,7 @@ class Outbox:
         Raises:
             DatabaseError: The database does not answer.
         """
-        await self._table.release_claims()
+        await self._table.release_claims(self._claimed)
         self._committing = [
             asyncio.create_task(self._incoming.run(), name="outbox accept"),
             asyncio.create_task(self._outgoing.run(), name="outbox settle"),
@@ -160,6 +158,7 @@ class Outbox:
         """
         self._stopping = True
         self._wake.set()
+        self._recipients.stop()
         if self._working is not None:
             await self._working
             self._working = None
@@ -236,6 +235,7 @@ class Outbox:
                 wait_s = await self._work_on_what_is_due()
             except Exception as error:  # noqa: BLE001 (logged, and the next pass may fare better)
                 write(OutboxPassFailed(Failure.of(error)))
+                self._is_unsure = True
                 wait_s = BACK_OFF_S
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -244,6 +244,11 @@ class Outbox:
     async def _work_on_what_is_due(self) -> float:
         """Start what is due and there is room for; return after how many seconds to look again."""
         now_ms = self._now_ms()
+        if self._is_unsure:
+            # What was claimed by a transaction that seemed to fail would else be nobody's until the next start.
+            await self._table.release_claims(self._claimed)
+            await self.take_stock()
+            self._is_unsure = False
         dispatch_due_ms, due_ms = await self._table.next_due_ms()
         moments = [LONGEST_WAIT_S]
         if dispatch_due_ms is not None:
@@ -252,7 +257,7 @@ class Outbox:
                 await self._spread(now_ms)
         for service, at_ms in due_ms.items():
             room = self._room(service)
-            if room <= 0:
+            if room <= 0 or self._stopping:
                 # Woken when something is settled.
                 continue
             moments.append((at_ms - now_ms) / 1000)
@@ -264,15 +269,21 @@ class Outbox:
         return IN_FLIGHT_PER_SERVICE - self._in_flight[service]
 
     async def _spread(self, now_ms: int) -> None:
-        """Make a delivery for each device of what is due; what cannot be spread now stays open."""
+        """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read."""
         due = await self._table.open_dispatches(now_ms, SPREAD)
-        targets, failure = await self._targets(due)
+        devices = await self._recipients.find(due)
+        if self._stopping:
+            return
         jobs: list[Job] = []
         empty: list[Message] = []
-        for message in (item.message for item in due if item.message.user in targets):
+        unread: list[Message] = []
+        for message in (item.message for item in due):
+            if message.user not in devices:
+                unread.append(message)
+                continue
             mine = [
                 self._job(message, target, now_ms)
-                for target in targets[message.user].values()
+                for target in devices[message.user].values()
                 if message.subscription in (None, target.subscription)
             ]
             jobs += mine
@@ -282,86 +293,32 @@ class Outbox:
         claims = {job.delivery.id: self._claim for job in starting}
         await self._table.spread([job.delivery for job in jobs], {message.id for message in empty}, claims)
         self.queued -= len({job.message.id for job in jobs}) + len(empty)
-        self._observer.deliveries_changed([job.delivery for job in jobs])
+        self._observer.deliveries_made([job.delivery for job in jobs])
         self._start(starting)
         if empty:
             done = tuple(to_dispatch(message, DispatchState.DONE) for message in empty)
-            self._observer.settled(Settled(disabled=(), done=done))
+            self._observer.settled((), Settled(disabled=(), done=done))
             self._finish(done)
-        if failure is not None:
-            raise failure
+        if unread:
+            await self._table.put_off([message.id for message in unread], put_off_until(now_ms))
 
     async def _resume(self, claimed: Sequence[Claimed], now_ms: int) -> None:
         """Start what waited in the database, on the devices as they are now."""
-        targets, failure = await self._targets(claimed)
-        if failure is not None:
-            write(SubscriptionsUnread(Failure.of(failure)))
+        devices = await self._recipients.find(claimed)
         jobs: list[Job] = []
         lost: list[Delivery] = []
         for item in claimed:
-            delivery, devices = item.delivery, targets.get(item.delivery.user)
-            if devices is None:
-                self._give_back(self._put_off(delivery, now_ms))
-            elif delivery.subscription in devices:
-                jobs.append(Job(delivery, item.message, devices[delivery.subscription]))
+            delivery, mine = item.delivery, devices.get(item.delivery.user)
+            if mine is None:
+                self._give_back(put_off(delivery, now_ms))
+            elif delivery.subscription in mine:
+                jobs.append(Job(delivery, item.message, mine[delivery.subscription]))
             else:
                 lost.append(delivery)
         self._start(jobs)
         if lost:
-            await self._give_up(lost, now_ms)
-
-    async def _give_up(self, lost: Sequence[Delivery], now_ms: int) -> None:
-        """Settle deliveries whose device is no longer one of the user's."""
-        try:
-            settlements = await self._table.lost(lost, now_ms)
-        except DatabaseError as error:
-            # They are claimed already: left alone, nobody would look at them until the next start.
-            write(SubscriptionsUnread(Failure.of(error)))
-            settlements = tuple(self._put_off(delivery, now_ms) for delivery in lost)
-        for settlement in settlements:
-            # One that is active again by now is looked at again.
-            delivery = settlement.delivery
-            if delivery.outcome.is_settled:
-                with bound(dispatch=Id(delivery.dispatch), device=Id(delivery.subscription)):
-                    log_delivery(delivery)
+            for settlement in await self._recipients.give_up(lost, now_ms):
                 self._give_back(settlement)
-            else:
-                self._give_back(self._put_off(delivery, now_ms))
-
-    async def _targets(
-        self, wanted: Sequence[Open] | Sequence[Claimed]
-    ) -> tuple[dict[str, dict[str, PushTarget]], Exception | None]:
-        """Return the devices of the users that messages are for, by subscription, none older than was seen with them.
-
-        Users whose devices cannot be read are left out; the second value says why.
-        """
-        floors: dict[str, int] = {}
-        for item in wanted:
-            floors[item.message.user] = max(item.floor, floors.get(item.message.user, 0))
-        found: dict[str, dict[str, PushTarget]] = {}
-        failure: Exception | None = None
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                read = await self._cache.get_many(floors)
-        except TimeoutError as error:
-            return {}, error
-        for user, targets in read.items():
-            if isinstance(targets, Targets):
-                found[user] = {target.subscription: target for target in targets.targets}
-            elif isinstance(targets, Exception):
-                failure = targets
-        return found, failure
-
-    def _put_off(self, delivery: Delivery, now_ms: int) -> Settlement:
-        """Have a delivery tried again when its user's devices can be read again."""
-        later = structs.replace(
-            delivery,
-            outcome=Outcome.TRANSIENT,
-            reason="The user's subscriptions could not be read, or were changing.",
-            next_attempt_at=to_datetime(now_ms + round(PUT_OFF_S * 1000)),
-            at=to_datetime(now_ms),
-        )
-        return Settlement(later, attempted=False)
 
     def _as_many_as_there_is_room_for(self, jobs: Sequence[Job]) -> list[Job]:
         room = {service: self._room(service) for service in Service}
@@ -387,7 +344,7 @@ class Outbox:
 
     def _start(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            self._in_flight[job.target.service] += 1
+            self._take(job.delivery)
             attempt = asyncio.create_task(self._attempt(job), name=f"delivery {job.delivery.id}")
             self._attempts.add(attempt)
             attempt.add_done_callback(self._attempts.discard)
@@ -397,8 +354,12 @@ class Outbox:
 
     def _give_back(self, settlement: Settlement) -> None:
         """Settle what was claimed and cannot be sent."""
-        self._in_flight[settlement.delivery.service] += 1
+        self._take(settlement.delivery)
         self._outgoing.add(settlement)
+
+    def _take(self, delivery: Delivery) -> None:
+        self._in_flight[delivery.service] += 1
+        self._claimed.add(delivery.id)
 
     async def _commit_settled(self, group: Sequence[Settlement]) -> None:
         try:
@@ -406,10 +367,10 @@ class Outbox:
         finally:
             for item in group:
                 self._in_flight[item.delivery.service] -= 1
+                self._claimed.discard(item.delivery.id)
             # There is room again, or something to be tried again.
             self._wake.set()
-        self._observer.deliveries_changed([item.delivery for item in group])
-        self._observer.settled(settled)
+        self._observer.settled(group, settled)
         self._finish(settled.done)
 
     async def _write_settlements(self, group: Sequence[Settlement]) -> Settled:

@@ -15,7 +15,7 @@ from pushdesk.desk import (
 )
 from pushdesk.log import write
 from pushdesk.log_fields import Device
-from pushdesk.model import Dispatch, DispatchState, Outcome
+from pushdesk.model import Dispatch, DispatchState
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.events import EventBus
     from pushdesk.engine.statistics import Statistics
     from pushdesk.model import Delivery, Service, Stats, Subscription, VapidKey
-    from pushdesk.storage.records import Message, Settled
+    from pushdesk.storage.records import Message, Settled, Settlement
 
 
 class Publisher:
@@ -37,7 +37,8 @@ class Publisher:
         """Whether users or subscriptions have changed since somebody counted them."""
 
     def resumed(self, waiting: Mapping[Service, int]) -> None:
-        """Count the deliveries that an earlier process left unsettled."""
+        """Take over how many deliveries there are in the database that are not settled."""
+        self._statistics.waiting.clear()
         self._statistics.waiting.update(waiting)
 
     def dispatches_accepted(self, messages: Sequence[Message]) -> None:
@@ -45,17 +46,17 @@ class Publisher:
         for message in messages:
             self._dispatch(to_dispatch(message))
 
-    def deliveries_changed(self, deliveries: Sequence[Delivery]) -> None:
-        """Count deliveries that were made, tried or settled, and tell of each."""
+    def deliveries_made(self, deliveries: Sequence[Delivery]) -> None:
+        """Count deliveries that are to be attempted, and tell of each."""
         for delivery in deliveries:
-            if delivery.outcome is Outcome.WAITING:
-                self._statistics.waiting[delivery.service] += 1
-            else:
-                self._statistics.count(delivery)
+            self._statistics.waiting[delivery.service] += 1
             self._bus.publish(DeliveryChanged, delivery)
 
-    def settled(self, settled: Settled) -> None:
-        """Tell of the subscriptions that were disabled and the dispatches that are done."""
+    def settled(self, settlements: Sequence[Settlement], settled: Settled) -> None:
+        """Count what deliveries came to, and tell of it, of disabled subscriptions and of dispatches that are done."""
+        for settlement in settlements:
+            self._statistics.count(settlement)
+            self._bus.publish(DeliveryChanged, settlement.delivery)
         for subscription in settled.disabled:
             write(log_events.SubscriptionDisabled(Device.of(subscription), state=subscription.state))
         self.subscriptions_changed(settled.disabled)

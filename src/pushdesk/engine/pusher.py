@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from pushdesk.log_events import AttemptFailed
 from pushdesk.log_fields import Failure, Id
 from pushdesk.model import Outcome, SubscriptionState
 from pushdesk.storage.records import Disabling, Settlement
-from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed
+from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed, without_endpoint
 from pushdesk.webpush.request import build_request
 from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
 from pushdesk.webpush.transport import TransportFault
@@ -128,6 +129,8 @@ class Pusher:
     def _settle(
         self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
     ) -> Settlement:
+        if verdict.reason:
+            verdict = replace(verdict, reason=without_endpoint(verdict.reason, job.target.endpoint))
         now = utc(self._clock)
         attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
         outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pushdesk.storage.records import Stored
     from pushdesk.storage.subscriptions import Subscriptions
 
-TEST_WAIT_S: Final = 5.0
-"""How long a browser is kept waiting for the outcome of its test push."""
+TEST_WAIT_S: Final = 4.0
+"""How long the outcome of the test push is waited for: with its answer, a browser is kept for 5 seconds at most."""
 TOKEN_PREFIX: Final = "pdd"  # noqa: S105 (how a device token starts, no secret)
 _TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}_(?P<subscription>[0-9a-f]{{26}})_(?P<secret>[0-9a-f]{{64}})")
 _REFUSED: Final = {

@@ -83,6 +83,10 @@ class Shelf:
         Returns:
             Those that had to give way, be it the new one itself.
         """
+        if entry.size > self._max_size:
+            # All the others would give way first, for nothing.
+            self.remove(entry.user)
+            return [entry]
         present = self._entries.get(entry.user)
         self.size += entry.size - (0 if present is None else present.size)
         self._entries[entry.user] = entry

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushdesk.clock import Clock
-    from pushdesk.model import Delivery
+    from pushdesk.storage.records import Settlement
 
 SECONDS: Final = 60
 LATENCIES_PER_SERVICE: Final = 512
@@ -60,12 +60,16 @@ class Statistics:
         """Note that it is over, however it ended."""
         self._record(service).in_flight -= 1
 
-    def count(self, delivery: Delivery) -> None:
-        """Count what became of a delivery: `latency_ms` says whether a push service was asked."""
-        self.outcomes[delivery.outcome] += 1
+    def count(self, settlement: Settlement) -> None:
+        """Count what became of a delivery, tried or not: `latency_ms` says whether a push service was asked."""
+        delivery = settlement.delivery
         if delivery.outcome.is_settled:
             self.waiting[delivery.service] -= 1
-        if delivery.latency_ms is None:
+        elif not settlement.attempted:
+            # Put off: nothing has come of it yet.
+            return
+        self.outcomes[delivery.outcome] += 1
+        if delivery.latency_ms is None or not settlement.attempted:
             return
         record = self._record(delivery.service)
         second = self._second()

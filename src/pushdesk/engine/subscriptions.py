@@ -89,6 +89,8 @@ class SubscriptionCache:
         # A load in here is the lease: whoever removes it takes away its right to be joined and to store.
         self._loads: dict[str, _Load] = {}
         self._queue: list[_Load] = []
+        self._suspects = 0
+        """How many at the head of the queue are read one by one, after reading them together brought a mistake."""
         self._reader: asyncio.Task[None] | None = None
         self._reading_since = 0.0
         self._readers: set[asyncio.Task[None]] = set()
@@ -108,8 +110,15 @@ class SubscriptionCache:
         held = self._look_up(user, floor)
         return held if held is not None else await self._load(user, floor)
 
-    async def get_many(self, floors: Mapping[str, int]) -> dict[str, Targets | BaseException]:
-        """Return the same for many users, each with the floor asked for, or why that user's could not be read."""
+    async def get_many(
+        self, floors: Mapping[str, int], *, timeout_s: float | None = None
+    ) -> dict[str, Targets | BaseException]:
+        """Return the same for many users, or why one's could not be read: each has his own outcome.
+
+        Args:
+            floors: User -> the floor asked for.
+            timeout_s: How long to wait for what is not held; what takes longer is a `TimeoutError`.
+        """
         found: dict[str, Targets | BaseException] = {}
         missing: dict[str, int] = {}
         for user, floor in floors.items():
@@ -118,8 +127,13 @@ class SubscriptionCache:
                 missing[user] = floor
             else:
                 found[user] = held
-        loads = [self._load(user, floor) for user, floor in missing.items()]
-        found.update(zip(missing, await asyncio.gather(*loads, return_exceptions=True), strict=True))
+        loads = {user: asyncio.create_task(self._load(user, floor)) for user, floor in missing.items()}
+        try:
+            if loads:
+                await asyncio.wait(loads.values(), timeout=timeout_s)
+        finally:
+            for user, load in loads.items():
+                found[user] = _outcome(load)
         return found
 
     def follow(self, raised: Sequence[Raised], is_certain: bool) -> None:  # noqa: FBT001 (the store's hook)
@@ -219,7 +233,7 @@ class SubscriptionCache:
             targets = await asyncio.shield(load.result)
             if isinstance(targets, Exception):
                 # A copy for each: whoever raises an exception adds a traceback to it.
-                raise copy(targets)
+                raise copy(targets) from targets
             age_s = self._monotonic() - load.started_at
             if targets.generation >= floor and age_s <= self._ttl_s + JOIN_AGE_S:
                 return targets
@@ -227,7 +241,7 @@ class SubscriptionCache:
             if held is not None and held.targets is targets:
                 self._drop(user, CacheChange.OUTDATED)
         raise DatabaseError(
-            "The subscriptions could only be read as they were before a change that is known of.",
+            "The subscriptions could not be read in time, or only as they were before a change that is known of.",
             hint="Try again; if it goes on, look at the disk and at the log.",
         )
 
@@ -243,21 +257,33 @@ class SubscriptionCache:
     async def _read_queue(self) -> None:
         """Read what is queued: all users who missed while one statement ran, with the next one."""
         while self._queue and self._reader is asyncio.current_task():
-            batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+            batch = self._next_batch()
             self._reading_since = self._monotonic()
             for load in batch:
                 load.started_at = self._reading_since
             self._reads += 1
             try:
                 found = await self._read({load.user for load in batch})
+                loaded = [(load, found[load.user]) for load in batch]
             except Exception as error:  # noqa: BLE001 (whatever it was, those who wait are told, and nothing is kept)
+                if len(batch) > 1 and not isinstance(error, DatabaseError):
+                    # It is what was found of one of them: read by themselves, the others do not suffer from it.
+                    self._queue[:0] = batch
+                    self._suspects = len(batch)
+                    continue
                 for load in batch:
                     self._fail(load, error)
             else:
-                for load in batch:
-                    self._finish(load, found[load.user])
+                for load, targets in loaded:
+                    self._finish(load, targets)
         if self._reader is asyncio.current_task():
             self._reader = None
+
+    def _next_batch(self) -> list[_Load]:
+        size = 1 if self._suspects else BATCH
+        self._suspects -= min(self._suspects, 1)
+        batch, self._queue = self._queue[:size], self._queue[size:]
+        return batch
 
     def _finish(self, load: _Load, targets: Targets) -> None:
         user = load.user
@@ -307,3 +333,10 @@ class SubscriptionCache:
         self._counts[change] += 1
         held = self._peek(user)
         self._observer(change, user, None if held is None else held.shown(self._monotonic()))
+
+
+def _outcome(load: asyncio.Task[Targets]) -> Targets | BaseException:
+    """Return what was read, or why it could not be; who is not done is waited for no longer."""
+    if load.cancel():
+        return TimeoutError("The subscriptions could not be read in time.")
+    return load.exception() or load.result()

@@ -88,15 +88,20 @@ class OutboxTable:
                 await transaction.execute(insert(idempotency_keys), rows)
         return repeats
 
-    async def release_claims(self) -> None:
-        """Free every delivery that a process which is no more had claimed.
+    async def release_claims(self, keep: Collection[str]) -> None:
+        """Free every delivery that is claimed, but for those that are worked on: nobody else would.
+
+        Args:
+            keep: Ids of deliveries.
 
         Raises:
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
             await transaction.execute(
-                update(deliveries).where(deliveries.c.claim_id.is_not(None)).values(claim_id=None)
+                update(deliveries)
+                .where(deliveries.c.claim_id.is_not(None), deliveries.c.id.not_in(keep))
+                .values(claim_id=None)
             )
 
     async def open_dispatches(self, now_ms: int, limit: int) -> tuple[Open, ...]:
@@ -128,6 +133,19 @@ class OutboxTable:
             for ids, state in ((spread, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
                 if ids:
                     await transaction.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
+
+    async def put_off(self, dispatches_: Collection[str], due_ms: int) -> None:
+        """Have dispatches that are not spread yet be looked at later, so that they do not stand in the way of others.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as transaction:
+            await transaction.execute(
+                update(dispatches)
+                .where(dispatches.c.id.in_(dispatches_), dispatches.c.state.in_(OPEN_STATES))
+                .values(due_at=due_ms)
+            )
 
     async def claim(self, claim: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
         """Claim deliveries to one push service whose next attempt is due, the longest due first.

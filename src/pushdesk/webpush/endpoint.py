@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 from yarl import URL
 
@@ -31,6 +32,10 @@ _HINT: Final = (
 _URL_CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
 _AUTHORITY: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(?:%25\w+)?\])(?::[0-9]{0,5})?")
 """Host and port. Stricter than a parser, for which `4_43` is a number."""
+
+SHORTEST_SECRET: Final = 8
+"""Pieces of an endpoint's path that are shorter than this are words of the service's, such as `wpush`."""
+_PIECE_ENDS: Final = re.compile(r"[/?&=#;]")
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -157,6 +162,13 @@ def _parse(endpoint: str) -> URL:
     if "#" in endpoint:
         raise _refused("The endpoint has a fragment.")
     return url
+
+
+def without_endpoint(text: str, endpoint: str) -> str:
+    """Return what a push service says without what it repeats of the endpoint, which is a secret."""
+    pieces = {piece for part in _PIECE_ENDS.split(endpoint.partition("://")[2])[1:] for piece in (part, unquote(part))}
+    secrets = sorted((piece for piece in pieces if len(piece) >= SHORTEST_SECRET), key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, secrets)), "…", text, flags=re.IGNORECASE) if secrets else text
 
 
 def _host(url: URL) -> str:
