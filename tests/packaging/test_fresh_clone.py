@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +93,52 @@ async def test_a_machine_that_lacks_something_gets_one_line(
     assert finished.err.startswith(line)
     assert finished.err.count("\n") == 1
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "test"])
+@pytest.mark.parametrize("kind", ["an environment", "a folder of hidden files", "a link", "a file"])
+async def test_an_environment_of_somebody_elses_is_left_alone(machine: Path, command: str, kind: str) -> None:
+    install_python(machine, version="3.11.2", refuses="nothing")
+    checkout = machine.parent / "checkout"
+    theirs = machine.parent / "theirs"
+    kept = theirs / (".hidden" if kind == "a folder of hidden files" else "pyvenv.cfg")
+    theirs.mkdir()
+    kept.write_text("theirs")
+    if kind == "a link":
+        (checkout / ".venv").symlink_to(theirs)
+    elif kind == "a file":
+        (checkout / ".venv").write_text("theirs")
+        kept = checkout / ".venv"
+    else:
+        kept = theirs.rename(checkout / ".venv") / kept.name
+
+    finished = await run(f"./scripts/{command}", env={"PATH": str(machine)}, cwd=checkout)
+    line = "there is a .venv that this script did not make, and will not overwrite: move it away or delete it."
+    assert finished == (1, "", f"pushdesk: {line}\n")
+    assert kept.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder", "one that was made elsewhere"])
+async def test_an_environment_that_could_not_be_finished_is_begun_anew(machine: Path, left: str) -> None:
+    # As if the disk were full, or somebody pressed ctrl+c, when pip is put into it.
+    program = machine / "python3"
+    program.write_text(
+        f'#!/usr/bin/env bash\nif [ "$*" = "-m venv .venv" ]; then exit 1; fi\nexec {sys.executable} "$@"\n'
+    )
+    program.chmod(0o755)
+    environment = machine.parent / "checkout" / ".venv"
+    if left != "nothing":
+        environment.mkdir()
+    if left == "one that was made elsewhere":
+        (environment / "made-at").write_text("/elsewhere Python 3.10.1")
+        (environment / ".left").write_text("")
+    for _ in range(2):
+        finished = await run("./scripts/run", env={"PATH": str(machine)}, cwd=environment.parent)
+        assert (finished.code, finished.out) == (2, "")
+        assert finished.err.endswith("pushdesk: the virtual environment could not be made.\n")
+        assert (environment / "pyvenv.cfg").exists()
+        assert not (environment / ".left").exists()
+        (environment / ".left").write_text("")
 
 
 def test_the_commands_can_be_executed() -> None:
