@@ -18,7 +18,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from pushdesk.errors import DatabaseError
 from pushdesk.storage import revisions
-from pushdesk.storage.transaction import Transaction
+from pushdesk.storage.transaction import Snapshot, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,8 +35,8 @@ BUSY_TIMEOUT_MS = 5000
 class Database:
     """An open SQLite database.
 
-    `write()` gives the writer inside a transaction that is committed at the end of the block, `read()` gives one of
-    the readers, outside of a transaction: whoever needs two rows from one moment asks for them in one statement.
+    `write()` gives the writer inside a transaction that is committed at the end of the block. `read()` gives one of the
+    readers outside of a transaction, for one statement; `snapshot()` one for several that are to be of one moment.
 
     Args:
         path: The file.
@@ -50,6 +50,9 @@ class Database:
         self._writer = _engine(path, size=1)
         event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         self._readers = _engine(path, size=READERS, isolation_level="AUTOCOMMIT")
+        # The same connections. Elsewhere than in SQLite this would be REPEATABLE READ, READ ONLY.
+        self._snapshots = self._readers.execution_options()
+        event.listen(self._snapshots.sync_engine, "begin", _begin_deferred)
 
     async def __aenter__(self) -> Self:
         """Open the file, made with mode 0600 if it is new, and bring its schema to the newest revision.
@@ -107,7 +110,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a reader.
+        """Give a reader: each statement sees what is committed when it begins.
 
         Raises:
             DatabaseError: The database could not be read.
@@ -115,6 +118,25 @@ class Database:
         try:
             async with self._readers.connect() as connection:
                 yield connection
+        except SQLAlchemyError as error:
+            raise _database_error(error) from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Give a reader inside a transaction: all statements see what was committed when the first of them began.
+
+        Whoever is cancelled inside waits for the database first.
+
+        Raises:
+            DatabaseError: The database could not be read.
+        """
+        snapshot = Snapshot(self._snapshots.connect())
+        try:
+            try:
+                await snapshot.begin()
+                yield snapshot
+            finally:
+                await snapshot.close()
         except SQLAlchemyError as error:
             raise _database_error(error) from error
 
@@ -155,6 +177,10 @@ def _set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driv
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_deferred(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN DEFERRED")
 
 
 def _database_error(error: SQLAlchemyError) -> DatabaseError:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pushdesk.model import Delivery, PageQuery, Subscription
     from pushdesk.storage.database import Database
+    from pushdesk.storage.transaction import Snapshot
 
 T = TypeVar("T")
 
@@ -129,8 +131,9 @@ class Listings:
         if query.filter:
             found = or_(_contains(dispatches.c.user, query.filter), _contains(dispatches.c.title, query.filter))
             statement = statement.where(found)
-        page = await self._page(_DISPATCHES, statement, query, to_dispatch)
-        counts = await self._counts([dispatch.id for dispatch in page.items])
+        async with self._database.snapshot() as snapshot:
+            page = await _read_page(snapshot, _DISPATCHES, statement, query, to_dispatch)
+            counts = await _read_counts(snapshot, [dispatch.id for dispatch in page.items])
         items = (msgspec.structs.replace(dispatch, counts=counts.get(dispatch.id, {})) for dispatch in page.items)
         return Page(tuple(items), page.next)
 
@@ -152,7 +155,7 @@ class Listings:
         return await self._page(_KEYS, statement, query, _to_key)
 
     async def dispatch(self, dispatch: str, cursor: str | None = None) -> Dispatch:
-        """Return a dispatch with the counts of all its deliveries and a page of them.
+        """Return a dispatch with the counts of all its deliveries and a page of them, all as of one moment.
 
         Args:
             dispatch: Its id.
@@ -163,16 +166,16 @@ class Listings:
             DatabaseError: It could not be read.
         """
         mine = deliveries.c.dispatch == dispatch
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(dispatches).where(dispatches.c.id == dispatch))).one_or_none()
+        async with self._database.snapshot() as snapshot:
+            row = (await snapshot.execute(select(dispatches).where(dispatches.c.id == dispatch))).one_or_none()
             if row is None:
                 raise PushdeskError("There is no such dispatch.", code="not_found")
             after = mine if cursor is None else and_(mine, deliveries.c.id > cursor)
-            page = await connection.execute(
+            page = await snapshot.execute(
                 select(deliveries).where(after).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1)
             )
             shown = [to_delivery(delivery) for delivery in page]
-        counts = await self._counts([dispatch])
+            counts = await _read_counts(snapshot, [dispatch])
         more = len(shown) > DELIVERIES_SHOWN
         return msgspec.structs.replace(
             to_dispatch(row),
@@ -181,40 +184,50 @@ class Listings:
             next=shown[DELIVERIES_SHOWN - 1].id if more else None,
         )
 
-    async def _counts(self, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
-        statement = (
-            select(deliveries.c.dispatch, deliveries.c.outcome, func.count().label("number"))
-            .where(deliveries.c.dispatch.in_(ids))
-            .group_by(deliveries.c.dispatch, deliveries.c.outcome)
-        )
-        counts: dict[str, dict[Outcome, int]] = {}
-        async with self._database.read() as connection:
-            for row in await connection.execute(statement):
-                counts.setdefault(row.dispatch, {})[Outcome(row.outcome)] = row.number
-        return counts
-
     async def _page(
         self, listing: _Listing, statement: Select[Any], query: PageQuery, convert: Callable[[Row[Any]], T]
     ) -> Page[T]:
-        order = Order.of(query, listing.sorts, default=listing.default)
-        column = listing.sorts[order.field]
-        key = tuple_(column, listing.id)
-        if query.cursor is not None:
-            after = tuple_(*(literal(value) for value in order.place(query.cursor, _SortKey, str)))
-            statement = statement.where(key < after if order.is_descending else key > after)
-        statement = (
-            statement.add_columns(column.label("sort_key"), listing.id.label("row_key"))
-            .order_by(*((column.desc(), listing.id.desc()) if order.is_descending else (column, listing.id)))
-            .limit(query.limit + 1)
-        )
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        shown = rows[: query.limit]
-        more = len(rows) > query.limit
-        return Page(
-            tuple(convert(row) for row in shown),
-            order.cursor(shown[-1].sort_key, shown[-1].row_key) if more else None,
-        )
+            return await _read_page(connection, listing, statement, query, convert)
+
+
+async def _read_page(
+    connection: AsyncConnection | Snapshot,
+    listing: _Listing,
+    statement: Select[Any],
+    query: PageQuery,
+    convert: Callable[[Row[Any]], T],
+) -> Page[T]:
+    order = Order.of(query, listing.sorts, default=listing.default)
+    column = listing.sorts[order.field]
+    key = tuple_(column, listing.id)
+    if query.cursor is not None:
+        after = tuple_(*(literal(value) for value in order.place(query.cursor, _SortKey, str)))
+        statement = statement.where(key < after if order.is_descending else key > after)
+    statement = (
+        statement.add_columns(column.label("sort_key"), listing.id.label("row_key"))
+        .order_by(*((column.desc(), listing.id.desc()) if order.is_descending else (column, listing.id)))
+        .limit(query.limit + 1)
+    )
+    rows = (await connection.execute(statement)).all()
+    shown = rows[: query.limit]
+    more = len(rows) > query.limit
+    return Page(
+        tuple(convert(row) for row in shown),
+        order.cursor(shown[-1].sort_key, shown[-1].row_key) if more else None,
+    )
+
+
+async def _read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
+    statement = (
+        select(deliveries.c.dispatch, deliveries.c.outcome, func.count().label("number"))
+        .where(deliveries.c.dispatch.in_(ids))
+        .group_by(deliveries.c.dispatch, deliveries.c.outcome)
+    )
+    counts: dict[str, dict[Outcome, int]] = {}
+    for row in await snapshot.execute(statement):
+        counts.setdefault(row.dispatch, {})[Outcome(row.outcome)] = row.number
+    return counts
 
 
 def _contains(column: ColumnElement[Any], part: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""A transaction of the writer: worked to its end whoever is cancelled, and telling whose generation it raised."""
+"""Transactions: worked to their end whoever is cancelled, and the writer's telling whose generations it raised."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ Called on the event loop, with the writer still locked: it must not wait, and mu
 _T = TypeVar("_T")
 
 
-class Transaction:
-    """What the body of `Database.write()` works with.
+class Snapshot:
+    """What the body of `Database.snapshot()` works with: all that it reads is of one moment.
 
     A statement that was begun is ended, also when its caller is cancelled meanwhile: the driver runs it in a thread
-    that nobody can stop, and whoever gets the connection next would meet it there.
+    that nobody can stop, whoever gets the connection next would meet it there, and until its rows are fetched the
+    moment is held on to.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self.raised: list[Raised] = []
-        """The generations that this transaction raised; `raise_generations` adds to it."""
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:  # noqa: ANN401 (as SQLAlchemy)
         """Execute a statement, once or for each of a list of parameters."""
@@ -47,10 +46,6 @@ class Transaction:
         """Take the connection and begin."""
         await to_its_end(self._begin())
 
-    async def commit(self, on_raised: OnRaised) -> None:
-        """Commit, then tell what was raised: never before the database is done, however the commit ends."""
-        await to_its_end(self._commit(on_raised))
-
     async def close(self) -> None:
         """Roll back what was not committed, and give the connection back."""
         await to_its_end(self._close())
@@ -58,15 +53,6 @@ class Transaction:
     async def _begin(self) -> None:
         await self._connection.start()
         await self._connection.begin()
-
-    async def _commit(self, on_raised: OnRaised) -> None:
-        committed = False
-        try:
-            await self._connection.commit()
-            committed = True
-        finally:
-            if self.raised:
-                on_raised(tuple(self.raised), committed)
 
     async def _close(self) -> None:
         if self._connection.sync_connection is None:
@@ -76,6 +62,28 @@ class Transaction:
             await self._connection.rollback()
         finally:
             await self._connection.close()
+
+
+class Transaction(Snapshot):
+    """What the body of `Database.write()` works with: a snapshot that nobody else changes, and that is committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self.raised: list[Raised] = []
+        """The generations that this transaction raised; `raise_generations` adds to it."""
+
+    async def commit(self, on_raised: OnRaised) -> None:
+        """Commit, then tell what was raised: never before the database is done, however the commit ends."""
+        await to_its_end(self._commit(on_raised))
+
+    async def _commit(self, on_raised: OnRaised) -> None:
+        committed = False
+        try:
+            await self._connection.commit()
+            committed = True
+        finally:
+            if self.raised:
+                on_raised(tuple(self.raised), committed)
 
 
 async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
