@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pushdesk.engine import recipients
 from pushdesk.log_events import SettleFailed, name_of
 from tests.server.test_bad_input import assert_problem
 
@@ -175,12 +176,16 @@ async def test_a_database_that_fails_is_a_500_and_nothing_is_half_done(
 
 
 @pytest.mark.parametrize("table", ["subscriptions", "user_state", "server_state"])
-async def test_what_was_accepted_while_devices_cannot_be_read_is_sent_when_they_can(desk: Bench, table: str) -> None:
+async def test_what_was_accepted_while_devices_cannot_be_read_is_sent_when_they_can(
+    desk: Bench, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipients, "PUT_OFF_S", 0.1)
     scene = await Scene.set_up(desk)
     async with scene.without(table):
         dispatch = await desk.accepted("anna")
         found = (await desk.server.admin("GET", f"/api/v1/dispatches/{dispatch}")).json
         assert (found["state"], found["deliveries"]) == ("queued", [])
+    desk.clock.advance(recipients.PUT_OFF_S)
     assert (await desk.settled(dispatch))["counts"] == {"accepted": 2}
     assert desk.pushed_to() == ["laptop", "phone"]
 

@@ -88,7 +88,7 @@ class OutboxTable:
                 await transaction.execute(insert(idempotency_keys), rows)
         return repeats
 
-    async def release_claims(self, keep: Collection[str]) -> None:
+    async def release_claims(self, keep: Collection[str] = ()) -> None:
         """Free every delivery that is claimed, but for those that are worked on: nobody else would.
 
         Args:
