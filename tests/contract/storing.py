@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -74,10 +75,20 @@ async def spread(store: Store, accepted: Message) -> list[Job]:
             target,
         )
         for target in targets
+        if accepted.subscription in (None, target.subscription)
     ]
     deliveries = [job.delivery for job in jobs]
     await store.outbox.spread(deliveries, [], {delivery.id: CLAIM for delivery in deliveries})
     return jobs
+
+
+async def find_gone(store: Store, stored: Stored) -> None:
+    """Have the test push of a subscription be answered that there is none."""
+    subscription = stored.subscription
+    test = message(f"test of {subscription.id}", subscription.user)
+    test = replace(test, kind=DispatchKind.TEST, subscription=subscription.id)
+    (job,) = await spread(store, test)
+    await store.outbox.settle([outcome(job, Outcome.GONE)], CLAIM, NOW)
 
 
 def outcome(job: Job, result: Outcome, *, retry_at: int | None = None) -> Settlement:

@@ -16,7 +16,7 @@ from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import Outcome, Service
 from pushdesk.storage.records import IdempotencyKey, Raised, Targets
 from pushdesk.storage.store import Store
-from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
+from tests.contract.storing import CLAIM, NOW, find_gone, message, outcome, put, spread, subscription
 from tests.contract.tracing import tracing
 
 if TYPE_CHECKING:
@@ -140,13 +140,15 @@ class TestWhatIsTold:
 
     async def test_one_that_is_withdrawn_with_its_user_is_told(self, store: Store, hook: Hook) -> None:
         stored = await put(store, subscription())
+        await find_gone(store, stored)
         hook.take()
         await store.subscriptions.withdraw(stored)
-        assert hook.take() == [Raised("ada", 1, 2, frozenset({"id-one"}))]
+        assert hook.take() == [Raised("ada", 2, 3, frozenset({"id-one"}))]
         assert hook.stored() == {}
 
     async def test_one_that_moved_is_not_withdrawn_from_who_has_it_now(self, store: Store, hook: Hook) -> None:
         stored = await put(store, subscription())
+        await find_gone(store, stored)
         await put(store, subscription(user="bo"))
         hook.take()
         await store.subscriptions.withdraw(stored)
@@ -209,6 +211,7 @@ class TestGenerations:
         for _ in range(3):
             stored = await put(store, subscription())
             seen.append(await generation(store))
+            await find_gone(store, stored)
             await store.subscriptions.withdraw(stored)
             assert hook.stored() == {}
             seen.append(await generation(store))
@@ -351,6 +354,7 @@ async def test_postgresql_would_take_the_statements(executed: list[ClauseElement
     async with Store(tmp_path / "pushdesk.db") as store:
         executed.clear()
         stored = await put(store, subscription("old"))
+        await find_gone(store, stored)
         await store.subscriptions.withdraw(stored)
         await put(store, subscription("old"))
         await put(store, subscription("new"), replaces="https://push.example/old")

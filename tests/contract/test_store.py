@@ -24,7 +24,7 @@ from pushdesk.paging import Order
 from pushdesk.storage.records import Disabling, IdempotencyKey, Open, Settlement, StoredKey
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
-from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
+from tests.contract.storing import CLAIM, NOW, find_gone, message, outcome, put, spread, subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -118,15 +118,48 @@ class TestSubscriptions:
         assert (await store.subscriptions.find("ada", "https://push.example/one")).key_id == "key2"
 
     async def test_one_that_is_withdrawn_leaves_nothing_behind(self, store: Store) -> None:
-        stored = await store.subscriptions.put(subscription(), replaces=None, max_per_user=10, now_ms=NOW)
-        await store.subscriptions.withdraw(stored)
+        stored = await put(store, subscription())
+        await find_gone(store, stored)
+        assert await store.subscriptions.withdraw(stored)
         assert await store.subscriptions.totals() == (0, 0)
+        assert (await store.listings.subscriptions(PageQuery())).items == ()
+        assert (await store.listings.dispatches(PageQuery())).items == ()
+        assert (await store.listings.deliveries(PageQuery())).items == ()
+        assert not await store.subscriptions.withdraw(stored)
 
     async def test_a_user_who_was_there_before_stays_when_one_is_withdrawn(self, store: Store) -> None:
         await put(store, subscription("one"))
-        stored = await store.subscriptions.put(subscription("two"), replaces=None, max_per_user=10, now_ms=NOW)
-        await store.subscriptions.withdraw(stored)
+        stored = await put(store, subscription("two"))
+        await find_gone(store, stored)
+        assert await store.subscriptions.withdraw(stored)
         assert await store.subscriptions.totals() == (1, 1)
+
+    async def test_one_that_can_be_pushed_to_is_not_withdrawn(self, store: Store) -> None:
+        stored = await put(store, subscription())
+        assert not await store.subscriptions.withdraw(stored)
+        assert await store.subscriptions.totals() == (1, 1)
+
+    @pytest.mark.parametrize("user", ["ada", "bo"])
+    async def test_one_that_was_subscribed_with_again_is_not_withdrawn(self, store: Store, user: str) -> None:
+        stored = await put(store, subscription())
+        await find_gone(store, stored)
+        assert (await put(store, subscription(user=user))).revived
+        assert not await store.subscriptions.withdraw(stored)
+        (target,) = (await store.subscriptions.targets([user]))[user].targets
+        assert target.subscription == stored.subscription.id
+
+    async def test_one_that_was_subscribed_with_again_is_not_withdrawn_when_it_is_gone_again(
+        self, store: Store
+    ) -> None:
+        stored = await put(store, subscription())
+        await find_gone(store, stored)
+        again = await put(store, subscription())
+        (job,) = await spread(store, message())
+        await store.outbox.settle([outcome(job, Outcome.GONE)], CLAIM, NOW)
+        for one in (stored, again):
+            assert not await store.subscriptions.withdraw(one)
+        (left,) = (await store.listings.subscriptions(PageQuery())).items
+        assert left.state is SubscriptionState.GONE
 
     async def test_removing_is_by_owner(self, store: Store) -> None:
         await put(store, subscription())
@@ -271,6 +304,7 @@ class TestOutbox:
         stored = await put(store, subscription())
         await spread(store, message())
         await store.outbox.release_claims()
+        await find_gone(store, stored)
         await store.subscriptions.withdraw(stored)
         (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
         assert claimed.floor == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,9 +10,12 @@ from msgspec import structs
 
 from pushdesk.errors import BadKeysError, EndpointRefusedError, PushdeskError
 from pushdesk.model import PageQuery, PushTest, SubscriptionKeys, SubscriptionState
+from tests.contract.tracing import tracing
 
 if TYPE_CHECKING:
     from pushdesk.engine.engine import Engine
+    from tests.engine.conftest import OpenEngine
+    from tests.logs import Log
     from tests.push_service import PushService
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"
@@ -74,6 +78,47 @@ async def test_one_that_cannot_be_pushed_to_is_not_kept(
     assert (await engine.dispatches(PageQuery())).items == ()
     assert (await engine.deliveries(PageQuery())).items == ()
     assert ((await engine.stats()).users, (await engine.stats()).subscriptions) == (0, 0)
+
+
+async def test_one_that_is_subscribed_with_again_in_that_moment_is_kept(
+    start: OpenEngine, service: PushService, log: Log
+) -> None:
+    device = service.device("one")
+    service.answer("one", 410)
+    with tracing() as trace:
+        async with start() as engine:
+            # The first looks what came of its test push: by then the subscription is disabled.
+            with trace.hold("BEGIN DEFERRED") as held:
+                first = asyncio.create_task(engine.subscribe("ada", device.request()))
+                await held.begun.wait()
+                service.answer("one", 201)
+                again = await engine.subscribe("ada", device.request())
+            with pytest.raises(PushdeskError) as refused:
+                await first
+            assert refused.value.code == "subscription_gone"
+            assert (again.created, again.test) == (False, PushTest.ACCEPTED)
+            (stored,) = (await engine.subscriptions(PageQuery())).items
+            assert (stored.id, stored.state) == (again.subscription.id, SubscriptionState.ACTIVE)
+    told = [line["event"] for line in log.lines if line["event"].startswith("subscription_")]
+    assert told == ["subscription_made", "subscription_disabled", "subscription_revived"]
+
+
+async def test_one_that_is_removed_before_it_was_tried_out_is_not_found(
+    start: OpenEngine, service: PushService, log: Log
+) -> None:
+    device = service.device("one")
+    with tracing() as trace:
+        async with start() as engine:
+            with trace.hold("SELECT server_state.generation AS last_generation") as held:
+                subscribing = asyncio.create_task(engine.subscribe("ada", device.request()))
+                await held.begun.wait()
+                await engine.unsubscribe("ada", device.endpoint)
+            with pytest.raises(PushdeskError) as missing:
+                await subscribing
+            assert missing.value.code == "subscription_not_found"
+            assert await nothing_is_left(engine)
+    assert service.pushes == []
+    assert log.of("subscription_untested") == []
 
 
 async def test_a_service_that_fails_for_now_does_not_keep_a_browser_from_subscribing(

@@ -91,7 +91,8 @@ class Registration:
             EndpointRefusedError: The endpoint is not one that is sent to.
             BadKeysError: p256dh or auth cannot be used.
             PushdeskError: `endpoint_taken`, `forbidden` (too many devices), `subscription_gone` or `key_mismatch`
-                (the test push was answered so, and nothing was kept), `bad_field` (a key that is not known).
+                (the test push was answered so, and nothing was kept), `subscription_not_found` (it was removed
+                while it was tried out), `bad_field` (a key that is not known).
             DatabaseError: Nothing was kept.
         """
         new, secret = self._new(user, request)
@@ -132,6 +133,9 @@ class Registration:
         try:
             deliveries = await self._test(subscription.user, subscription.id, TEST_WAIT_S)
         except PushdeskError as error:
+            if error.code == "subscription_not_found":
+                # Removed meanwhile, or disabled, or somebody else's by now: there is nothing to say that it is there.
+                raise
             # It is stored: the browser gets its token, whatever became of the test.
             write(SubscriptionUntested(Failure.of(error)))
             return PushTest.TRANSIENT
@@ -139,8 +143,7 @@ class Registration:
             if delivery.outcome is Outcome.ACCEPTED:
                 return PushTest.ACCEPTED
             if delivery.outcome in _REFUSED:
-                if stored.created:
-                    await self._subscriptions.withdraw(stored)
+                if stored.created and await self._subscriptions.withdraw(stored):
                     self._publisher.subscriptions_removed([subscription])
                     write(
                         SubscriptionRefused(

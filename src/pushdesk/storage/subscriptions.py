@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pushdesk.storage.database import Database
     from pushdesk.storage.transaction import Transaction
 
+FIRST_VERSION = 1
 SUCCESS_WRITE_INTERVAL_MS = 3_600_000
 """`last_success_at` is written at most this often per subscription: it is for people, and would cost a row a push."""
 
@@ -128,24 +129,35 @@ class Subscriptions:
             await raise_generations(transaction, taken_away(removed))
         return removed
 
-    async def withdraw(self, stored: Stored) -> None:
-        """Take back what `put` has just created, with its test push, and with the user if there was none before.
+    async def withdraw(self, stored: Stored) -> bool:
+        """Take back what `put` created and a push disabled, with its test push, and the user if there was none before.
 
-        One that has moved to another user meanwhile is that user's, and stays.
+        One to which anything else has happened since stays: whoever subscribed with it again was told that it is there.
+
+        Returns:
+            Whether it was taken back.
 
         Raises:
             DatabaseError: Nothing was changed.
         """
         user, id_ = stored.subscription.user, stored.subscription.id
+        disabled = and_(
+            subscriptions.c.id == id_,
+            subscriptions.c.state != SubscriptionState.ACTIVE,
+            subscriptions.c.version == FIRST_VERSION + 1,
+        )
         async with self._database.write() as transaction:
-            mine = and_(subscriptions.c.id == id_, subscriptions.c.user == user)
-            await raise_generations(transaction, taken_away(await self._delete(transaction, mine)))
+            removed = await self._delete(transaction, disabled)
+            if not removed:
+                return False
+            await raise_generations(transaction, taken_away(removed))
             await transaction.execute(
                 delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == id_)
             )
             if stored.made_user:
                 others = exists().where(subscriptions.c.user == user)
                 await transaction.execute(delete(user_state).where(user_state.c.user == user, ~others))
+        return True
 
     async def find(self, user: str, endpoint: str) -> Subscription:
         """Return a user's subscription.
@@ -251,7 +263,7 @@ class Subscriptions:
             "browser": new.browser,
             "platform": new.platform,
             "state": SubscriptionState.ACTIVE,
-            "version": 1,
+            "version": FIRST_VERSION,
             "created_at": now_ms,
             "failures": 0,
         }
