@@ -27,7 +27,6 @@ class GroupCommit(Generic[T]):
         self._commit = commit
         self._limit = limit
         self._waiting: list[T] = []
-        self._in_commit = 0
         self._closed = False
         self._wake = asyncio.Event()
 
@@ -35,11 +34,6 @@ class GroupCommit(Generic[T]):
         """Put an item into the next group."""
         self._waiting.append(item)
         self._wake.set()
-
-    @property
-    def pending(self) -> int:
-        """How many items are not written yet."""
-        return len(self._waiting) + self._in_commit
 
     async def run(self) -> None:
         """Write groups until closed, and then what is left."""
@@ -51,12 +45,10 @@ class GroupCommit(Generic[T]):
                 await self._wake.wait()
                 continue
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-            self._in_commit = len(group)
             try:
                 await self._commit(group)
             except Exception as error:  # noqa: BLE001 (in one group: the ones after it are written all the same)
                 write(GroupCommitFailed(Failure.of(error), items=len(group)))
-            self._in_commit = 0
 
     def close(self) -> None:
         """Let `run` end once everything is written; it is not to be cancelled in the middle of a transaction."""

@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from yarl import URL
 
 from pushdesk.model import Outcome, Service
 from pushdesk.plain_text import plain_text
@@ -143,15 +142,6 @@ _COMMON_ROWS: Final = (
 """RFC 8030 and RFC 9110, for every service. What is in no row, 5xx and what is no status at all, is transient."""
 
 _WAITS: Final = frozenset({429, 503})
-
-
-def service_of(endpoint: str) -> Service:
-    """Return whose an endpoint is, told from its parsed host."""
-    try:
-        host = URL(endpoint, encoded=True).raw_host or ""
-    except ValueError:
-        host = ""
-    return service_of_host(host.lower())
 
 
 def service_of_host(host: str) -> Service:
