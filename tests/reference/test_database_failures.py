@@ -282,10 +282,11 @@ async def test_a_read_that_hangs_keeps_nobody_waiting_for_the_test_push(
     monkeypatch.setattr("pushdesk.engine.registration.TEST_WAIT_S", 0.05)
     monkeypatch.setattr("pushdesk.engine.engine.TEST_WAIT_S", 0.05)
     with desk.store.hold_next_read() as held:
-        made = await desk.try_to_subscribe("anna", desk.server.push_service.device("phone"))
+        subscribing = asyncio.create_task(desk.try_to_subscribe("anna", desk.server.push_service.device("phone")))
+        await held.begun.wait()
+        made = await subscribing
         assert (made.status, made.json["test"]) == (201, "transient")
         assert made.json["token"]
         assert_problem(await desk.ask("POST", "anna", "test", {}), 500, "database_error")
-        assert held.begun.is_set()
     assert desk.pushed_to() == []
     assert (await desk.notify("anna"))["counts"] == {"accepted": 1}
