@@ -43,6 +43,7 @@ class Recipients:
         self._cache = cache
         self._table = table
         self._looking: asyncio.Task[dict[str, Targets | BaseException]] | None = None
+        self._stopping = False
 
     async def find(self, wanted: Sequence[Open] | Sequence[Claimed]) -> dict[str, dict[str, PushTarget]]:
         """Return the devices of the users that messages are for, by subscription.
@@ -52,7 +53,8 @@ class Recipients:
         floors: dict[str, int] = {}
         for item in wanted:
             floors[item.message.user] = max(item.floor, floors.get(item.message.user, 0))
-        self._looking = asyncio.create_task(self._cache.get_many(floors, timeout_s=READ_TIMEOUT_S))
+        timeout_s = 0.0 if self._stopping else READ_TIMEOUT_S
+        self._looking = asyncio.create_task(self._cache.get_many(floors, timeout_s=timeout_s))
         read: dict[str, Targets | BaseException] = {}
         try:
             await asyncio.wait((self._looking,))
@@ -73,7 +75,8 @@ class Recipients:
         return found
 
     def stop(self) -> None:
-        """Let `find` end at once, with what it has."""
+        """Let `find` end at once, with what it has, now and from now on."""
+        self._stopping = True
         if self._looking is not None:
             self._looking.cancel()
 
