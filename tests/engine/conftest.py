@@ -8,6 +8,7 @@ import pytest
 
 from pushdesk.config import Config, PushConfig
 from pushdesk.engine.engine import Engine, open_engine
+from tests.engine.outbox_bench import OutboxBench, open_bench
 from tests.push_service import PushService
 
 if TYPE_CHECKING:
@@ -41,4 +42,12 @@ def start(service: PushService, tmp_path: Path) -> OpenEngine:
 @pytest.fixture
 async def engine(start: OpenEngine) -> AsyncIterator[Engine]:
     async with start() as running:
+        yield running
+
+
+@pytest.fixture
+async def bench(service: PushService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OutboxBench]:
+    """An engine whose database does what a test says."""
+    monkeypatch.setattr("pushdesk.engine.outbox.BACK_OFF_S", 0.01)
+    async with open_bench(service, tmp_path, monkeypatch) as running:
         yield running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pushdesk.engine.shelf import Entry, Shelf
 from pushdesk.storage.records import Targets
+from tests.engine.cache_bench import target
 
 
 def _entry(user: str) -> Entry:
@@ -42,3 +43,12 @@ def test_an_entry_that_is_too_large_on_its_own_is_not_held() -> None:
     shelf = Shelf(entry.size - 1)
     assert shelf.put(entry) == [entry]
     assert (len(shelf), shelf.size) == (0, 0)
+
+
+def test_an_entry_that_is_too_large_pushes_out_nobody_but_the_users_own() -> None:
+    shelf = _full()
+    targets = Targets(2, (target("phone"), target("laptop"), target("x" * shelf.size)))
+    large = Entry("b", targets, started_at=0.0, expires_at=180.0)
+    assert shelf.put(large) == [large]
+    assert [entry.user for entry in shelf.all()] == ["c", "a"]
+    assert shelf.size == sum(entry.size for entry in shelf.all())

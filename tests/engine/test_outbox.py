@@ -1,0 +1,62 @@
+"""A commit that was done and reported as failed: what it claimed is sent all the same, without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pushdesk.model import DispatchState, Outcome
+from tests.engine.cache_bench import soon
+from tests.engine.outbox_bench import HELLO, RETRY_S
+
+if TYPE_CHECKING:
+    from tests.engine.outbox_bench import OutboxBench
+    from tests.logs import Log
+
+
+async def test_what_was_spread_by_a_commit_that_seemed_to_fail_is_sent(bench: OutboxBench, log: Log) -> None:
+    await bench.subscribe("ada", "phone")
+    bench.service.pushes.clear()
+    bench.watch("spread").seems_to_fail = True
+    dispatch = await bench.engine.notify("ada", HELLO)
+    assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    assert len(bench.service.pushes) == 1
+    assert len(log.of("outbox_pass_failed")) == 1
+    await bench.assert_at_rest()
+
+
+async def test_what_was_claimed_by_a_commit_that_seemed_to_fail_is_sent(bench: OutboxBench, log: Log) -> None:
+    dispatch = await bench.waiting("ada", "phone")
+    bench.watch("claim").seems_to_fail = True
+    await bench.later(RETRY_S)
+    assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    assert len(bench.service.pushes) == 1
+    assert len(log.of("outbox_pass_failed")) == 1
+    await bench.assert_at_rest()
+
+
+async def test_users_without_devices_are_done_after_a_commit_that_seemed_to_fail(bench: OutboxBench) -> None:
+    bench.watch("spread").seems_to_fail = True
+    dispatch = await bench.engine.notify("nobody", HELLO)
+    # Only one who looks sees it: nobody can tell of it any longer.
+    await bench.engine.notify("nobody", HELLO, wait_s=10)
+    assert (await bench.engine.dispatch(dispatch.id)).state is DispatchState.DONE
+    await bench.assert_at_rest()
+
+
+async def test_what_is_under_way_while_a_claim_seems_to_fail_is_not_sent_twice(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    await bench.subscribe("bob", "laptop")
+    bench.service.pushes.clear()
+    bench.service.hold = asyncio.Event()
+    under_way = await bench.engine.notify("ada", HELLO)
+    await soon(bench.service.wait_for_pushes(1))
+    bench.watch("spread").seems_to_fail = True
+    freed = await bench.engine.notify("bob", HELLO)
+    await soon(bench.service.wait_for_pushes(2))
+    assert bench.engine.in_flight == 2
+    bench.service.hold.set()
+    for dispatch in (under_way, freed):
+        assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    assert sorted(push.path for push in bench.service.pushes) == ["/laptop", "/phone"]
+    await bench.assert_at_rest()
