@@ -77,9 +77,9 @@ async def test_without_a_terminal_it_says_to_use_serve(environment: dict[str, st
         (
             ["serve", "--cache-ttl=-5s"],
             EXIT_USAGE,
-            "--cache-ttl must be 0 or a duration from 1s to 1d, with its unit.",
+            "--cache-ttl must be 0 or a duration from 1s to 24h, with its unit.",
         ),
-        (["serve", "--cache-ttl", "-5s"], EXIT_USAGE, "--cache-ttl must be 0 or a duration from 1s to 1d"),
+        (["serve", "--cache-ttl", "-5s"], EXIT_USAGE, "--cache-ttl must be 0 or a duration from 1s to 24h"),
         (["serve", "--experiments-web-push", "maybe"], EXIT_USAGE, "--experiments-web-push must be true or false."),
         (["--port", "0", "serve"], EXIT_USAGE, "--port stands before the command. Write `pushdesk serve --port ...`."),
         (["attach", "http://localhost:1"], EXIT_USAGE, "The console needs a terminal."),
