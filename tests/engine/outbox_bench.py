@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import aclosing, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pushdesk.config import Config, PushConfig
@@ -91,10 +91,12 @@ class OutboxBench:
     reads: Reads
     file: Path
     monkeypatch: pytest.MonkeyPatch
+    watched: list[Watched] = field(default_factory=list)
 
     def watch(self, method: str) -> Watched:
         """Watch a method of the outbox's table."""
         watched = Watched(getattr(self.store.outbox, method))
+        self.watched.append(watched)
         self.monkeypatch.setattr(self.store.outbox, method, watched)
         return watched
 
@@ -151,6 +153,13 @@ class OutboxBench:
         with closing(sqlite3.connect(self.file)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
+    def let_go(self) -> None:
+        """Hold nothing up any longer."""
+        self.reads.let_go.set()
+        for watched in self.watched:
+            if watched.hold is not None:
+                watched.hold.set()
+
 
 @asynccontextmanager
 async def open_bench(
@@ -167,8 +176,9 @@ async def open_bench(
         async with Engine(
             config, access_url=ACCESS_URL, store=store, transport=transport, clock=clock, uniform=min
         ) as engine:
+            bench = OutboxBench(engine, store, service, clock, reads, file, monkeypatch)
             try:
-                yield OutboxBench(engine, store, service, clock, reads, file, monkeypatch)
+                yield bench
             finally:
-                reads.let_go.set()
+                bench.let_go()
     await transport.aclose()

@@ -14,6 +14,7 @@ from tests.engine.outbox_bench import HELLO
 
 if TYPE_CHECKING:
     from tests.engine.outbox_bench import OutboxBench
+    from tests.logs import Log
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_test_that_cannot_be_stored_in_time_is_answered_and_sent_later(bench: OutboxBench) -> None:
+async def test_a_test_that_cannot_be_stored_in_time_is_answered_and_sent_later(bench: OutboxBench, log: Log) -> None:
     device = await bench.subscribe("ada", "phone")
     bench.service.pushes.clear()
     accept = bench.watch("accept")
@@ -37,6 +38,7 @@ async def test_a_test_that_cannot_be_stored_in_time_is_answered_and_sent_later(b
     await soon(bench.service.wait_for_pushes(1))
     dispatch = (await bench.engine.dispatches(PageQuery(limit=1))).items[0]
     assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    assert dispatch.id in [line["dispatch"] for line in log.of("dispatch_accepted")]
 
 
 @pytest.mark.usefixtures("impatient")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pushdesk.model import DispatchState, Outcome
-from tests.engine.cache_bench import soon
+import pytest
+
+from pushdesk.errors import DatabaseError
+from pushdesk.model import DispatchState, Outcome, PageQuery
+from tests.engine.cache_bench import settle, soon
 from tests.engine.outbox_bench import HELLO, RETRY_S
 
 if TYPE_CHECKING:
@@ -59,4 +62,33 @@ async def test_what_is_under_way_while_a_claim_seems_to_fail_is_not_sent_twice(b
     for dispatch in (under_way, freed):
         assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
     assert sorted(push.path for push in bench.service.pushes) == ["/laptop", "/phone"]
+    await bench.assert_at_rest()
+
+
+async def test_what_was_accepted_by_a_commit_that_seemed_to_fail_is_sent_and_counted(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    bench.service.pushes.clear()
+    bench.watch("accept").seems_to_fail = True
+    with pytest.raises(DatabaseError):
+        await bench.engine.notify("ada", HELLO)
+    await bench.later(0)
+    await soon(bench.service.wait_for_pushes(1))
+    (dispatch,) = (item for item in (await bench.engine.dispatches(PageQuery())).items[:2] if item.user == "ada")
+    assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    await bench.assert_at_rest()
+
+
+@pytest.mark.parametrize("writing", ["accept", "settle"])
+async def test_stock_is_not_taken_between_a_commit_and_its_being_counted(bench: OutboxBench, writing: str) -> None:
+    await bench.subscribe("ada", "phone")
+    written, backlog = bench.watch(writing), bench.watch("backlog")
+    written.hold = asyncio.Event()
+    notifying = asyncio.create_task(bench.engine.notify("ada", HELLO))
+    await soon(written.begun.get())
+    taking_stock = asyncio.create_task(bench.engine._outbox.take_stock())
+    await settle()
+    assert backlog.begun.empty()
+    written.hold.set()
+    await soon(taking_stock)
+    assert (await bench.done(await notifying)).counts == {Outcome.ACCEPTED: 1}
     await bench.assert_at_rest()

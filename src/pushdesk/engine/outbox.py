@@ -119,6 +119,8 @@ class Outbox:
         """The deliveries that are under this process's claim and worked on."""
         self._is_unsure = False
         """Whether something failed that may have been written all the same."""
+        self._books = asyncio.Lock()
+        """Held from a commit until it is counted: stock is not taken in between."""
         self._in_flight: Counter[Service] = Counter()
         self._wake = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
@@ -134,8 +136,9 @@ class Outbox:
         Raises:
             DatabaseError: The database does not answer.
         """
-        self.queued, waiting = await self._table.backlog()
-        self._observer.resumed(waiting)
+        async with self._books:
+            self.queued, waiting = await self._table.backlog()
+            self._observer.resumed(waiting)
 
     async def start(self) -> None:
         """Take up what an earlier process left, and begin to work.
@@ -212,8 +215,11 @@ class Outbox:
 
     async def _commit_accepted(self, group: Sequence[_Incoming]) -> None:
         try:
-            repeats = await self._table.accept([item.message for item in group])
+            # Counted before anybody else's turn comes.
+            async with self._books:
+                repeats = await self._table.accept([item.message for item in group])
         except Exception as error:  # noqa: BLE001 (whatever it was, those who wait for it are told)
+            self._is_unsure = True
             for item in group:
                 if not item.accepted.done():
                     # One for each: whoever raises an exception adds a traceback to it.
@@ -376,7 +382,8 @@ class Outbox:
     async def _write_settlements(self, group: Sequence[Settlement]) -> Settled:
         while True:
             try:
-                return await self._table.settle(group, self._claim, self._now_ms())
+                async with self._books:
+                    return await self._table.settle(group, self._claim, self._now_ms())
             except DatabaseError as error:
                 # What was answered is not forgotten: written when the database is back, or tried again after a crash.
                 write(SettleFailed(Failure.of(error), deliveries=len(group)))
