@@ -28,6 +28,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_test_that_cannot_be_stored_in_time_is_answered_and_sent_later(bench: OutboxBench, log: Log) -> None:
     device = await bench.subscribe("ada", "phone")
     bench.service.pushes.clear()
+    bench.clock.advance(1)
     accept = bench.watch("accept")
     accept.hold = asyncio.Event()
     with pytest.raises(DatabaseError, match="may be sent later"):
