@@ -103,7 +103,9 @@ def start_log(file: Path, *, level: str, on_terminal: bool, ring: LogRing | None
     if on_terminal:
         terminal = logging.StreamHandler(sys.stderr)
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        terminal.setFormatter(_formatter(structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time")))
+        terminal.setFormatter(
+            _formatter(structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", sort_keys=False))
+        )
         handlers.append(terminal)
     if ring is not None:
         handlers.append(_RingHandler(ring))

@@ -186,11 +186,15 @@ async def test_what_no_push_service_took_is_told_with_its_outcome(
     assert line["latency_ms"] > 0
 
 
-async def test_new_keys_and_what_an_operator_does_to_the_cache_are_told(start: OpenEngine, log: Log) -> None:
+async def test_new_keys_and_what_an_operator_does_to_the_cache_are_told(
+    start: OpenEngine, service: PushService, log: Log
+) -> None:
     async with start() as engine:
+        await engine.subscribe("ada", service.device("phone").request())
         first = engine.public_key().id
         second = (await engine.rotate_key(confirm="rotate")).id
-        await engine.invalidate_cache("ada")
+        assert await engine.invalidate_cache("ada")
+        assert not await engine.invalidate_cache("ada")
         await engine.clear_cache()
     assert [line["key"] for line in log.of("key_made_current")] == [first, second]
     assert [line["user"] for line in log.of("cache_invalidated")] == ["ada"]

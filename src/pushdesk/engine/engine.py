@@ -336,9 +336,10 @@ class Engine:
         Raises:
             PushdeskError: `bad_field` if `user` cannot be a user's id.
         """
-        held = self._cache.invalidate(check_user(user))
-        write(CacheInvalidated(user=UserId(user)))
-        return held
+        was_held = self._cache.invalidate(check_user(user))
+        if was_held:
+            write(CacheInvalidated(user=UserId(user)))
+        return was_held
 
     async def clear_cache(self) -> int:
         """Let all subscriptions be read again; returns how many users' were held."""
