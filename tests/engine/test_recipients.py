@@ -183,8 +183,9 @@ async def _waiting_at_three_services(bench: OutboxBench) -> None:
         bench.reads.hanging.add(service)
 
 
-async def test_stopping_waits_for_no_read(bench: OutboxBench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopping_waits_for_no_read(bench: OutboxBench, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     await _waiting_at_three_services(bench)
+    before = bench.sql("SELECT id, outcome, reason, attempts, next_attempt_at FROM deliveries ORDER BY id")
     monkeypatch.setattr(recipients, "READ_TIMEOUT_S", 3600.0)
     await bench.later(RETRY_S)
     await soon(bench.reads.hung.get())
@@ -192,10 +193,12 @@ async def test_stopping_waits_for_no_read(bench: OutboxBench, monkeypatch: pytes
     assert bench.engine.in_flight == 0
     assert bench.sql("SELECT count(*) FROM deliveries WHERE claim_id IS NOT NULL") == [(0,)]
     assert bench.service.pushes == []
+    assert bench.sql("SELECT id, outcome, reason, attempts, next_attempt_at FROM deliveries ORDER BY id") == before
+    assert log.of("subscriptions_unread") == []
 
 
 async def test_stopping_waits_for_no_read_that_begins_after_it(
-    bench: OutboxBench, monkeypatch: pytest.MonkeyPatch
+    bench: OutboxBench, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _waiting_at_three_services(bench)
     monkeypatch.setattr(recipients, "READ_TIMEOUT_S", 3600.0)
@@ -209,6 +212,7 @@ async def test_stopping_waits_for_no_read_that_begins_after_it(
     assert await soon(stopping) == 0
     assert claim.begun.empty()
     assert bench.sql("SELECT count(*) FROM deliveries WHERE claim_id IS NOT NULL") == [(0,)]
+    assert log.of("subscriptions_unread") == []
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["read together", "with one who is held"])

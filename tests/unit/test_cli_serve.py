@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import sqlite3
 import stat
@@ -284,7 +283,6 @@ async def test_a_second_signal_ends_at_once_and_the_next_start_sends_what_was_le
             await push_service.wait_for_pushes(before + 2)
 
 
-@pytest.mark.skipif(shutil.which("nohup") is None, reason="there is no nohup here")
 async def test_a_server_under_nohup_ignores_the_hangup(environment: dict[str, str]) -> None:
     async with serving(env=environment, program=("nohup", *PUSHDESK)) as server, aiohttp.ClientSession() as session:
         server.send(signal.SIGHUP)

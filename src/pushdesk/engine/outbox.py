@@ -311,6 +311,10 @@ class Outbox:
     async def _resume(self, claimed: Sequence[Claimed], now_ms: int) -> None:
         """Start what waited in the database, on the devices as they are now."""
         devices = await self._recipients.find(claimed)
+        if self._stopping:
+            # None of them was tried: they wait as they did.
+            await self._table.release_claims(self._claimed)
+            return
         jobs: list[Job] = []
         lost: list[Delivery] = []
         for item in claimed:

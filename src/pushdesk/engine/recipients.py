@@ -48,13 +48,14 @@ class Recipients:
     async def find(self, wanted: Sequence[Open] | Sequence[Claimed]) -> dict[str, dict[str, PushTarget]]:
         """Return the devices of the users that messages are for, by subscription.
 
-        Users whose devices cannot be read are left out, and the log tells why.
+        Users whose devices cannot be read are left out, and the log tells why. There are none once it is stopped.
         """
+        if self._stopping:
+            return {}
         floors: dict[str, int] = {}
         for item in wanted:
             floors[item.message.user] = max(item.floor, floors.get(item.message.user, 0))
-        timeout_s = 0.0 if self._stopping else READ_TIMEOUT_S
-        self._looking = asyncio.create_task(self._cache.get_many(floors, timeout_s=timeout_s))
+        self._looking = asyncio.create_task(self._cache.get_many(floors, timeout_s=READ_TIMEOUT_S))
         read: dict[str, Targets | BaseException] = {}
         try:
             await asyncio.wait((self._looking,))
@@ -75,7 +76,7 @@ class Recipients:
         return found
 
     def stop(self) -> None:
-        """Let `find` end at once, with what it has, now and from now on."""
+        """Let `find` return nothing, at once and from now on."""
         self._stopping = True
         if self._looking is not None:
             self._looking.cancel()
