@@ -228,6 +228,39 @@ class VapidKey(Struct, frozen=True):
     state: KeyState
     created_at: datetime
     subscriptions: int = 0
+    """Active subscriptions that were made with it."""
+    services: dict[Service, int] = {}
+    """The same, per push service."""
+    retiring_at: datetime | None = None
+    """Since when it is retiring, if it is."""
+    before: dict[Service, int] = {}
+    """Active subscriptions that were made with it, per push service, when it began to retire."""
+    expected_end: datetime | None = None
+    """When the last subscription will have moved to the current key, if they go on as they did."""
+    users_left: int = 0
+    """Users all of whose active subscriptions were made with it: they get nothing more once it is retired."""
+
+
+class RevokedKeys(Struct, frozen=True):
+    """What came of revoking: the new current key, and the subscriptions that were lost, per push service."""
+
+    key: VapidKey
+    lost: dict[Service, int] = {}
+
+
+class ExportedKey(Struct, frozen=True):
+    """A VAPID key with its private half, which its repr does not show."""
+
+    id: str
+    public_key: str
+    """Base64url without padding, as node web-push and web-push-php have it."""
+    private_key: str
+    """The same, of the 32 bytes of the private key."""
+    pem: str
+    """Both, as PKCS 8 in PEM, not encrypted."""
+
+    def __repr__(self) -> str:
+        return f"ExportedKey(id={self.id!r})"
 
 
 class ServiceHealth(Struct, frozen=True):
@@ -431,8 +464,112 @@ class Subscribed(Struct, frozen=True):
 class DeviceGrant(Struct, frozen=True):
     """What a valid device token allows: to change, renew, remove and test this subscription."""
 
-    subscription: str
     user: str
+    subscription: str | None
+    """None for an invited browser that has none, or none any more: it may make one."""
+    enrollment: str | None = None
+    """What made the browser known, if an invitation did."""
+
+
+class Invitation(Struct, frozen=True):
+    """What lets one browser get a user's notifications; the code is shown once."""
+
+    code: str
+    url: str
+    """The page that redeems it, with the code in the fragment, which no server sees."""
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Invitation(expires_at={self.expires_at!r})"
+
+
+class Enrolled(Struct, frozen=True):
+    """What redeeming an invitation gives: whose notifications the browser gets, and its device token."""
+
+    user: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Enrolled(user={self.user!r})"
+
+
+class Scope(StrEnum):
+    """What an access token allows."""
+
+    NOTIFY = "notify"
+    """To notify and to invite users, and to see what became of a dispatch."""
+    READ = "read"
+    """To see what operators see."""
+    ADMIN = "admin"
+    """Everything."""
+
+
+class AccessToken(Struct, frozen=True):
+    """What may be shown of a token for applications and operators."""
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: datetime
+    last_used_at: datetime | None = None
+    """Within a minute."""
+
+
+class NewAccessToken(Struct, frozen=True):
+    """A token that was just made: the only time that it is shown."""
+
+    token: str
+    access: AccessToken
+
+    def __repr__(self) -> str:
+        return f"NewAccessToken(access={self.access!r})"
+
+
+class TokenGrant(Struct, frozen=True):
+    """What a valid access token allows."""
+
+    id: str
+    scopes: frozenset[Scope]
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether it allows what needs this scope."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+class TurnStatus(StrEnum):
+    """How a turn of an agent ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    NEEDS_ACTION = "needs_action"
+
+
+class Turn(Struct, frozen=True, omit_defaults=True):
+    """A turn of an agent that has ended, with all that its run had resolved: nothing of it is looked up again."""
+
+    user: str
+    conversation: Annotated[str, Meta(min_length=1, max_length=200)]
+    """A newer turn of the same conversation replaces an older one, on its way and on the screen."""
+    title: Annotated[str, Meta(min_length=1, max_length=1000)]
+    status: TurnStatus
+    text: str | None = None
+    """The final text, in Markdown."""
+    error: str | None = None
+    model: Annotated[str, Meta(max_length=200)] | None = None
+    """What a remote summariser is to be called with."""
+    provider: Annotated[str, Meta(max_length=200)] | None = None
+    parent: Annotated[str, Meta(max_length=200)] | None = None
+    """Set for a sub-agent's turn, of which nobody is notified."""
+    url: Annotated[str, Meta(max_length=2048)] | None = None
+    """What a click opens."""
+
+
+class AcceptedTurn(Struct, frozen=True):
+    """What became of a turn: a dispatch, or the reason why there is none."""
+
+    dispatch: Dispatch | None
+    reason: str | None = None
+    repeated: bool = False
 
 
 class Accepted(Struct, frozen=True):

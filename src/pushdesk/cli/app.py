@@ -158,8 +158,8 @@ def send(
     wait: Annotated[
         float, typer.Option("--wait", metavar="SECONDS", min=0, max=30, help="How long to wait for the outcome")
     ] = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the dispatch as JSON")] = False,
-    server: Annotated[str | None, typer.Option("--server", metavar="URL", help="A server that runs elsewhere")] = None,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
     token_file: options.TokenFile = None,
     insecure: options.Insecure = False,
     data_dir: options.DataDir = None,
@@ -169,6 +169,7 @@ def send(
 
     Exit code 0 if a push service took it, 1 if there was nobody to send to or none took it.
     """
+    from pushdesk.cli.one_shot import Reach
     from pushdesk.cli.send import Sending, run_send
 
     message = {
@@ -182,7 +183,7 @@ def send(
         "urgency": urgency,
         "ttl": ttl,
     }
-    sending = Sending(user, message, wait, as_json, server, token_file, insecure)
+    sending = Sending(user, message, wait, as_json, Reach(server, token_file, insecure))
     end(lambda: run_send(sending, _flags(data_dir=data_dir, config=config), os.environ))
 
 

@@ -56,3 +56,6 @@ TokenFile: TypeAlias = Annotated[
     ),
 ]
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Send the token over plain http to another host")]
+
+Server: TypeAlias = Annotated[str | None, typer.Option("--server", metavar="URL", help="A server that runs elsewhere")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]

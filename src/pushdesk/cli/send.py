@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, client_token, open_data_directory
-from pushdesk.cli.ending import tell_waiting
-from pushdesk.cli.hosting import attach_command, open_log, read_config
+from pushdesk.cli.hosting import read_config
+from pushdesk.cli.one_shot import ASK_AGAIN_S, DRAIN_S, Reach, drain, open_own, open_remote, server_or_lock
 from pushdesk.cli.output import say, say_json, tell
-from pushdesk.cli.remote import server_url
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.model import DispatchState, Notification, Outcome
 from pushdesk.user_id import check_user
@@ -20,17 +17,10 @@ from pushdesk.user_id import check_user
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pushdesk.cli.datadir import ServerLock
     from pushdesk.config import Config
     from pushdesk.engine.engine import Engine
     from pushdesk.model import Delivery, Dispatch
-
-STARTING_S: Final = 30.0
-"""Seconds to wait for a process that holds the data directory and does not listen yet, or only sends as we do."""
-ASK_AGAIN_S: Final = 0.1
-DRAIN_S: Final = 14.0
-"""Seconds for what is in flight, so that the process ends within 15."""
-SILENT_S: Final = 1.0
-"""Seconds after which a person is told what is waited for."""
 
 WORDS: Final[dict[Outcome, str]] = {
     Outcome.WAITING: "… waiting",
@@ -56,9 +46,7 @@ class Sending(NamedTuple):
     """The fields of a `Notification` that were given."""
     wait_s: float
     as_json: bool
-    server: str | None
-    token_file: str | None
-    insecure: bool
+    reach: Reach
 
 
 def run_send(sending: Sending, flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
@@ -91,18 +79,12 @@ def read_notification(fields: Mapping[str, object]) -> Notification:
 
 
 async def _send(sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]) -> int:
-    if sending.server is not None:
-        found: str | ServerLock = server_url(sending.server, insecure=sending.insecure)
-    else:
-        open_data_directory(config.data_dir)
-        found = await _server_or_lock(config)
+    found = await server_or_lock(sending.reach, config)
     if isinstance(found, str):
-        dispatch = await _send_through(found, sending, notification, config, environ)
+        async with open_remote(found, sending.reach, config, environ) as desk:
+            dispatch = await desk.notify(sending.user, notification, wait_s=sending.wait_s)
     else:
-        try:
-            dispatch = await _send_alone(sending, notification, config)
-        finally:
-            found.release()
+        dispatch = await _send_alone(found, sending, notification, config)
     if sending.as_json:
         say_json(msgspec.to_builtins(dispatch))
     else:
@@ -110,30 +92,14 @@ async def _send(sending: Sending, notification: Notification, config: Config, en
     return exit_code(dispatch)
 
 
-async def _send_through(
-    url: str, sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]
-) -> Dispatch:
-    """Send through a server, which goes on with it whatever becomes of us."""
-    from pushdesk.client import HttpDesk
-
-    token_file = Path(sending.token_file) if sending.token_file else None
-    async with HttpDesk(url, client_token(config.data_dir, token_file, environ)) as desk:
-        return await desk.notify(sending.user, notification, wait_s=sending.wait_s)
-
-
-async def _send_alone(sending: Sending, notification: Notification, config: Config) -> Dispatch:
+async def _send_alone(lock: ServerLock, sending: Sending, notification: Notification, config: Config) -> Dispatch:
     """Send with an engine of our own: tried at least once, however short the wait, as nobody goes on with it."""
-    from pushdesk.engine.engine import open_engine
-
-    open_log(config, on_terminal=False)
-    access_url = config.server.access_url or f"http://localhost:{config.server.port}"
-    async with open_engine(config, access_url=access_url) as engine:
+    async with open_own(lock, config) as engine:
         try:
             accepted = await engine.notify(sending.user, notification, wait_s=sending.wait_s)
             await _begun(engine, accepted.id)
         finally:
-            # The engine takes up what an earlier process left; cut off, that would be sent twice.
-            await _drain(engine)
+            await drain(engine)
         return await engine.dispatch(accepted.id)
 
 
@@ -146,38 +112,11 @@ async def _begun(engine: Engine, dispatch: str) -> None:
         await asyncio.sleep(ASK_AGAIN_S)
 
 
-async def _drain(engine: Engine) -> None:
-    """Let what is in flight end; say so if it takes its time."""
-    draining = asyncio.create_task(engine.drain(DRAIN_S))
-    await asyncio.wait([draining], timeout=SILENT_S)
-    if not draining.done():
-        tell_waiting(engine.in_flight)
-    await draining
-
-
 def exit_code(dispatch: Dispatch) -> int:
     """Say whether a dispatch came to anything: it is a no if there was nobody, or nobody whose push service took it."""
     if dispatch.state is not DispatchState.DONE:
         return EXIT_DONE
     return EXIT_DONE if dispatch.counts.get(Outcome.ACCEPTED) else EXIT_NO
-
-
-async def _server_or_lock(config: Config) -> str | ServerLock:
-    """Return the URL of the server that holds the data directory, or its lock if nobody does.
-
-    Raises:
-        DataDirectoryHeldError: Somebody holds it and does not listen, for `STARTING_S` seconds.
-    """
-    deadline = asyncio.get_running_loop().time() + STARTING_S
-    while True:
-        try:
-            return ServerLock.take(config.data_dir, attach_command=attach_command(config))
-        except DataDirectoryHeldError as error:
-            if error.holder.url is not None:
-                return error.holder.url
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(ASK_AGAIN_S)
 
 
 def _report(dispatch: Dispatch, *, later: str) -> None:

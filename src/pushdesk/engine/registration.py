@@ -125,7 +125,7 @@ class Registration:
         found = await self._subscriptions.token_digest(parts["subscription"])
         if found is None or not hmac.compare_digest(found[1], _digest(parts["secret"])):
             return None
-        return DeviceGrant(parts["subscription"], found[0])
+        return DeviceGrant(found[0], parts["subscription"])
 
     async def _try_out(self, stored: Stored) -> PushTest:
         """Send the test push; a subscription that cannot be pushed to is not kept, unless it was there before."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.errors import PushdeskError
+from pushdesk.model import Scope
 from pushdesk.server.body import is_json
 from pushdesk.server.local_page import Place, Visit, is_local_caller, is_own_origin, local_page_refusal
 
@@ -24,18 +25,34 @@ _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
 class Access(Enum):
-    """Who may use a route."""
+    """Who may use a route; `scopes` are those of access tokens, any one of which is enough."""
 
-    OPEN = auto()
+    OPEN = ("open", frozenset[Scope]())
     """Anybody."""
-    LOCAL = auto()
-    """Programs on this machine, else the admin token."""
-    PAGE = auto()
-    """Anybody but a page of another origin."""
-    DEVICE = auto()
+    LOCAL = ("local", frozenset({Scope.READ}))
+    """Programs on this machine, else a token that may read."""
+    PAGE = ("page", frozenset[Scope]())
+    """Anybody but a page of an origin that is not listed."""
+    DEVICE = ("device", frozenset({Scope.ADMIN}))
     """The local page, the device itself, or the admin token."""
-    ADMIN = auto()
-    """The admin token."""
+    NOTIFY = ("notify", frozenset({Scope.NOTIFY}))
+    """Applications that notify."""
+    FOLLOW = ("follow", frozenset({Scope.NOTIFY, Scope.READ}))
+    """Applications that notify, and whoever may read."""
+    READ = ("read", frozenset({Scope.READ}))
+    """Whoever may see what operators see."""
+    ADMIN = ("admin", frozenset({Scope.ADMIN}))
+    """Operators."""
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """The scopes of access tokens, any one of which is enough; `admin` always is. Empty where none is needed."""
+        return self.value[1]
+
+    @property
+    def is_for_pages(self) -> bool:
+        """Whether pages use it: only then may a request have an `Origin`."""
+        return self in {Access.OPEN, Access.PAGE, Access.DEVICE}
 
 
 class Gate:
@@ -89,7 +106,7 @@ class Gate:
                     code="forbidden",
                     hint=f"Open the page at {self._place.access_url}.",
                 )
-        elif access is Access.ADMIN and visit.origins:
+        elif access is not Access.LOCAL and visit.origins:
             raise PushdeskError("This is not for pages: the request has an Origin.", code="forbidden")
 
     def _admit_without_token(self, visit: Visit, access: Access) -> None:

@@ -21,9 +21,12 @@ _REF: Final = "#/components/schemas/{name}"
 _SECURITY: Final[dict[Access, list[dict[str, list[str]]]]] = {
     Access.OPEN: [],
     Access.PAGE: [],
-    Access.LOCAL: [{}, {"admin": []}],
-    Access.DEVICE: [{}, {"device": []}, {"admin": []}],
-    Access.ADMIN: [{"admin": []}],
+    Access.LOCAL: [{}, {"token": ["read"]}],
+    Access.DEVICE: [{}, {"device": []}, {"token": ["admin"]}],
+    Access.NOTIFY: [{"token": ["notify"]}],
+    Access.FOLLOW: [{"token": ["notify"]}, {"token": ["read"]}],
+    Access.READ: [{"token": ["read"]}],
+    Access.ADMIN: [{"token": ["admin"]}],
 }
 _PATH_PARAMETERS: Final = {
     "user": "1 to 128 characters in NFC, no control characters, no slash, not `me`",
@@ -58,7 +61,11 @@ def describe(routes: Iterable[AnyRoute], *, version: str) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "admin": {"type": "http", "scheme": "bearer", "description": "The admin token"},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An access token with the scope that is named, or with `admin`; or the admin token",
+                },
                 "device": {"type": "http", "scheme": "bearer", "description": "The token of a new subscription's 201"},
             },
         },

@@ -38,6 +38,12 @@ server_state = Table(
     # The last generation given out. Global, so that a user who was deleted and came back never repeats one.
     Column("generation", BigInteger, nullable=False),
     Column("digest_key", LargeBinary, nullable=False),
+    # What was read before this generation is out of date for every user: raised where a change touches more of them
+    # than one transaction should write.
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    # Which key seals endpoints, `auth` and private keys, and a constant sealed with it, so that another is recognised.
+    Column("seal_key_id", String(16)),
+    Column("seal_check", LargeBinary),
 )
 
 user_state = Table(
@@ -56,6 +62,9 @@ vapid_keys = Table(
     Column("private_key", LargeBinary, nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("retiring_at", BigInteger),
+    # Active subscriptions per push service when it began to retire, as JSON.
+    Column("bound_before", Text),
     Index(
         "uq_vapid_keys_one_current",
         "state",
@@ -74,7 +83,8 @@ subscriptions = Table(
     Column("endpoint_digest", LargeBinary(32), nullable=False, unique=True),
     Column("endpoint", Text, nullable=False),
     Column("p256dh", LargeBinary(65), nullable=False),
-    Column("auth", LargeBinary(16), nullable=False),
+    # 16 bytes, more when sealed.
+    Column("auth", LargeBinary, nullable=False),
     Column("token_digest", LargeBinary(32), nullable=False),
     Column("key_id", String(8), nullable=False),
     Column("service", String(16), nullable=False),
@@ -87,9 +97,51 @@ subscriptions = Table(
     Column("last_success_at", BigInteger),
     Column("last_failure_at", BigInteger),
     Column("failures", Integer, nullable=False),
+    # The invited browser that it belongs to: each has one at most.
+    Column("enrollment", String(32)),
     Index("ix_subscriptions_user_id", "user", "id"),
     Index("ix_subscriptions_created_at_id", "created_at", "id"),
-    Index("ix_subscriptions_key_id", "key_id"),
+    # How many are bound to a key is counted from the index alone.
+    Index("ix_subscriptions_key_id_state_service", "key_id", "state", "service"),
+    Index("uq_subscriptions_enrollment", "enrollment", unique=True),
+)
+
+# Each lets one browser in, once. Only the code's SHA-256 is kept.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("code_digest", LargeBinary(32), primary_key=True),
+    Column("user", String(128), ForeignKey("user_state.user", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    # Kept for a while after, so that whoever comes second is told that somebody was first.
+    Column("used_at", BigInteger),
+    Index("ix_invitations_user", "user"),
+    Index("ix_invitations_expires_at", "expires_at"),
+)
+
+# The browsers that came by an invitation, each with its device token: it outlives the subscription.
+enrollments = Table(
+    "enrollments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user", String(128), ForeignKey("user_state.user", ondelete="CASCADE"), nullable=False),
+    Column("token_digest", LargeBinary(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_enrollments_user", "user"),
+)
+
+# The tokens of applications and operators. Only the secret's SHA-256 is kept.
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
+    # Separated by spaces.
+    Column("scopes", String(64), nullable=False),
+    Column("secret_digest", LargeBinary(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
 )
 
 dispatches = Table(
