@@ -14,10 +14,12 @@ from yarl import URL
 from pushdesk.desk import AnyEvent
 from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
 from pushdesk.model import (
+    AccessToken,
     CacheEntry,
     Delivery,
     Dispatch,
     LogEntry,
+    NewAccessToken,
     Page,
     PageQuery,
     Stats,
@@ -27,10 +29,10 @@ from pushdesk.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from pushdesk.desk import Position
-    from pushdesk.model import Notification
+    from pushdesk.model import Notification, Scope
 
 T = TypeVar("T")
 
@@ -135,6 +137,10 @@ class HttpDesk:
         """List VAPID keys."""
         return await self._list("keys", query, Page[VapidKey])
 
+    async def tokens(self, query: PageQuery) -> Page[AccessToken]:
+        """List access tokens."""
+        return await self._list("tokens", query, Page[AccessToken])
+
     async def cache(self, query: PageQuery) -> Page[CacheEntry]:
         """List what the subscription cache holds."""
         return await self._list("cache", query, Page[CacheEntry])
@@ -180,6 +186,16 @@ class HttpDesk:
         """Make a new current VAPID key."""
         body = {"confirm": confirm}
         return self._member(await self._request("POST", f"{_ADMIN}/keys/rotate", dict[str, VapidKey], body=body), "key")
+
+    async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
+        """Make an access token; the token itself is returned this once."""
+        body = {"name": name, "scopes": list(scopes)}
+        return await self._request("POST", f"{_ADMIN}/tokens/create", NewAccessToken, body=body)
+
+    async def revoke_token(self, token: str) -> AccessToken:
+        """End an access token, by its id."""
+        answer = await self._request("POST", f"{_ADMIN}/tokens/revoke", dict[str, AccessToken], body={"id": token})
+        return self._member(answer, "access")
 
     async def invalidate_cache(self, user: str) -> bool:
         """Let a user's subscriptions be read again when they are next needed; returns whether any were held."""

@@ -14,9 +14,9 @@ from msgspec import Struct
 from pushdesk.model import CacheChange, CacheEntry, Delivery, Dispatch, LogEntry, Stats, Subscription, VapidKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Collection, Sequence
 
-    from pushdesk.model import Notification, Page, PageQuery, User
+    from pushdesk.model import AccessToken, NewAccessToken, Notification, Page, PageQuery, Scope, User
 
 
 class Event(Struct, frozen=True, tag_field="type"):
@@ -159,6 +159,13 @@ class Desk(Protocol):
         """List VAPID keys, the newest first."""
         ...
 
+    async def tokens(self, query: PageQuery) -> Page[AccessToken]:
+        """List access tokens; sortable by `created_at` (without a sort: the newest first), `name`.
+
+        The filter is a part of the name.
+        """
+        ...
+
     async def cache(self, query: PageQuery) -> Page[CacheEntry]:
         """List what the subscription cache holds; the filter is a part of the user's id.
 
@@ -202,6 +209,22 @@ class Desk(Protocol):
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key; the old one goes on signing for its own subscriptions."""
+        ...
+
+    async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
+        """Make an access token; the token itself is returned this once.
+
+        Raises:
+            PushdeskError: `bad_field` for a name that is not 1 to 100 printable characters, or without a scope.
+        """
+        ...
+
+    async def revoke_token(self, token: str) -> AccessToken:
+        """End an access token, by its id.
+
+        Raises:
+            PushdeskError: `not_found`.
+        """
         ...
 
     async def invalidate_cache(self, user: str) -> bool:

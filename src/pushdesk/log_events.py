@@ -261,6 +261,23 @@ class KeyMadeCurrent(InfoEvent, frozen=True, kw_only=True):
     key: Id
 
 
+class AccessTokenMade(InfoEvent, frozen=True, kw_only=True):
+    """An operator made an access token."""
+
+    token: Id
+    scopes: Word
+
+
+class AccessTokenRevoked(InfoEvent, frozen=True, kw_only=True):
+    """An operator revoked an access token."""
+
+    token: Id
+
+
+class AccessTokenUsesUnwritten(FailureEvent, frozen=True):
+    """It could not be written down when access tokens were last used; it is tried again in a minute."""
+
+
 class CacheCleared(InfoEvent, frozen=True, kw_only=True):
     """An operator emptied the subscription cache."""
 

@@ -26,6 +26,7 @@ from pushdesk.desk import (
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
+    AccessToken,
     CacheChange,
     CacheEntry,
     CacheStats,
@@ -36,9 +37,11 @@ from pushdesk.model import (
     KeyState,
     LogEntry,
     LogLevel,
+    NewAccessToken,
     Outcome,
     Page,
     PageQuery,
+    Scope,
     Service,
     Stats,
     Subscription,
@@ -50,7 +53,7 @@ from pushdesk.paging import Order
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 
     from pushdesk.model import Notification
 
@@ -118,6 +121,7 @@ class FakeDesk:
         self._users: dict[str, User] = {}
         self._dispatches: dict[str, Dispatch] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self._tokens: dict[str, AccessToken] = {}
         self._keys = {"7f3a92aa": VapidKey("7f3a92aa", "BPublic", KeyState.CURRENT, now())}
         self._cache: dict[str, CacheEntry] = {}
         self._generation = 0
@@ -270,6 +274,11 @@ class FakeDesk:
         ]
         return _page(found, query, sorts=("created_at", "id", "state"))
 
+    async def tokens(self, query: PageQuery) -> Page[AccessToken]:
+        self._answer()
+        found = [token for token in self._tokens.values() if query.filter in token.name]
+        return _page(found, query, sorts=("created_at", "name"))
+
     async def cache(self, query: PageQuery) -> Page[CacheEntry]:
         self._answer()
         found = [entry for entry in self._cache.values() if query.filter in entry.user]
@@ -356,6 +365,26 @@ class FakeDesk:
         self._change_key(key)
         self.set_stats(key_id=key.id, key_created_at=key.created_at)
         return key
+
+    async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
+        self._answer()
+        self.calls.append(("create_token", name))
+        self._refuse()
+        if not name.strip() or not name.isprintable() or not scopes:
+            raise PushdeskError("A token has a printable name and a scope.", code="bad_field", fields=("name",))
+        given = tuple(scope for scope in Scope if scope in scopes)
+        self._ids += 1
+        access = AccessToken(f"{self._ids:026x}", name.strip(), given, self.now())
+        self._tokens[access.id] = access
+        return NewAccessToken(f"pdk_{access.id}_made-up", access)
+
+    async def revoke_token(self, token: str) -> AccessToken:
+        self._answer()
+        self.calls.append(("revoke_token", token))
+        self._refuse()
+        if token not in self._tokens:
+            raise PushdeskError("There is no such access token.", code="not_found")
+        return self._tokens.pop(token)
 
     async def invalidate_cache(self, user: str) -> bool:
         self._answer()

@@ -33,6 +33,7 @@ from pushdesk.model import (
     Notification,
     Outcome,
     PageQuery,
+    Scope,
     SubscriptionKeys,
     SubscriptionRequest,
 )
@@ -571,3 +572,25 @@ async def test_a_stream_tells_of_a_gap_where_it_cannot_go_on(bench: Bench, lost:
     hello, gap, *_ = await until(bench.desk, Gap, after=after)
     assert isinstance(hello, Hello)
     assert isinstance(gap, Gap)
+
+
+async def test_an_access_token_is_made_listed_and_revoked(bench: Bench) -> None:
+    made = await bench.desk.create_token("nightly backup", {Scope.READ, Scope.NOTIFY})
+    assert made.token.startswith(f"pdk_{made.access.id}_")
+    assert made.access.scopes == (Scope.NOTIFY, Scope.READ)
+    assert made.token not in repr(made)
+    other = await bench.desk.create_token("deploy", [Scope.ADMIN])
+    assert (await bench.desk.tokens(EVERYTHING)).items == (other.access, made.access)
+    assert (await bench.desk.tokens(PageQuery(sort="name", filter="back"))).items == (made.access,)
+    assert await bench.desk.revoke_token(made.access.id) == made.access
+    assert (await bench.desk.tokens(EVERYTHING)).items == (other.access,)
+    with pytest.raises(PushdeskError) as refused:
+        await bench.desk.revoke_token(made.access.id)
+    assert refused.value.code == "not_found"
+
+
+@pytest.mark.parametrize(("name", "scopes"), [("", [Scope.READ]), ("a\x1b[31m", [Scope.READ]), ("a", [])])
+async def test_an_access_token_needs_a_name_and_a_scope(bench: Bench, name: str, scopes: list[Scope]) -> None:
+    with pytest.raises(PushdeskError) as refused:
+        await bench.desk.create_token(name, scopes)
+    assert refused.value.code == "bad_field"

@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from pushdesk.model import Delivery, VapidKey
     from pushdesk.storage.listings import Listings
 
-ADMIN_SENDER: Final = "admin"
-"""Whose idempotency keys are looked at: one token serves every application for now."""
-
-
+ADMIN: Final = "admin"
+"""Who asks with the admin token, or in this program itself; others go by the id of their access token."""
 ANSWER_S: Final = 1.0
 """How much longer than its outcomes the answer to a test may take: the reading of what came of it."""
 TEST_NOTIFICATION: Final = Notification(
@@ -59,6 +57,7 @@ class Dispatcher(Protocol):
         *,
         kind: DispatchKind = DispatchKind.NOTIFICATION,
         subscription: str | None = None,
+        sender: str = ADMIN,
         idempotency_key: str | None = None,
         wait_s: float = 0.0,
     ) -> Accepted:
@@ -69,6 +68,7 @@ class Dispatcher(Protocol):
             notification: What to show, and how to deliver it.
             kind: What asked for it.
             subscription: The only subscription that is meant, if not all of the user's.
+            sender: Who asks: idempotency keys are each sender's own.
             idempotency_key: Makes a repeat return the first dispatch.
             wait_s: How long to wait for the outcomes, in seconds.
 
@@ -153,12 +153,14 @@ class WebPushDispatcher:
         *,
         kind: DispatchKind = DispatchKind.NOTIFICATION,
         subscription: str | None = None,
+        sender: str = ADMIN,
         idempotency_key: str | None = None,
         wait_s: float = 0.0,
     ) -> Accepted:
         """Accept a notification."""
         ends_at = self._clock.monotonic() + wait_s
-        message = self._message(check_user(user), notification, idempotency_key, kind, subscription)
+        repeatable = None if idempotency_key is None else (sender, idempotency_key)
+        message = self._message(check_user(user), notification, repeatable, kind, subscription)
         done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
             first = await self._outbox.accept(message)
@@ -211,7 +213,7 @@ class WebPushDispatcher:
         self,
         user: str,
         notification: Notification,
-        idempotency_key: str | None,
+        repeatable: tuple[str, str] | None,
         kind: DispatchKind,
         subscription: str | None,
     ) -> Message:
@@ -219,9 +221,9 @@ class WebPushDispatcher:
         now_ms = round(self._clock.time() * 1000)
         due_ms = now_ms if notification.send_at is None else max(now_ms, to_milliseconds(notification.send_at))
         idempotency = None
-        if idempotency_key is not None:
+        if repeatable is not None:
             digest = hashlib.sha256(msgspec.json.encode((user, notification))).digest()
-            idempotency = IdempotencyKey(ADMIN_SENDER, idempotency_key, digest)
+            idempotency = IdempotencyKey(*repeatable, digest)
         return Message(
             id=dispatch,
             user=user,

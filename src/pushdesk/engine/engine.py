@@ -9,7 +9,8 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.clock import SystemClock
-from pushdesk.engine.dispatcher import Dispatcher, NoopDispatcher, WebPushDispatcher
+from pushdesk.engine.access_tokens import AccessTokens
+from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPushDispatcher
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.keyring import Keyring
@@ -35,22 +36,26 @@ from pushdesk.webpush.transport import AiohttpTransport
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.config import Config
     from pushdesk.desk import AnyEvent, Position
     from pushdesk.model import (
         Accepted,
+        AccessToken,
         CacheEntry,
         Delivery,
         DeviceGrant,
         Dispatch,
         LogEntry,
+        NewAccessToken,
         Notification,
+        Scope,
         Subscribed,
         Subscription,
         SubscriptionRequest,
+        TokenGrant,
         User,
         VapidKey,
     )
@@ -104,6 +109,7 @@ class Engine:
         self._publisher = Publisher(self._bus, self._statistics)
         self._cache_teller = CacheTeller(self._bus)
         self._keyring = Keyring(store.keys, clock)
+        self._access_tokens = AccessTokens(store.access_tokens, self._identifiers, clock)
         allowed_origins = frozenset(config.push.allow_endpoint)
         self._cache = SubscriptionCache(
             store.subscriptions.targets,
@@ -163,7 +169,7 @@ class Engine:
             standing_warnings=() if self._sends else (f"{PUSH_IS_OFF} {SWITCHES_PUSH_ON}",),
             clock=clock,
         )
-        self._reporting: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._telling = ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -173,10 +179,14 @@ class Engine:
             DatabaseError: The database does not answer.
         """
         await self._keyring.load()
+        await self._access_tokens.load()
         await self._outbox.take_stock()
         if self._sends:
             await self._outbox.start()
-        self._reporting = asyncio.create_task(self._reporter.run(), name="engine reporter")
+        self._tasks = (
+            asyncio.create_task(self._reporter.run(), name="engine reporter"),
+            asyncio.create_task(self._access_tokens.run(), name="engine access tokens"),
+        )
         lines = LogTeller(self._bus)
         self._telling.callback(self._cache_teller.stop)
         self._telling.callback(lines.stop)
@@ -186,10 +196,10 @@ class Engine:
     async def __aexit__(self, *_exc: object) -> None:
         """Stop at once; what is in flight is tried again at the next start."""
         await self.drain(0)
-        if self._reporting is not None:
-            # Not cancelled: it may be in the middle of a query.
-            self._reporter.end()
-            await self._reporting
+        # Not cancelled: they may be in the middle of a query.
+        self._reporter.end()
+        self._access_tokens.end()
+        await asyncio.gather(*self._tasks)
         await self._cache.aclose()
         self._telling.close()
 
@@ -248,16 +258,23 @@ class Engine:
         """Return what a device token allows, or None if it is not valid."""
         return await self._registration.grant(token)
 
+    def token_grant(self, token: str) -> TokenGrant | None:
+        """Return what an access token allows, or None if it is not valid."""
+        return self._access_tokens.grant(token)
+
     async def accept(
         self,
         user: str,
         notification: Notification,
         *,
+        sender: str = ADMIN,
         idempotency_key: str | None = None,
         wait_s: float = 0.0,
     ) -> Accepted:
         """Accept a notification; see `Dispatcher.dispatch`."""
-        return await self._dispatcher.dispatch(user, notification, idempotency_key=idempotency_key, wait_s=wait_s)
+        return await self._dispatcher.dispatch(
+            user, notification, sender=sender, idempotency_key=idempotency_key, wait_s=wait_s
+        )
 
     async def stats(self) -> Stats:
         """Return the state of the server."""
@@ -286,6 +303,10 @@ class Engine:
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""
         return await self._store.listings.keys(query)
+
+    async def tokens(self, query: PageQuery) -> Page[AccessToken]:
+        """List access tokens."""
+        return self._access_tokens.page(query)
 
     async def cache(self, query: PageQuery) -> Page[CacheEntry]:
         """List what the subscription cache holds."""
@@ -329,6 +350,18 @@ class Engine:
         for key in reversed((await self._store.listings.keys(PageQuery(limit=2))).items):
             self._publisher.key_changed(key)
         return self._keyring.current
+
+    async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
+        """Make an access token; see `AccessTokens.create`."""
+        return await self._access_tokens.create(name, scopes)
+
+    async def revoke_token(self, token: str) -> AccessToken:
+        """End an access token.
+
+        Raises:
+            PushdeskError: `not_found`.
+        """
+        return await self._access_tokens.revoke(token)
 
     async def invalidate_cache(self, user: str) -> bool:
         """Let a user's subscriptions be read again when they are next needed; returns whether any were held.

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from pushdesk.model import (
+    AccessToken,
     CacheEntry,
     Delivery,
     Dispatch,
     LogEntry,
+    NewAccessToken,
     Page,
     PageQuery,
+    Scope,
     ServiceHealth,
     Stats,
     Subscription,
@@ -69,6 +72,25 @@ class UserPushTest(Struct, frozen=True):
     subscription: Id | None = None
 
 
+class TokenRequest(Struct, frozen=True):
+    """What the new access token is called, and what it allows."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    scopes: Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))]
+
+
+class TokenId(Struct, frozen=True):
+    """Which access token."""
+
+    id: Id
+
+
+class RevokedToken(Struct, frozen=True):
+    """The access token that ended."""
+
+    access: AccessToken
+
+
 class InvalidateRequest(Struct, frozen=True):
     """Whose subscriptions are to be read again."""
 
@@ -109,6 +131,16 @@ async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
 async def test(call: Call[NoQuery, UserPushTest]) -> web.Response:
     """Send the test push."""
     return answer(Deliveries(await call.engine.test(check_user(call.body.user), call.body.subscription)))
+
+
+async def create_token(call: Call[NoQuery, TokenRequest]) -> web.Response:
+    """Make an access token."""
+    return answer(await call.engine.create_token(call.body.name, call.body.scopes), status=201)
+
+
+async def revoke_token(call: Call[NoQuery, TokenId]) -> web.Response:
+    """End an access token."""
+    return answer(RevokedToken(await call.engine.revoke_token(call.body.id)))
 
 
 async def invalidate(call: Call[NoQuery, InvalidateRequest]) -> web.Response:
@@ -160,6 +192,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     _listing("dispatches", Dispatch, lambda desk, query: desk.dispatches(query)),
     _listing("deliveries", Delivery, lambda desk, query: desk.deliveries(query)),
     _listing("keys", VapidKey, lambda desk, query: desk.keys(query)),
+    _listing("tokens", AccessToken, lambda desk, query: desk.tokens(query)),
     _listing("services", ServiceHealth, _services),
     _listing("cache", CacheEntry, lambda desk, query: desk.cache(query)),
     _listing("log", LogEntry, lambda desk, query: desk.log(query)),
@@ -182,6 +215,26 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=RemoveRequest,
         handler=remove,
         answers={200: Removed},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/tokens/create",
+        summary="Make an access token",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=TokenRequest,
+        handler=create_token,
+        answers={201: NewAccessToken},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/tokens/revoke",
+        summary="End an access token",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=TokenId,
+        handler=revoke_token,
+        answers={200: RevokedToken},
     ),
     Route(
         method="POST",

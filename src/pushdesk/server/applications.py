@@ -37,7 +37,11 @@ class AcceptedDispatch(Struct, frozen=True):
 async def notify(call: Call[WaitQuery, Notification]) -> web.Response:
     """Accept a notification."""
     accepted = await call.engine.accept(
-        call.user, call.body, idempotency_key=idempotency_key(call.request), wait_s=call.query.wait
+        call.user,
+        call.body,
+        sender=call.caller.sender,
+        idempotency_key=idempotency_key(call.request),
+        wait_s=call.query.wait,
     )
     is_settled = call.query.wait > 0 and accepted.dispatch.state is DispatchState.DONE
     return answer(AcceptedDispatch(accepted.dispatch), status=200 if accepted.repeated or is_settled else 202)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Scope
+from pushdesk.model import Scope, TokenGrant
 from pushdesk.server.body import is_json
 from pushdesk.server.local_page import Place, Visit, is_local_caller, is_own_origin, local_page_refusal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pushdesk.model import DeviceGrant
 
 _DEVICE_TOKEN: Final = "pdd_"  # noqa: S105 (how such a token begins)
+_ADMIN: Final = TokenGrant("admin", frozenset({Scope.ADMIN}))
+"""What the admin token allows."""
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
@@ -55,6 +58,22 @@ class Access(Enum):
         return self in {Access.OPEN, Access.PAGE, Access.DEVICE}
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as a token says it: an application or operator, a device, or nobody that is known."""
+
+    token: TokenGrant | None = None
+    device: DeviceGrant | None = None
+
+    @property
+    def sender(self) -> str:
+        """Whose idempotency keys are looked at: the id of the access token; empty without one."""
+        return self.token.id if self.token else ""
+
+
+_NOBODY: Final = Caller()
+
+
 class Gate:
     """Decides whether a request may pass; holds the admin tokens as digests only."""
 
@@ -63,27 +82,43 @@ class Gate:
         self._place = place
         self._admin_digests = tuple(_digest(token) for token in admin_tokens)
 
-    async def admit(self, request: web.Request, access: Access, user: str) -> DeviceGrant | None:
-        """Let a request pass, with the grant of the device token that it came with, if it did.
+    async def admit(self, request: web.Request, access: Access, user: str) -> Caller:
+        """Let a request pass, and tell whose it is.
 
         Raises:
             PushdeskError: `unauthorized` without a token where one is needed, or with one that is not valid;
                 `forbidden` when the token does not allow this, or the request comes from a foreign page.
         """
         if access is Access.OPEN:
-            return None
+            return _NOBODY
         visit = visit_of(request)
         self._check_origin(request, visit, access)
         if access is Access.PAGE:
-            return None
+            return _NOBODY
         token = _bearer_token(request)
         if token is None:
             self._admit_without_token(visit, access)
-            return None
-        if self._is_admin(token):
-            if visit.origins:
-                raise PushdeskError("The admin token is not for pages: the request has an Origin.", code="forbidden")
-            return None
+            return _NOBODY
+        grant = _ADMIN if self._is_admin(token) else self._engine.token_grant(token)
+        if grant is None:
+            return Caller(device=await self._device(token, access, user))
+        self._check_grant(grant, visit, access)
+        return Caller(token=grant)
+
+    def _check_grant(self, grant: TokenGrant, visit: Visit, access: Access) -> None:
+        """Refuse an access token that a page uses, or that does not allow enough."""
+        if visit.origins:
+            raise PushdeskError("Such a token is not for pages: the request has an Origin.", code="forbidden")
+        if not any(grant.allows(scope) for scope in access.scopes):
+            needed = " or ".join(sorted(access.scopes))
+            raise PushdeskError(
+                f"The token does not allow this: it needs the scope {needed}.",
+                code="forbidden",
+                hint=f"pushdesk tokens create NAME --scope {min(access.scopes)} makes one that does.",
+            )
+
+    async def _device(self, token: str, access: Access, user: str) -> DeviceGrant:
+        """Return what a device token allows, if that is enough."""
         grant = await self._engine.device_grant(token) if token.startswith(_DEVICE_TOKEN) else None
         if grant is None:
             raise PushdeskError(
@@ -114,7 +149,9 @@ class Gate:
             return
         if access is not Access.DEVICE:
             raise PushdeskError(
-                "The admin token is needed.", code="unauthorized", hint="Send it as Authorization: Bearer TOKEN."
+                f"A token with the scope {' or '.join(sorted(access.scopes))} is needed.",
+                code="unauthorized",
+                hint="Send it as Authorization: Bearer TOKEN. pushdesk tokens create makes one.",
             )
         refusal = local_page_refusal(visit, self._place)
         if refusal:

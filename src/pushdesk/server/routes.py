@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pushdesk.engine.engine import Engine
     from pushdesk.model import DeviceGrant, Experiment
-    from pushdesk.server.auth import Access, Gate
+    from pushdesk.server.auth import Access, Caller, Gate
 
 Q = TypeVar("Q", bound=Struct)
 B = TypeVar("B", bound=Struct | None)
@@ -33,12 +33,17 @@ class Call(Generic[Q, B]):
 
     request: web.Request
     engine: Engine
-    grant: DeviceGrant | None
-    """What the device token allows, if the request came with one."""
+    caller: Caller
+    """Who asks."""
     user: str
     """The user in the path; empty where the path has none."""
     query: Q
     body: B
+
+    @property
+    def grant(self) -> DeviceGrant | None:
+        """What the device token allows, if the request came with one."""
+        return self.caller.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +95,9 @@ def answer(value: object, *, status: int = 200) -> web.Response:
 def _entrance(route: AnyRoute, engine: Engine, gate: Gate) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def enter(request: web.Request) -> web.StreamResponse:
         user = user_in_path(request) if route.names_user else ""
-        grant = await gate.admit(request, route.access, user)
+        caller = await gate.admit(request, route.access, user)
         query = read_query(request, route.query)
         body = None if route.body is type(None) else await read(request, route.body)
-        return await route.handler(Call(request, engine, grant, user, query, body))
+        return await route.handler(Call(request, engine, caller, user, query, body))
 
     return enter

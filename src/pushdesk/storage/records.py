@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pushdesk.model import (
+        AccessToken,
         Delivery,
         Dispatch,
         DispatchKind,
@@ -92,6 +93,14 @@ class StoredKey:
     private_key: bytes = field(repr=False)
     state: KeyState
     created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """An access token with the SHA-256 of its secret."""
+
+    access: AccessToken
+    secret_digest: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 
+from pushdesk.storage.access_tokens import AccessTokens
 from pushdesk.storage.database import Database
 from pushdesk.storage.keys import Keys
 from pushdesk.storage.listings import Listings
@@ -26,8 +27,9 @@ def _tell_nobody(_raised: Sequence[Raised], _committed: bool) -> None:  # noqa: 
 
 
 class Store:
-    """An open database, by subject: `subscriptions`, `keys`, `outbox` change it, `listings` pages through it.
+    """An open database, by subject.
 
+    `subscriptions`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it.
     Used as an async context manager; the subjects are there inside of it.
 
     Args:
@@ -40,6 +42,7 @@ class Store:
 
     subscriptions: Subscriptions
     keys: Keys
+    access_tokens: AccessTokens
     outbox: OutboxTable
     listings: Listings
 
@@ -63,6 +66,7 @@ class Store:
             digest_key: bytes = (await connection.execute(select(server_state.c.digest_key))).scalar_one()
         self.subscriptions = Subscriptions(self._database, digest_key)
         self.keys = Keys(self._database)
+        self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)
         self.listings = Listings(self._database)
         return self
