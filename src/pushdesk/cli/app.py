@@ -12,6 +12,7 @@ from pushdesk.cli import options
 from pushdesk.cli.ending import end
 from pushdesk.cli.output import say, tell
 from pushdesk.cli.simulate import simulate
+from pushdesk.cli.tokens import tokens
 from pushdesk.errors import EXIT_USAGE
 
 app = typer.Typer(
@@ -35,11 +36,6 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-def _flags(**arguments: object) -> dict[str, object]:
-    """Turn a command's arguments into what `pushdesk.config.load` takes: the flags that were given."""
-    return {f"--{name.replace('_', '-')}": value for name, value in arguments.items() if value}
-
-
 @app.callback(invoke_without_command=True)
 def console(
     context: typer.Context,
@@ -60,7 +56,7 @@ def console(
     ] = False,
 ) -> None:
     """Show the console, with the server in it; or run one of the commands below."""
-    flags = _flags(
+    flags = options.given(
         host=host,
         port=port,
         data_dir=data_dir,
@@ -100,7 +96,7 @@ def serve(
     log_file: options.LogFile = None,
 ) -> None:
     """Run the server without a console."""
-    flags = _flags(
+    flags = options.given(
         host=host,
         port=port,
         data_dir=data_dir,
@@ -130,7 +126,7 @@ def attach(
     """Show the console of a server that runs elsewhere."""
     from pushdesk.cli.attach import run_attach
 
-    flags = _flags(data_dir=data_dir, config=config)
+    flags = options.given(data_dir=data_dir, config=config)
     end(lambda: run_attach(url, token_file=token_file, insecure=insecure, flags=flags, environ=os.environ))
 
 
@@ -184,7 +180,8 @@ def send(
         "ttl": ttl,
     }
     sending = Sending(user, message, wait, as_json, Reach(server, token_file, insecure))
-    end(lambda: run_send(sending, _flags(data_dir=data_dir, config=config), os.environ))
+    end(lambda: run_send(sending, options.given(data_dir=data_dir, config=config), os.environ))
 
 
 app.command()(simulate)
+app.add_typer(tokens)

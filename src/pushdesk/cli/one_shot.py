@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, client_token, open_data_directory
 from pushdesk.cli.ending import tell_waiting
-from pushdesk.cli.hosting import attach_command, open_log
+from pushdesk.cli.hosting import attach_command, open_log, read_config
 from pushdesk.cli.remote import server_url
+from pushdesk.errors import EXIT_DONE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from pushdesk.client import HttpDesk
     from pushdesk.config import Config
@@ -36,6 +38,25 @@ class Reach(NamedTuple):
     """One that runs elsewhere; None for the one that holds the data directory."""
     token_file: str | None = None
     insecure: bool = False
+
+
+def run_on_desk(work: Callable[[Desk], Awaitable[int | None]], reach: Reach, flags: Mapping[str, object]) -> int:
+    """Do something on the desk that `open_desk` gives; returns the exit code, which is that of `work` if it has one.
+
+    Args:
+        work: What to do.
+        reach: Which server to talk to.
+        flags: As `pushdesk.config.load` takes them.
+
+    Raises:
+        PushdeskError: See `open_desk`; and what `work` raises.
+    """
+
+    async def run() -> int:
+        async with open_desk(reach, read_config(flags, os.environ), os.environ) as desk:
+            return await work(desk) or EXIT_DONE
+
+    return asyncio.run(run())
 
 
 @asynccontextmanager

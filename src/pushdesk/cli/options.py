@@ -1,4 +1,4 @@
-"""The options that several commands share: settings of `pushdesk.config.SETTINGS`, and how to reach a server."""
+"""What several commands share: options for settings of `pushdesk.config.SETTINGS` and to reach a server, and groups."""
 
 from __future__ import annotations
 
@@ -59,3 +59,19 @@ Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Send the 
 
 Server: TypeAlias = Annotated[str | None, typer.Option("--server", metavar="URL", help="A server that runs elsewhere")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
+
+
+def group(name: str, about: str) -> typer.Typer:
+    """Make a group of commands, such as `pushdesk tokens`."""
+    return typer.Typer(
+        name=name,
+        help=about,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def given(**arguments: object) -> dict[str, object]:
+    """Turn a command's arguments into what `pushdesk.config.load` takes: the flags that were given."""
+    return {f"--{name.replace('_', '-')}": value for name, value in arguments.items() if value}

@@ -1,0 +1,108 @@
+"""`pushdesk tokens`: what lets applications and other operators in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from pushdesk.cli import options
+from pushdesk.cli.ending import end
+from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.output import say, say_json, tell
+from pushdesk.model import AccessToken, PageQuery, Scope
+
+if TYPE_CHECKING:
+    from pushdesk.desk import Desk
+
+tokens = options.group("tokens", "The tokens of applications and operators: make, list and revoke them.")
+
+
+@tokens.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for, such as backup")],
+    *,
+    scope: Annotated[
+        list[Scope],
+        typer.Option("--scope", help="notify: send and invite. read: look. admin: everything. May be repeated"),
+    ],
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
+    insecure: options.Insecure = False,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Make a token. It is shown this once."""
+
+    async def work(desk: Desk) -> None:
+        made = await desk.create_token(name, scope)
+        if as_json:
+            say_json(msgspec.to_builtins(made))
+            return
+        say(made.token)
+        tell(f"{made.access.name} ({', '.join(made.access.scopes)}) has the id {made.access.id}.")
+        tell("Keep the token now: only its hash is stored, and nobody can show it again.")
+
+    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+
+
+@tokens.command("list")
+def list_(
+    *,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
+    insecure: options.Insecure = False,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """List the tokens, the newest first, with when they were last used."""
+
+    async def work(desk: Desk) -> None:
+        found = await _all(desk)
+        if as_json:
+            say_json(msgspec.to_builtins(found))
+            return
+        for access in found:
+            used = f"used {access.last_used_at:%Y-%m-%d %H:%M} UTC" if access.last_used_at else "never used"
+            say(f"{access.id}  {','.join(access.scopes):<17}  {used:<25}  {access.name}")
+        if not found:
+            tell("there are no access tokens. `pushdesk tokens create NAME --scope notify` makes one.")
+
+    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+
+
+@tokens.command()
+def revoke(
+    token: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `pushdesk tokens list` shows it")],
+    *,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
+    insecure: options.Insecure = False,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """End a token at once."""
+
+    async def work(desk: Desk) -> None:
+        access = await desk.revoke_token(token)
+        if as_json:
+            say_json(msgspec.to_builtins(access))
+        else:
+            say(f"{access.name} ({access.id}) is revoked: whoever shows it is refused from now on.")
+
+    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+
+
+async def _all(desk: Desk) -> list[AccessToken]:
+    found: list[AccessToken] = []
+    query = PageQuery(limit=200)
+    while True:
+        page = await desk.tokens(query)
+        found += page.items
+        if page.next is None:
+            return found
+        query = msgspec.structs.replace(query, cursor=page.next)
