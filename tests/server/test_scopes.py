@@ -1,0 +1,168 @@
+"""Each scope against each route, as one table: a route that is added without a row fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+
+from pushdesk.model import Scope
+from pushdesk.server.app import ROUTES
+from tests.server.running import ADMIN_TOKEN, Running, running
+from tests.server.test_bad_input import assert_problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+N, R, A, DEVICE = Scope.NOTIFY, Scope.READ, Scope.ADMIN, "device"
+NOBODY: Final = "nobody"
+"""Who shows no token."""
+EVERYBODY: Final = frozenset({NOBODY, DEVICE, N, R, A})
+APPLICATIONS: Final = frozenset({N, A})
+READERS: Final = frozenset({R, A})
+OPERATORS: Final = frozenset({A})
+
+TABLE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
+    ("GET", "/healthz"): EVERYBODY,
+    ("GET", "/readyz"): EVERYBODY,
+    ("GET", "/metrics"): READERS,
+    ("GET", "/api/openapi.json"): READERS,
+    ("GET", "/api/v1/vapid"): EVERYBODY,
+    ("POST", "/api/v1/users/{user}/webpush/subscription"): frozenset({DEVICE, A}),
+    ("DELETE", "/api/v1/users/{user}/webpush/subscription"): frozenset({DEVICE, A}),
+    ("POST", "/api/v1/users/{user}/webpush/test"): frozenset({DEVICE, A}),
+    ("POST", "/api/v1/users/{user}/notifications"): APPLICATIONS,
+    ("GET", "/api/v1/dispatches/{id}"): APPLICATIONS | READERS,
+    ("GET", "/api/v1/admin/stats"): READERS,
+    ("GET", "/api/v1/admin/users"): READERS,
+    ("GET", "/api/v1/admin/subscriptions"): READERS,
+    ("GET", "/api/v1/admin/dispatches"): READERS,
+    ("GET", "/api/v1/admin/deliveries"): READERS,
+    ("GET", "/api/v1/admin/keys"): READERS,
+    ("GET", "/api/v1/admin/tokens"): READERS,
+    ("GET", "/api/v1/admin/services"): READERS,
+    ("GET", "/api/v1/admin/cache"): READERS,
+    ("GET", "/api/v1/admin/log"): READERS,
+    ("GET", "/api/v1/admin/events"): READERS,
+    ("POST", "/api/v1/admin/keys/rotate"): OPERATORS,
+    ("POST", "/api/v1/admin/subscriptions/remove"): OPERATORS,
+    ("POST", "/api/v1/admin/tokens/create"): OPERATORS,
+    ("POST", "/api/v1/admin/tokens/revoke"): OPERATORS,
+    ("POST", "/api/v1/admin/cache/invalidate"): OPERATORS,
+    ("POST", "/api/v1/admin/cache/clear"): OPERATORS,
+    ("POST", "/api/v1/admin/test"): OPERATORS,
+}
+
+
+def test_every_route_has_a_row() -> None:
+    assert {(route.method, route.path) for route in ROUTES} == set(TABLE)
+
+
+class Doors(NamedTuple):
+    """A server for which nobody is the local page, and what each caller shows to it."""
+
+    server: Running
+    tokens: Mapping[str, str | None]
+
+
+@pytest.fixture
+async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+    async with running(tmp_path, local_identity=False) as server:
+        body = server.subscription("a")
+        made = await server.admin("POST", "/api/v1/users/anna/webpush/subscription", body)
+        tokens = {scope: (await server.engine.create_token(scope, [scope])).token for scope in Scope}
+        yield Doors(server, {NOBODY: None, DEVICE: made.json["token"]} | tokens)
+
+
+@pytest.mark.parametrize(("route", "allowed"), TABLE.items(), ids=[" ".join(route) for route in TABLE])
+async def test_who_may_use_a_route(doors: Doors, route: tuple[str, str], allowed: frozenset[str]) -> None:
+    method, pattern = route
+    path = pattern.replace("{user}", "anna").replace("{id}", "x")
+    # From elsewhere, as far as the server can tell: what is open to this machine alone is not tried here.
+    elsewhere = {"X-Forwarded-For": "192.0.2.1"}
+    # What is let in is refused for its body, by a field that no route has; what a GET does is harmless.
+    body = None if method == "GET" else {"no such field": 1}
+    let_in = set()
+    for caller, token in doors.tokens.items():
+        answer = await doors.server.ask(method, path, body, token=token, headers=elsewhere)
+        assert answer.status < 500
+        if answer.status == 401:
+            assert_problem(answer, 401, "unauthorized")
+            assert caller == NOBODY
+        elif answer.status == 403:
+            assert_problem(answer, 403, "forbidden")
+            assert caller != NOBODY
+        else:
+            let_in.add(caller)
+    assert let_in == allowed
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_a_page_uses_no_access_token(doors: Doors, scope: Scope) -> None:
+    headers = {"Origin": doors.server.url}
+    for method, path in (("POST", "/api/v1/users/anna/notifications"), ("POST", "/api/v1/users/anna/webpush/test")):
+        answer = await doors.server.ask(method, path, {}, token=doors.tokens[scope], headers=headers)
+        assert_problem(answer, 403, "forbidden")
+
+
+async def test_a_revoked_token_is_refused_at_once(doors: Doors) -> None:
+    token = doors.tokens[R]
+    assert (await doors.server.ask("GET", "/api/v1/admin/stats", token=token)).status == 200
+    listed = (await doors.server.admin("GET", "/api/v1/admin/tokens?filter=read")).json["items"]
+    revoked = await doors.server.admin("POST", "/api/v1/admin/tokens/revoke", {"id": listed[0]["id"]})
+    assert revoked.json["access"]["id"] == listed[0]["id"]
+    assert_problem(await doors.server.ask("GET", "/api/v1/admin/stats", token=token), 401, "unauthorized")
+
+
+async def test_a_token_with_another_secret_is_refused(doors: Doors) -> None:
+    token = doors.tokens[R] or ""
+    last = "0" if token[-1] != "0" else "1"
+    for wrong in (token[:-1] + last, token[:-1], token + "0", token.upper(), "pdk_" + "0" * 26 + "_" + "0" * 64):
+        assert_problem(await doors.server.ask("GET", "/api/v1/admin/stats", token=wrong), 401, "unauthorized")
+
+
+async def test_the_token_itself_is_shown_once(doors: Doors) -> None:
+    made = await doors.server.admin("POST", "/api/v1/admin/tokens/create", {"name": "new", "scopes": ["read", "read"]})
+    assert made.status == 201
+    token = made.json["token"]
+    assert (await doors.server.ask("GET", "/api/v1/admin/stats", token=token)).status == 200
+    listed = await doors.server.admin("GET", "/api/v1/admin/tokens")
+    assert made.json["access"] | {"last_used_at": None} in listed.json["items"]
+    assert token.rpartition("_")[2].encode() not in listed.content
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ("name", "scopes")),
+        ({"name": "", "scopes": ["read"]}, ("name",)),
+        ({"name": "a\n", "scopes": ["all"]}, ("scopes[0]",)),
+        ({"name": "a" * 101, "scopes": ["read"]}, ("name",)),
+        ({"name": "a", "scopes": []}, ("scopes",)),
+        ({"name": "a", "scopes": "read"}, ("scopes",)),
+        ({"name": "a\tb", "scopes": ["read"]}, ("name",)),
+    ],
+)
+async def test_a_token_that_cannot_be_made_is_refused(doors: Doors, body: object, fields: tuple[str, ...]) -> None:
+    before = (await doors.server.admin("GET", "/api/v1/admin/tokens")).json
+    assert_problem(await doors.server.admin("POST", "/api/v1/admin/tokens/create", body), 400, "bad_field", *fields)
+    assert (await doors.server.admin("GET", "/api/v1/admin/tokens")).json == before
+
+
+async def test_two_applications_may_use_the_same_idempotency_key(doors: Doors) -> None:
+    other = (await doors.server.engine.create_token("other", [N])).token
+    path, headers = "/api/v1/users/anna/notifications", {"Idempotency-Key": "1"}
+    dispatches = set()
+    for token, title, status in (
+        (doors.tokens[N], "one", 202),
+        (other, "two", 202),
+        (ADMIN_TOKEN, "three", 202),
+        (other, "two", 200),
+    ):
+        answer = await doors.server.ask("POST", path, {"title": title}, token=token, headers=headers)
+        assert answer.status == status
+        dispatches.add(answer.json["dispatch"]["id"])
+    assert len(dispatches) == 3
+    conflict = await doors.server.ask("POST", path, {"title": "two"}, token=doors.tokens[N], headers=headers)
+    assert_problem(conflict, 409, "idempotency_conflict")
