@@ -65,17 +65,27 @@ class PushdeskError(Exception):
         detail: What happened, to what. Never holds an endpoint, a key or a token.
         hint: What to do next, or an empty string.
         fields: Every offending field of the request, in the order in which they were found.
+        retry_after_s: In how many seconds it may be tried again, if that is known.
     """
 
     code: str = "internal"
 
-    def __init__(self, detail: str, *, code: str | None = None, hint: str = "", fields: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        hint: str = "",
+        fields: tuple[str, ...] = (),
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(detail)
         if code is not None:
             self.code = code
         self.detail = detail
         self.hint = hint
         self.fields = fields
+        self.retry_after_s = retry_after_s
 
     @property
     def kind(self) -> ErrorKind:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from pushdesk.log_fields import Device, Failure, Id, Method, Origin, Reason, RoutePattern, UserId, Word
+from pushdesk.log_fields import Device, Failure, Id, Limit, Method, Origin, Reason, RoutePattern, UserId, Word
 from pushdesk.model import DispatchKind, LogLevel, Outcome, Service, SubscriptionState
 
 
@@ -138,6 +138,15 @@ class RequestTurnedAway(WarningEvent, frozen=True, kw_only=True):
     route: RoutePattern | None
     code: Word
     reason: Reason
+
+
+class RequestsLimited(InfoEvent, frozen=True, kw_only=True):
+    """Requests were answered with a 429; told every ten seconds at most, with how many there were since."""
+
+    limit: Limit
+    requests: int
+    token: Id | None = None
+    """The access token of the latest one."""
 
 
 class ConnectionFailed(ErrorEvent, frozen=True, kw_only=True):

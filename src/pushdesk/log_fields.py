@@ -115,6 +115,14 @@ class Method(StrEnum):
         return cls.OTHER
 
 
+class Limit(StrEnum):
+    """What is limited by rate."""
+
+    TOKEN = "token"  # noqa: S105 (what is limited)
+    ADDRESS = "address"
+    FAILURES = "failures"
+
+
 class Device(Struct, frozen=True):
     """A subscription: whose, and where it is pushed to as far as that may be told."""
 

@@ -51,6 +51,8 @@ def problem(error: PushdeskError) -> web.Response:
     response = web.Response(body=msgspec.json.encode(document), status=error.status, content_type=CONTENT_TYPE)
     if error.code == "unauthorized":
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
     if error.code == "too_large":
         # What is left of the body is not worth waiting for.
         response.force_close()
@@ -96,6 +98,9 @@ def _method_not_allowed(error: web.HTTPMethodNotAllowed) -> PushdeskError:
 def _log_error(request: web.Request, error: Exception) -> None:
     status = error.status if isinstance(error, PushdeskError) else HTTPStatus.INTERNAL_SERVER_ERROR
     method, route = method_of(request), route_of(request)
+    if isinstance(error, PushdeskError) and error.code == "rate_limited":
+        # Whoever refused it counts, and tells of many in one line.
+        return
     if isinstance(error, PushdeskError) and status == HTTPStatus.SERVICE_UNAVAILABLE:
         write(RequestTurnedAway(method=method, route=route, code=Word(error.code), reason=Reason(error.detail)))
     elif isinstance(error, PushdeskError) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
