@@ -27,7 +27,7 @@ class WatchedSubscriptions(Subscriptions):
     """The real ones, watched."""
 
     def __init__(self, real: Subscriptions) -> None:
-        super().__init__(real._database, real._digest_key)
+        super().__init__(real._database, real._digest_key, real._sealer)
         self.reads: list[frozenset[str]] = []
         """Whose devices were read, statement by statement."""
         self.next_held: Held | None = None

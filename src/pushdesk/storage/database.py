@@ -21,7 +21,7 @@ from pushdesk.storage import revisions
 from pushdesk.storage.transaction import Snapshot, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
+
+
+def _admit_any(_connection: Connection) -> None:
+    pass
 
 
 class Database:
@@ -41,11 +45,13 @@ class Database:
     Args:
         path: The file.
         on_raised: Told after each transaction that raised generations.
+        admit: Looks at the database once its schema is the newest, in the same transaction: raises to change nothing.
     """
 
-    def __init__(self, path: Path, on_raised: OnRaised) -> None:
+    def __init__(self, path: Path, on_raised: OnRaised, admit: Callable[[Connection], None] = _admit_any) -> None:
         self.path = path
         self.on_raised = on_raised
+        self._admit = admit
         self._writing = asyncio.Lock()
         self._writer = _engine(path, size=1)
         event.listen(self._writer.sync_engine, "begin", _begin_immediate)
@@ -59,6 +65,7 @@ class Database:
 
         Raises:
             DatabaseError: It cannot be opened, is no database, or was written by a newer pushdesk.
+            PushdeskError: What `admit` raises.
         """
         try:
             # SQLite gives the -wal and -shm files the mode of the database itself.
@@ -70,6 +77,7 @@ class Database:
         try:
             async with self._writer.begin() as connection:
                 await connection.run_sync(revisions.upgrade)
+                await connection.run_sync(self._admit)
         except SQLAlchemyError as error:
             await self.__aexit__()
             raise DatabaseError(

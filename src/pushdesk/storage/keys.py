@@ -9,16 +9,19 @@ from sqlalchemy import insert, select, update
 from pushdesk.model import KeyState
 from pushdesk.storage.records import StoredKey
 from pushdesk.storage.schema import vapid_keys
+from pushdesk.storage.sealing import PRIVATE_KEY
 
 if TYPE_CHECKING:
     from pushdesk.storage.database import Database
+    from pushdesk.storage.sealing import Sealer
 
 
 class Keys:
     """The VAPID keys of a database: exactly one is current once there is any."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
+        self._sealer = sealer
 
     async def all(self) -> tuple[StoredKey, ...]:
         """Return every key, the newest first.
@@ -30,7 +33,14 @@ class Keys:
         async with self._database.read() as connection:
             rows = (await connection.execute(statement)).all()
         return tuple(
-            StoredKey(row.id, row.public_key, row.private_key, KeyState(row.state), row.created_at) for row in rows
+            StoredKey(
+                row.id,
+                row.public_key,
+                self._sealer.unseal(PRIVATE_KEY, row.id, row.private_key),
+                KeyState(row.state),
+                row.created_at,
+            )
+            for row in rows
         )
 
     async def make_current(self, key: StoredKey) -> None:
@@ -47,7 +57,7 @@ class Keys:
                 insert(vapid_keys).values(
                     id=key.id,
                     public_key=key.public_key,
-                    private_key=key.private_key,
+                    private_key=self._sealer.seal(PRIVATE_KEY, key.id, key.private_key),
                     state=KeyState.CURRENT,
                     created_at=key.created_at_ms,
                 )

@@ -17,10 +17,13 @@ from pushdesk.model import (
     Urgency,
 )
 from pushdesk.storage.records import IdempotencyKey, Message
+from pushdesk.storage.sealing import AUTH, ENDPOINT
 from pushdesk.storage.times import to_datetime, to_datetime_or_none, to_milliseconds
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
+
+    from pushdesk.storage.sealing import Sealer
 
 
 def fingerprint_of(digest: bytes) -> str:
@@ -51,8 +54,12 @@ def device_label(browser: str, platform: str, fingerprint: str) -> str:
     return " · ".join(part for part in (browser, platform) if part != "unknown") or f"device {fingerprint}"
 
 
-def to_target(row: Row[Any]) -> PushTarget:
-    """Return the secrets of a row."""
+def to_target(row: Row[Any], sealer: Sealer) -> PushTarget:
+    """Return the secrets of a row, unsealed.
+
+    Raises:
+        SealBrokenError: One of them is not what was sealed there.
+    """
     return PushTarget(
         subscription=row.id,
         version=row.version,
@@ -60,9 +67,9 @@ def to_target(row: Row[Any]) -> PushTarget:
         service=Service(row.service),
         key_id=row.key_id,
         device=device_label(row.browser, row.platform, fingerprint_of(row.endpoint_digest)),
-        endpoint=row.endpoint,
+        endpoint=sealer.unseal_text(ENDPOINT, row.id, row.endpoint),
         p256dh=row.p256dh,
-        auth=row.auth,
+        auth=sealer.unseal(AUTH, row.id, row.auth),
     )
 
 

@@ -12,6 +12,8 @@ from pushdesk.storage.keys import Keys
 from pushdesk.storage.listings import Listings
 from pushdesk.storage.outbox import OutboxTable
 from pushdesk.storage.schema import server_state
+from pushdesk.storage.seal_state import agree
+from pushdesk.storage.sealing import Sealer
 from pushdesk.storage.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -35,9 +37,11 @@ class Store:
     Args:
         path: The database's file.
         on_raised: Told after each transaction whose generations it raised, and whether its commit is certain.
+        sealer: Seals what is secret, if it has a key.
 
     Raises:
         DatabaseError: The database cannot be opened, is no database, or was written by a newer pushdesk.
+        StartUpError: The database is sealed and the key is not there, or the other way round; nothing was changed.
     """
 
     subscriptions: Subscriptions
@@ -46,9 +50,10 @@ class Store:
     outbox: OutboxTable
     listings: Listings
 
-    def __init__(self, path: Path, on_raised: OnRaised = _tell_nobody) -> None:
+    def __init__(self, path: Path, on_raised: OnRaised = _tell_nobody, *, sealer: Sealer | None = None) -> None:
         self.description = f"sqlite {path.name}"
-        self._database = Database(path, on_raised)
+        self._sealer = sealer or Sealer()
+        self._database = Database(path, on_raised, lambda connection: agree(connection, self._sealer))
 
     @property
     def on_raised(self) -> OnRaised:
@@ -64,8 +69,8 @@ class Store:
         await self._database.__aenter__()
         async with self._database.read() as connection:
             digest_key: bytes = (await connection.execute(select(server_state.c.digest_key))).scalar_one()
-        self.subscriptions = Subscriptions(self._database, digest_key)
-        self.keys = Keys(self._database)
+        self.subscriptions = Subscriptions(self._database, digest_key, self._sealer)
+        self.keys = Keys(self._database, self._sealer)
         self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)
         self.listings = Listings(self._database)

@@ -17,6 +17,7 @@ from pushdesk.storage.generations import raise_generations, taken_away
 from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
 from pushdesk.storage.rows import to_subscription, to_target
 from pushdesk.storage.schema import dispatches, server_state, subscriptions, user_state
+from pushdesk.storage.sealing import AUTH, ENDPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pushdesk.storage.database import Database
+    from pushdesk.storage.sealing import Sealer
     from pushdesk.storage.transaction import Transaction
 
 FIRST_VERSION = 1
@@ -35,9 +37,10 @@ SUCCESS_WRITE_INTERVAL_MS = 3_600_000
 class Subscriptions:
     """The subscriptions of a database."""
 
-    def __init__(self, database: Database, digest_key: bytes) -> None:
+    def __init__(self, database: Database, digest_key: bytes, sealer: Sealer) -> None:
         self._database = database
         self._digest_key = digest_key
+        self._sealer = sealer
 
     async def put(self, new: NewSubscription, *, replaces: str | None, max_per_user: int, now_ms: int) -> Stored:
         """Store a subscription: a new one, or the one with this endpoint and these keys, moved and revived if need be.
@@ -54,7 +57,7 @@ class Subscriptions:
         """
         async with self._database.write() as transaction:
             known = await self._by_endpoint(transaction, new.endpoint)
-            if known is not None and not _same_keys(known, new):
+            if known is not None and not self._same_keys(known, new):
                 raise PushdeskError(
                     "This endpoint is known with other keys.",
                     code="endpoint_taken",
@@ -200,7 +203,7 @@ class Subscriptions:
             if row.owner is not None:
                 _, targets = found.setdefault(row.owner, (row.owner_generation, []))
                 if row.id is not None:
-                    targets.append(to_target(row))
+                    targets.append(to_target(row, self._sealer))
         nobody = Targets(rows[0].last_generation, ())
         known = {user: Targets(generation, tuple(targets)) for user, (generation, targets) in found.items()}
         return {user: known.get(user, nobody) for user in users}
@@ -249,14 +252,18 @@ class Subscriptions:
         rows = (await transaction.execute(delete(subscriptions).where(which).returning(subscriptions))).all()
         return tuple(to_subscription(row) for row in rows)
 
+    def _same_keys(self, known: Row[Any], new: NewSubscription) -> bool:
+        auth = self._sealer.unseal(AUTH, known.id, known.auth)
+        return hmac.compare_digest(known.p256dh, new.p256dh) and hmac.compare_digest(auth, new.auth)
+
     def _row(self, new: NewSubscription, now_ms: int) -> dict[str, object]:
         return {
             "id": new.id,
             "user": new.user,
             "endpoint_digest": self.digest(new.endpoint),
-            "endpoint": new.endpoint,
+            "endpoint": self._sealer.seal_text(ENDPOINT, new.id, new.endpoint),
             "p256dh": new.p256dh,
-            "auth": new.auth,
+            "auth": self._sealer.seal(AUTH, new.id, new.auth),
             "token_digest": new.token_digest,
             "key_id": new.key_id,
             "service": new.service,
@@ -342,7 +349,3 @@ def not_found(user: str) -> PushdeskError:
         code="subscription_not_found",
         hint="Open the page in the browser and enable notifications.",
     )
-
-
-def _same_keys(known: Row[Any], new: NewSubscription) -> bool:
-    return hmac.compare_digest(known.p256dh, new.p256dh) and hmac.compare_digest(known.auth, new.auth)
