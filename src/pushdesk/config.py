@@ -34,6 +34,8 @@ class ServerConfig(Struct, frozen=True):
     """Port to listen on; 0 takes a free one."""
     access_url: str | None = None
     """Origin under which browsers reach the server; by default `http://localhost:PORT`."""
+    allow_origin: tuple[str, ...] = ()
+    """Origins of other sites whose pages may subscribe browsers here."""
 
 
 class PushConfig(Struct, frozen=True):
@@ -127,6 +129,7 @@ SETTINGS: Final = (
     Setting("server", "host", text, name="host"),
     Setting("server", "port", whole(0, 65535), name="port"),
     Setting("server", "access_url", origin, name="access-url"),
+    Setting("server", "allow_origin", origins, name="allow-origin"),
     Setting("server", "data_dir", text, name="data-dir"),
     Setting("server", "dev", switch, name="dev"),
     Setting("push", "subscriber", text),

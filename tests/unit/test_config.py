@@ -59,6 +59,7 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "host": "127.0.0.1",
         "port": "0",
         "access_url": "https://push.example.com",
+        "allow_origin": "https://shop.example,http://localhost:8000",
         "data_dir": str(tmp_path / "data"),
         "dev": "true",
         "subscriber": "mailto:ops@example.com",
@@ -89,6 +90,7 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_file.cache == from_variables.cache == CacheConfig(ttl_s=600, max_size=2_000_000_000)
     assert from_file.experiments == from_variables.experiments == {Experiment.TURN_SUMMARIES}
     assert from_variables.push.allow_endpoint == ("http://127.0.0.1:8485", "http://127.0.0.1:8486")
+    assert from_variables.server.allow_origin == ("https://shop.example", "http://localhost:8000")
     assert from_variables.push.total_timeout_s == 60
     assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
     assert not from_variables.identity.local

@@ -146,6 +146,7 @@ async def host(
             is_on=prepared.config.is_on,
             listening_on_loopback_only=are_loopback(prepared.sockets),
             local_identity=prepared.config.identity.local,
+            allowed_origins=frozenset(prepared.config.server.allow_origin),
             session_token=session_token,
         )
         runner = create_runner(app, shutdown_timeout_s=CLOSE_S)

@@ -32,6 +32,12 @@ AllowEndpoint: TypeAlias = Annotated[
         "--allow-endpoint", metavar="ORIGIN", help="Send to this origin too, such as the simulator; may be repeated"
     ),
 ]
+AllowOrigin: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-origin", metavar="ORIGIN", help="Let pages of this other site subscribe browsers; may be repeated"
+    ),
+]
 Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="All experiments on, log at debug level")]
 CacheTtl: TypeAlias = Annotated[
     str | None,

@@ -13,6 +13,7 @@ from pushdesk.assets import assets_directory
 from pushdesk.server import admin, applications, browsers, operations
 from pushdesk.server.auth import Gate
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
+from pushdesk.server.cors import let_listed_origins_in
 from pushdesk.server.experiments import hide_switched_off, switch_off, switched_on
 from pushdesk.server.local_page import Place
 from pushdesk.server.metrics import METRICS, Metrics, count_requests
@@ -51,6 +52,7 @@ def create_app(
     is_on: Callable[[Experiment], bool],
     listening_on_loopback_only: bool,
     local_identity: bool = True,
+    allowed_origins: frozenset[str] = frozenset(),
     session_token: str | None = None,
     assets: Path | None = None,
     body_timeout_s: float = 10.0,
@@ -65,6 +67,7 @@ def create_app(
         is_on: Whether an experiment is on.
         listening_on_loopback_only: Whether every socket that will be listened on is loopback.
         local_identity: `[identity] local`.
+        allowed_origins: Origins of other sites whose pages may use the browser routes.
         session_token: A second admin token, for the console of the same program.
         assets: The directory of the page; by default the package's own.
         body_timeout_s: Seconds in which a request's body must have arrived.
@@ -80,10 +83,11 @@ def create_app(
     app[NEW_REQUEST_ID] = new_request_id
     gate = Gate(
         engine,
-        place=Place(access_url, listening_on_loopback_only, local_identity),
+        place=Place(access_url, listening_on_loopback_only, local_identity, allowed_origins),
         admin_tokens=(admin_token,) if session_token is None else (admin_token, session_token),
     )
     register(app, ROUTES, engine=engine, gate=gate)
+    let_listed_origins_in(app, ROUTES, origins=allowed_origins, access_url=access_url)
     switch_off(app, [route for route in ROUTES if route not in there])
     register_assets(app, read_assets(assets or assets_directory()), access_url=access_url)
     app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Scope, TokenGrant
 from pushdesk.server.body import is_json
-from pushdesk.server.local_page import Place, Visit, is_local_caller, is_own_origin, local_page_refusal
+from pushdesk.server.local_page import (
+    Place,
+    Visit,
+    is_listed_origin,
+    is_local_caller,
+    is_own_origin,
+    local_page_refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,13 +141,11 @@ class Gate:
 
     def _check_origin(self, request: web.Request, visit: Visit, access: Access) -> None:
         if access in {Access.PAGE, Access.DEVICE}:
+            if is_listed_origin(visit.origins, self._place.allowed_origins):
+                return
             site = request.headers.get("Sec-Fetch-Site", "none")
             if site not in _OWN_FETCH_SITES or not is_own_origin(visit.origins, self._place.access_url):
-                raise PushdeskError(
-                    "This comes from a page of another origin.",
-                    code="forbidden",
-                    hint=f"Open the page at {self._place.access_url}.",
-                )
+                raise foreign_page(self._place.access_url)
         elif access is not Access.LOCAL and visit.origins:
             raise PushdeskError("This is not for pages: the request has an Origin.", code="forbidden")
 
@@ -165,6 +170,15 @@ class Gate:
         digest = _digest(token)
         matches = [hmac.compare_digest(digest, known) for known in self._admin_digests]
         return any(matches)
+
+
+def foreign_page(access_url: str) -> PushdeskError:
+    """Return the refusal of a page that is neither our own nor of a listed origin."""
+    return PushdeskError(
+        "This comes from a page of another origin.",
+        code="forbidden",
+        hint=f"Open the page at {access_url}, or have its origin listed with --allow-origin.",
+    )
 
 
 def visit_of(request: web.Request) -> Visit:

@@ -43,6 +43,8 @@ class Place:
     listens_on_loopback_only: bool
     local_identity: bool
     """`[identity] local`"""
+    allowed_origins: frozenset[str] = frozenset()
+    """Origins of other sites whose pages may use the browser routes, with a token."""
 
 
 def local_page_refusal(visit: Visit, place: Place) -> str:
@@ -81,6 +83,11 @@ def is_loopback(address: str) -> bool:
 def is_own_origin(origins: Sequence[str], access_url: str) -> bool:
     """Whether `Origin`, if there, is the access URL's."""
     return not origins or (len(origins) == 1 and origins[0] == str(URL(access_url).origin()))
+
+
+def is_listed_origin(origins: Sequence[str], listed: frozenset[str]) -> bool:
+    """Whether `Origin` is there, once, and a listed one."""
+    return len(origins) == 1 and origins[0] in listed
 
 
 def came_through_proxy(header_names: frozenset[str]) -> bool:
