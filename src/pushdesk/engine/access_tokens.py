@@ -141,10 +141,11 @@ class AccessTokens:
 
     async def run(self) -> None:
         """Write down when tokens were used, now and then, until the end and once more then."""
-        while not self._ending.is_set():
+        is_ending = False
+        while not is_ending:
             with suppress(TimeoutError):
                 async with asyncio.timeout(WRITE_USES_S):
-                    await self._ending.wait()
+                    is_ending = await self._ending.wait()
             await self._write_uses()
 
     def end(self) -> None:
