@@ -89,6 +89,10 @@ class SigningKey:
         pem: bytes = Vapid02(self._private_key).private_pem()
         return pem
 
+    def to_base64url(self) -> str:
+        """Write the private key as node web-push and web-push-php do: its 32 bytes, without padding."""
+        return encode_base64url(self._private_key.private_numbers().private_value.to_bytes(32, "big"))
+
     def sign(self, data: bytes) -> bytes:
         """Sign with ES256: the 64 bytes of RFC 7518 section 3.4."""
         r, s = decode_dss_signature(self._private_key.sign(data, ECDSA(SHA256())))
