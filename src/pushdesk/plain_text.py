@@ -26,11 +26,16 @@ _SHORT_SECRETS: Final = re.compile(r"[\w%+~-]{20,}")
 
 def plain_text(text: str) -> str:
     """Make a stranger's text fit for a person: no control characters, escape sequences, markup, URLs or secrets."""
-    text = _ESCAPE_SEQUENCES.sub(" ", text[:MAX_TEXT])
+    text = without_escape_sequences(text[:MAX_TEXT], " ")
     text = _MARKUP.sub(" ", text)
     text = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
     text = _SECRETS.sub("…", _URLS.sub("…", text))
     return " ".join(text.split())
+
+
+def without_escape_sequences(text: str, instead: str = "") -> str:
+    """Leave out what would be an order to a terminal."""
+    return _ESCAPE_SEQUENCES.sub(instead, text)
 
 
 def without_secrets(text: str) -> str:
