@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import NoneType
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -13,11 +14,13 @@ from yarl import URL
 
 from pushdesk.desk import AnyEvent
 from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
+from pushdesk.invitation_code import DEFAULT_LIFETIME_S
 from pushdesk.model import (
     AccessToken,
     CacheEntry,
     Delivery,
     Dispatch,
+    Invitation,
     LogEntry,
     NewAccessToken,
     Page,
@@ -39,6 +42,8 @@ T = TypeVar("T")
 _PROBLEM: Final = "application/problem+json"
 _TIMEOUT_S: Final = 15.0
 """Seconds for one request, beside what the server is asked to wait."""
+_REMOVING_TIMEOUT_S: Final = 300.0
+"""Seconds for removing a user, who may have been sent very much."""
 _CONNECT_TIMEOUT_S: Final = 5.0
 _HEARTBEAT_S: Final = 15.0
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
@@ -182,6 +187,16 @@ class HttpDesk:
             await self._request("POST", f"{_ADMIN}/subscriptions/remove", dict[str, int], body=body), "removed"
         )
 
+    async def invite(self, user: str, expires_s: int = DEFAULT_LIFETIME_S) -> Invitation:
+        """Make an invitation for a user."""
+        path = f"/api/v1/users/{_segment(user)}/invitations"
+        return await self._request("POST", path, Invitation, body={"expires": expires_s})
+
+    async def remove_user(self, user: str) -> None:
+        """Remove a user with everything of theirs."""
+        path = f"/api/v1/users/{_segment(user)}"
+        await self._request("DELETE", path, NoneType, timeout_s=_REMOVING_TIMEOUT_S)
+
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key."""
         body = {"confirm": confirm}
@@ -281,7 +296,7 @@ class HttpDesk:
             self._fail(self._decode(content, _Problem))
         if status >= 300:
             self._fail_foreign()
-        return self._decode(content, shape)
+        return self._decode(b"null" if status == 204 else content, shape)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

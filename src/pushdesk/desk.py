@@ -16,7 +16,7 @@ from pushdesk.model import CacheChange, CacheEntry, Delivery, Dispatch, LogEntry
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
 
-    from pushdesk.model import AccessToken, NewAccessToken, Notification, Page, PageQuery, Scope, User
+    from pushdesk.model import AccessToken, Invitation, NewAccessToken, Notification, Page, PageQuery, Scope, User
 
 
 class Event(Struct, frozen=True, tag_field="type"):
@@ -205,6 +205,28 @@ class Desk(Protocol):
 
     async def remove_subscriptions(self, ids: Sequence[str]) -> int:
         """Remove subscriptions; returns how many there were."""
+        ...
+
+    async def invite(self, user: str, expires_s: int = 86400) -> Invitation:
+        """Make an invitation that lets one browser get a user's notifications; the code is returned this once.
+
+        The user comes into being by it, if need be.
+
+        Args:
+            user: Whose notifications.
+            expires_s: Seconds for which it is valid: 60 to 2592000 (30 days).
+
+        Raises:
+            PushdeskError: `bad_field` for what cannot be a user's id, or for another time.
+        """
+        ...
+
+    async def remove_user(self, user: str) -> None:
+        """Remove a user with everything of theirs; their tokens and pushes end at once.
+
+        Raises:
+            PushdeskError: `not_found` if nothing is known of them.
+        """
         ...
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from pushdesk.log_fields import Device, Failure, Id, Limit, Method, Origin, Reason, RoutePattern, UserId, Word
-from pushdesk.model import DispatchKind, LogLevel, Outcome, Service, SubscriptionState
+from pushdesk.model import DispatchKind, InvitationFault, LogLevel, Outcome, Service, SubscriptionState
 
 
 def _snake_case(name: str) -> str:
@@ -262,6 +262,35 @@ class SubscriptionRefused(SubscriptionEvent, frozen=True, kw_only=True):
 
     status: int | None
     reason: Reason
+
+
+class InvitationMade(InfoEvent, frozen=True, kw_only=True):
+    """A browser may be let in for a user."""
+
+    user: UserId
+    valid_s: int
+
+
+class InvitationRedeemed(InfoEvent, frozen=True, kw_only=True):
+    """A browser showed an invitation and was let in."""
+
+    user: UserId
+    enrollment: Id
+
+
+class InvitationRefused(InfoEvent, frozen=True, kw_only=True):
+    """A browser showed an invitation that lets nobody in."""
+
+    user: UserId | None
+    """None where it is not known."""
+    fault: InvitationFault
+
+
+class UserRemoved(InfoEvent, frozen=True, kw_only=True):
+    """A user was removed with everything of theirs."""
+
+    user: UserId
+    subscriptions: int
 
 
 class KeyMadeCurrent(InfoEvent, frozen=True, kw_only=True):

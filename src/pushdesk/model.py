@@ -469,6 +469,20 @@ class DeviceGrant(Struct, frozen=True):
     """None for an invited browser that has none, or none any more: it may make one."""
     enrollment: str | None = None
     """What made the browser known, if an invitation did."""
+    token: str = ""
+    """The token itself."""
+
+    def __repr__(self) -> str:
+        return f"DeviceGrant(user={self.user!r}, subscription={self.subscription!r}, enrollment={self.enrollment!r})"
+
+
+class InvitationFault(StrEnum):
+    """Why an invitation lets nobody in."""
+
+    USED = "used"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    MALFORMED = "malformed"
 
 
 class Invitation(Struct, frozen=True):

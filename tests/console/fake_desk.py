@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ from pushdesk.desk import (
     SubscriptionRemoved,
 )
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
+from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S, make_code
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
     AccessToken,
@@ -34,6 +35,7 @@ from pushdesk.model import (
     Dispatch,
     DispatchKind,
     DispatchState,
+    Invitation,
     KeyState,
     LogEntry,
     LogLevel,
@@ -351,6 +353,35 @@ class FakeDesk:
             self._invalidate(one.user)
         self._count()
         return len(removed)
+
+    async def invite(self, user: str, expires_s: int = DEFAULT_LIFETIME_S) -> Invitation:
+        self._answer()
+        self.calls.append(("invite", (user, expires_s)))
+        self._refuse()
+        if not SHORTEST_LIFETIME_S <= expires_s <= LONGEST_LIFETIME_S:
+            raise PushdeskError("That is too short or too long.", code="bad_field", fields=("expires",))
+        self._users.setdefault(check_user(user), User(user, self.now()))
+        self._ids += 1
+        number = self._ids
+        code = make_code(lambda count: number.to_bytes(count, "big"))
+        return Invitation(code, f"{self._stats.url}/enroll#{code}", self.now() + timedelta(seconds=expires_s))
+
+    async def remove_user(self, user: str) -> None:
+        self._answer()
+        self.calls.append(("remove_user", user))
+        self._refuse()
+        sent = [one.id for one in self._dispatches.values() if one.user == check_user(user)]
+        if self._users.pop(user, None) is None and not sent:
+            raise PushdeskError(f"There is no user {user!r}.", code="not_found")
+        for one in [one for one in self._subscriptions.values() if one.user == user]:
+            del self._subscriptions[one.id]
+            self._emit(SubscriptionRemoved(self._number(), self.now(), one.id, user))
+        for delivery in [one.id for one in self._deliveries.values() if one.user == user]:
+            del self._deliveries[delivery]
+        for dispatch in sent:
+            del self._dispatches[dispatch]
+        self._invalidate(user)
+        self._count()
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         self._answer()

@@ -6,13 +6,16 @@ import asyncio
 import random
 import secrets
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.clock import SystemClock
 from pushdesk.engine.access_tokens import AccessTokens
+from pushdesk.engine.device_tokens import DeviceTokens
 from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPushDispatcher
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.identifiers import Identifiers
+from pushdesk.engine.invitations import Invitations
 from pushdesk.engine.keyring import Keyring
 from pushdesk.engine.memory_listings import cache_page, log_page
 from pushdesk.engine.outbox import Outbox
@@ -25,8 +28,9 @@ from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import SubscriptionCache
 from pushdesk.engine.tellers import CacheTeller, LogTeller
 from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.invitation_code import DEFAULT_LIFETIME_S
 from pushdesk.log import write
-from pushdesk.log_events import CacheCleared, CacheInvalidated
+from pushdesk.log_events import CacheCleared, CacheInvalidated, UserRemoved
 from pushdesk.log_fields import UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Stats
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
         Delivery,
         DeviceGrant,
         Dispatch,
+        Enrolled,
+        Invitation,
         LogEntry,
         NewAccessToken,
         Notification,
@@ -157,6 +163,14 @@ class Engine:
             identifiers=self._identifiers,
             clock=clock,
         )
+        self._device_tokens = DeviceTokens(store.subscriptions, store.invitations)
+        self._invitations = Invitations(
+            store.invitations,
+            access_url=access_url,
+            publisher=self._publisher,
+            identifiers=self._identifiers,
+            clock=clock,
+        )
         self._reporter = Reporter(
             store=store,
             keyring=self._keyring,
@@ -233,9 +247,9 @@ class Engine:
             problems["queue"] = "What is accepted is not worked on."
         return problems
 
-    async def subscribe(self, user: str, request: SubscriptionRequest) -> Subscribed:
+    async def subscribe(self, user: str, request: SubscriptionRequest, grant: DeviceGrant | None = None) -> Subscribed:
         """Store a browser's subscription; see `Registration.subscribe`."""
-        return await self._registration.subscribe(check_user(user), request)
+        return await self._registration.subscribe(check_user(user), request, grant)
 
     async def unsubscribe(self, user: str, endpoint: str) -> None:
         """Remove a user's subscription.
@@ -256,7 +270,19 @@ class Engine:
 
     async def device_grant(self, token: str) -> DeviceGrant | None:
         """Return what a device token allows, or None if it is not valid."""
-        return await self._registration.grant(token)
+        return await self._device_tokens.grant(token)
+
+    async def redeem(self, code: str) -> Enrolled:
+        """Let a browser in that shows an invitation; see `Invitations.redeem`."""
+        return await self._invitations.redeem(code)
+
+    async def is_invited(self, user: str) -> bool:
+        """Whether a user has a subscription that an invitation made: then nobody may name them without a token.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        return await self._store.invitations.is_invited(user)
 
     def token_grant(self, token: str) -> TokenGrant | None:
         """Return what an access token allows, or None if it is not valid."""
@@ -332,6 +358,26 @@ class Engine:
         removed = await self._store.subscriptions.remove_ids(ids)
         self._publisher.subscriptions_removed(removed)
         return len(removed)
+
+    async def invite(self, user: str, expires_s: int = DEFAULT_LIFETIME_S) -> Invitation:
+        """Make an invitation for a user; see `Invitations.make`."""
+        return await self._invitations.make(check_user(user), expires_s)
+
+    async def remove_user(self, user: str) -> None:
+        """Remove a user with everything of theirs; tokens and pushes end at once, what they were sent goes after that.
+
+        Raises:
+            PushdeskError: `not_found` if nothing is known of them.
+            DatabaseError: Some is still there; removing them again goes on with it.
+        """
+        removed = await self._store.users.remove(check_user(user))
+        if removed is None:
+            raise PushdeskError(f"There is no user {user!r}.", code="not_found", hint="Ids are case-sensitive.")
+        self._publisher.user_removed(removed.subscriptions)
+        if removed.was_known:
+            write(UserRemoved(user=UserId(user), subscriptions=len(removed.subscriptions)))
+        while await self._outbox.remove(partial(self._store.users.remove_history, removed)):
+            pass
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key.

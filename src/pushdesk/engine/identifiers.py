@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pushdesk.invitation_code import make_code
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,3 +28,7 @@ class Identifiers:
     def secret(self) -> str:
         """Return 256 random bits as hex: the secret half of a token."""
         return self._random_bytes(32).hex()
+
+    def code(self) -> str:
+        """Return a new invitation's code."""
+        return make_code(self._random_bytes)

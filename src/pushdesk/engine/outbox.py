@@ -13,19 +13,22 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from msgspec import structs
+
 from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.publisher import to_dispatch
-from pushdesk.engine.recipients import Recipients, put_off, put_off_until
+from pushdesk.engine.recipients import Recipients, cancelled, put_off, put_off_until
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.log import write
 from pushdesk.log_events import OutboxPassFailed, OutboxStoppedEarly, SettleFailed
 from pushdesk.log_fields import Failure
 from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
+from pushdesk.storage.outbox import OPEN_STATES
 from pushdesk.storage.records import Job, Settled, Settlement
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.model import PushTarget
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, Message
+    from pushdesk.storage.records import Claimed, Message, RemovedHistory
 
 IN_FLIGHT_PER_SERVICE: Final = 500
 """Deliveries under way at once to one push service; what is due beyond waits in the database, not in memory.
@@ -121,6 +124,10 @@ class Outbox:
         """Whether something failed that may have been written all the same."""
         self._books = asyncio.Lock()
         """Held from a commit until it is counted: stock is not taken in between."""
+        self._looking = asyncio.Lock()
+        """Held while what is due is looked for and started: nothing of it is removed in between."""
+        self._removed: set[str] = set()
+        """The deliveries that were removed while they were under way."""
         self._in_flight: Counter[Service] = Counter()
         self._wake = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
@@ -213,6 +220,33 @@ class Outbox:
         """Nobody waits for this dispatch any longer."""
         self._waiters.pop(dispatch, None)
 
+    async def remove(self, remove: Callable[[], Awaitable[RemovedHistory]]) -> bool:
+        """Remove a batch of what a user was sent, settled or not; what is under way ends by itself.
+
+        Args:
+            remove: Removes a batch from the database.
+
+        Returns:
+            Whether there was anything left to be removed.
+
+        Raises:
+            DatabaseError: Nothing was removed.
+        """
+        async with self._looking:
+            removed = await remove()
+            unsettled = [delivery for delivery in removed.deliveries if not delivery.outcome.is_settled]
+            self._removed.update(delivery.id for delivery in unsettled if delivery.id in self._claimed)
+            waiting = [cancelled(item, self._now_ms()) for item in unsettled if item.id not in self._claimed]
+            self.queued -= sum(dispatch.state in OPEN_STATES for dispatch in removed.dispatches)
+            ended = tuple(
+                structs.replace(dispatch, state=DispatchState.CANCELLED)
+                for dispatch in removed.dispatches
+                if dispatch.state is not DispatchState.DONE
+            )
+            self._observer.settled(waiting, Settled(disabled=(), done=ended))
+            self._finish(ended)
+        return bool(removed.deliveries or removed.dispatches)
+
     async def _commit_accepted(self, group: Sequence[_Incoming]) -> None:
         try:
             # Counted before anybody else's turn comes.
@@ -238,7 +272,8 @@ class Outbox:
         while not self._stopping:
             self._wake.clear()
             try:
-                wait_s = await self._work_on_what_is_due()
+                async with self._looking:
+                    wait_s = await self._work_on_what_is_due()
             except Exception as error:  # noqa: BLE001 (logged, and the next pass may fare better)
                 write(OutboxPassFailed(Failure.of(error)))
                 self._is_unsure = True
@@ -380,8 +415,16 @@ class Outbox:
                 self._claimed.discard(item.delivery.id)
             # There is room again, or something to be tried again.
             self._wake.set()
-        self._observer.settled(group, settled)
+        self._observer.settled([self._as_it_ended(item) for item in group], settled)
         self._finish(settled.done)
+
+    def _as_it_ended(self, settlement: Settlement) -> Settlement:
+        """Return what an attempt came to; one that was removed meanwhile is not tried again."""
+        delivery = settlement.delivery
+        if delivery.id not in self._removed:
+            return settlement
+        self._removed.discard(delivery.id)
+        return settlement if delivery.outcome.is_settled else cancelled(delivery, self._now_ms())
 
     async def _write_settlements(self, group: Sequence[Settlement]) -> Settled:
         while True:

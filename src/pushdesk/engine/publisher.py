@@ -76,6 +76,15 @@ class Publisher:
             write(log_events.SubscriptionRemoved(Device.of(subscription)))
             self._bus.publish(SubscriptionRemoved, subscription.id, subscription.user)
 
+    def user_made(self) -> None:
+        """Note that there is a user more, who has no subscription yet."""
+        self.totals_are_stale = True
+
+    def user_removed(self, subscriptions: Sequence[Subscription]) -> None:
+        """Tell of the subscriptions of a user who is no longer known."""
+        self.totals_are_stale = True
+        self.subscriptions_removed(subscriptions)
+
     def key_changed(self, key: VapidKey) -> None:
         """Tell of a key that was made."""
         self._bus.publish(KeyChanged, key)

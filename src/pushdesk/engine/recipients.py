@@ -116,6 +116,19 @@ def put_off(delivery: Delivery, now_ms: int) -> Settlement:
     return Settlement(later, attempted=False)
 
 
+def cancelled(delivery: Delivery, now_ms: int) -> Settlement:
+    """Have nothing more be tried of a delivery whose user was removed, and which is no longer in the database."""
+    ended = structs.replace(
+        delivery,
+        outcome=Outcome.CANCELLED,
+        status=None,
+        reason="The user was removed before this could be sent.",
+        next_attempt_at=None,
+        at=to_datetime(now_ms),
+    )
+    return Settlement(ended, attempted=False)
+
+
 def put_off_until(now_ms: int) -> int:
     """Return when what was put off is due again."""
     return now_ms + round(PUT_OFF_S * 1000)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
 from typing import TYPE_CHECKING, Final
 
+from pushdesk.engine.device_tokens import device_token, secret_digest
 from pushdesk.engine.user_agent import UNKNOWN, describe
 from pushdesk.errors import PushdeskError
 from pushdesk.log import write
@@ -19,12 +17,12 @@ from pushdesk.log_events import (
 )
 from pushdesk.log_fields import Device, Failure, Reason
 from pushdesk.model import (
-    DeviceGrant,
     Outcome,
     PushTest,
     Subscribed,
 )
 from pushdesk.storage.records import NewSubscription
+from pushdesk.storage.subscriptions import not_found
 from pushdesk.webpush.encryption import decode_keys
 from pushdesk.webpush.endpoint import check_endpoint
 
@@ -35,14 +33,12 @@ if TYPE_CHECKING:
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.publisher import Publisher
-    from pushdesk.model import Delivery, SubscriptionRequest
+    from pushdesk.model import Delivery, DeviceGrant, SubscriptionRequest
     from pushdesk.storage.records import Stored
     from pushdesk.storage.subscriptions import Subscriptions
 
 TEST_WAIT_S: Final = 4.0
 """How long the outcome of the test push is waited for: with its answer, a browser is kept for 5 seconds at most."""
-TOKEN_PREFIX: Final = "pdd"  # noqa: S105 (how a device token starts, no secret)
-_TOKEN: Final = re.compile(rf"{TOKEN_PREFIX}_(?P<subscription>[0-9a-f]{{26}})_(?P<secret>[0-9a-f]{{64}})")
 _REFUSED: Final = {
     Outcome.GONE: ("subscription_gone", "The push service no longer knows this subscription."),
     Outcome.KEY_MISMATCH: ("key_mismatch", "The subscription was made with another key than this server's."),
@@ -84,15 +80,22 @@ class Registration:
         self._identifiers = identifiers
         self._clock = clock
 
-    async def subscribe(self, user: str, request: SubscriptionRequest) -> Subscribed:
+    async def subscribe(self, user: str, request: SubscriptionRequest, grant: DeviceGrant | None = None) -> Subscribed:
         """Store a browser's subscription for a user, and try it out if it is new and replaces none.
+
+        An invited browser keeps its token: with a new subscription it is told the one that it showed.
+
+        Args:
+            user: Whose subscription it is.
+            request: What the browser hands over.
+            grant: What its device token allows, if it showed one.
 
         Raises:
             EndpointRefusedError: The endpoint is not one that is sent to.
             BadKeysError: p256dh or auth cannot be used.
             PushdeskError: `endpoint_taken`, `forbidden` (too many devices), `subscription_gone` or `key_mismatch`
                 (the test push was answered so, and nothing was kept), `subscription_not_found` (it was removed
-                while it was tried out), `bad_field` (a key that is not known).
+                while it was tried out), `bad_field` (a key that is not known), `unauthorized` (the grant has ended).
             DatabaseError: Nothing was kept.
         """
         new, secret = self._new(user, request)
@@ -101,6 +104,7 @@ class Registration:
             replaces=request.replaces,
             max_per_user=self._max_devices,
             now_ms=round(self._clock.time() * 1000),
+            grant=grant,
         )
         self._publisher.subscriptions_removed(stored.removed)
         subscription = stored.subscription
@@ -110,22 +114,12 @@ class Registration:
         test = PushTest.SKIPPED
         if request.replaces is None and (stored.created or stored.revived):
             test = await self._try_out(stored)
-        token = f"{TOKEN_PREFIX}_{subscription.id}_{secret}" if stored.created else None
-        return Subscribed(subscription, test, stored.created, token)
-
-    async def grant(self, token: str) -> DeviceGrant | None:
-        """Return what a device token allows, or None if it is not valid.
-
-        Raises:
-            DatabaseError: It could not be looked up.
-        """
-        parts = _TOKEN.fullmatch(token)
-        if parts is None:
-            return None
-        found = await self._subscriptions.token_digest(parts["subscription"])
-        if found is None or not hmac.compare_digest(found[1], _digest(parts["secret"])):
-            return None
-        return DeviceGrant(found[0], parts["subscription"])
+        if not stored.created:
+            return Subscribed(subscription, test, created=False)
+        token = device_token(subscription.id, secret)
+        if grant is not None and grant.enrollment is not None:
+            token = grant.token
+        return Subscribed(subscription, test, created=True, token=token)
 
     async def _try_out(self, stored: Stored) -> PushTest:
         """Send the test push; a subscription that cannot be pushed to is not kept, unless it was there before."""
@@ -133,9 +127,10 @@ class Registration:
         try:
             deliveries = await self._test(subscription.user, subscription.id, TEST_WAIT_S)
         except PushdeskError as error:
-            if error.code == "subscription_not_found":
-                # Removed meanwhile, or disabled, or somebody else's by now: there is nothing to say that it is there.
-                raise
+            if error.code in {"subscription_not_found", "not_found"}:
+                # Removed meanwhile, alone or with its user and the test, or disabled, or somebody else's by now: there
+                # is nothing to say that it is there.
+                raise not_found(subscription.user) from None
             # It is stored: the browser gets its token, whatever became of the test.
             write(SubscriptionUntested(Failure.of(error)))
             return PushTest.TRANSIENT
@@ -179,7 +174,7 @@ class Registration:
             key_is_declared=request.key_id is not None,
             browser=browser,
             platform=platform,
-            token_digest=_digest(secret),
+            token_digest=secret_digest(secret),
             endpoint=request.endpoint,
             p256dh=p256dh,
             auth=auth,
@@ -195,7 +190,3 @@ def _log_change(stored: Stored) -> None:
         write(SubscriptionRevived(device))
     else:
         write(SubscriptionMoved(device))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from pushdesk.model import (
@@ -33,8 +34,6 @@ from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from aiohttp import web
 
     from pushdesk.desk import Desk
 
@@ -143,6 +142,12 @@ async def revoke_token(call: Call[NoQuery, TokenId]) -> web.Response:
     return answer(RevokedToken(await call.engine.revoke_token(call.body.id)))
 
 
+async def remove_user(call: Call[NoQuery, None]) -> web.Response:
+    """Remove a user with everything of theirs."""
+    await call.engine.remove_user(call.user)
+    return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
+
 async def invalidate(call: Call[NoQuery, InvalidateRequest]) -> web.Response:
     """Let a user's subscriptions be read again."""
     return answer(Invalidated(await call.engine.invalidate_cache(call.body.user)))
@@ -235,6 +240,16 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=TokenId,
         handler=revoke_token,
         answers={200: RevokedToken},
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/users/{user}",
+        summary="Remove a user with everything of theirs",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=NoneType,
+        handler=remove_user,
+        answers={204: None},
     ),
     Route(
         method="POST",

@@ -10,7 +10,7 @@ from yarl import URL
 
 from pushdesk import __version__
 from pushdesk.assets import assets_directory
-from pushdesk.server import admin, applications, browsers, operations
+from pushdesk.server import admin, applications, browsers, invitations, operations
 from pushdesk.server.auth import Gate
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
 from pushdesk.server.cors import let_listed_origins_in
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     *browsers.ROUTES,
     *applications.ROUTES,
+    *invitations.ROUTES,
     *admin.ROUTES,
     *operations.ROUTES,
 )

@@ -12,6 +12,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import Scope, TokenGrant
 from pushdesk.server.body import is_json
 from pushdesk.server.local_page import (
+    IS_INVITED,
     Place,
     Visit,
     is_listed_origin,
@@ -104,7 +105,7 @@ class Gate:
             return _NOBODY
         token = _bearer_token(request)
         if token is None:
-            self._admit_without_token(visit, access)
+            await self._admit_without_token(visit, access, user)
             return _NOBODY
         grant = _ADMIN if self._is_admin(token) else self._engine.token_grant(token)
         if grant is None:
@@ -149,7 +150,7 @@ class Gate:
         elif access is not Access.LOCAL and visit.origins:
             raise PushdeskError("This is not for pages: the request has an Origin.", code="forbidden")
 
-    def _admit_without_token(self, visit: Visit, access: Access) -> None:
+    async def _admit_without_token(self, visit: Visit, access: Access, user: str) -> None:
         if access is Access.LOCAL and is_local_caller(visit):
             return
         if access is not Access.DEVICE:
@@ -159,6 +160,8 @@ class Gate:
                 hint="Send it as Authorization: Bearer TOKEN. pushdesk tokens create makes one.",
             )
         refusal = local_page_refusal(visit, self._place)
+        if not refusal and await self._engine.is_invited(user):
+            refusal = IS_INVITED
         if refusal:
             raise PushdeskError(
                 f"Without a token only the page on the server's own machine may name a user: {refusal}.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -14,6 +14,9 @@ from pushdesk.model import Delivery, DeviceGrant, Experiment, PushTest, Subscrib
 from pushdesk.server.auth import Access
 from pushdesk.server.experiments import group
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
+
+if TYPE_CHECKING:
+    from pushdesk.engine.engine import Engine
 
 Endpoint = Annotated[str, Meta(min_length=1, max_length=2048)]
 
@@ -66,11 +69,13 @@ async def vapid(call: Call[NoQuery, None]) -> web.Response:
 async def subscribe(call: Call[NoQuery, SubscriptionRequest]) -> web.Response:
     """Make, renew or change a subscription."""
     wanted = call.body
-    if call.grant:
+    if call.grant and call.grant.enrollment is None:
         await _check_own(call, call.grant, wanted.replaces or wanted.endpoint)
+    elif call.grant and wanted.replaces is not None:
+        await _check_not_anothers(call, call.grant, wanted.replaces)
     if wanted.user_agent is None:
         wanted = msgspec.structs.replace(wanted, user_agent=call.request.headers.get("User-Agent", "")[:512])
-    made: Subscribed = await call.engine.subscribe(call.user, wanted)
+    made: Subscribed = await call.engine.subscribe(call.user, wanted, call.grant)
     return answer(
         NewSubscription(made.subscription, made.test, made.token or msgspec.UNSET), status=201 if made.created else 200
     )
@@ -87,6 +92,12 @@ async def unsubscribe(call: Call[NoQuery, EndpointRequest]) -> web.Response:
 async def test(call: Call[NoQuery, DevicePushTest]) -> web.Response:
     """Send the test push to one device, or to all that the caller may."""
     subscription = call.grant.subscription if call.grant else None
+    if call.grant and subscription is None:
+        raise PushdeskError(
+            "This browser has no subscription.",
+            code="subscription_not_found",
+            hint="Open the page in it and enable notifications.",
+        )
     if call.body.endpoint is not None:
         if call.grant:
             await _check_own(call, call.grant, call.body.endpoint)
@@ -100,14 +111,27 @@ async def _check_own(
     endpoint: str,
 ) -> None:
     """Refuse a device token that is used for another subscription than its own, known or not."""
+    if await _find(call.engine, call.user, endpoint) != grant.subscription:
+        raise _belongs_to_another()
+
+
+async def _check_not_anothers(call: Call[NoQuery, SubscriptionRequest], grant: DeviceGrant, endpoint: str) -> None:
+    """Refuse an invited browser that would replace another's subscription; its own may be gone already."""
+    if await _find(call.engine, call.user, endpoint) not in {None, grant.subscription}:
+        raise _belongs_to_another()
+
+
+async def _find(engine: Engine, user: str, endpoint: str) -> str | None:
     try:
-        found = (await call.engine.find_subscription(call.user, endpoint)).id
+        return (await engine.find_subscription(user, endpoint)).id
     except PushdeskError as error:
         if error.code != "subscription_not_found":
             raise
-        found = None
-    if found != grant.subscription:
-        raise PushdeskError("The device token belongs to another subscription.", code="forbidden")
+        return None
+
+
+def _belongs_to_another() -> PushdeskError:
+    return PushdeskError("The device token belongs to another subscription.", code="forbidden")
 
 
 _SUBSCRIPTION: Final = "/api/v1/users/{user}/webpush/subscription"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PROXY_HEADERS: Final = frozenset({"forwarded", "x-real-ip", "via"})
 _PROXY_PREFIX: Final = "x-forwarded-"
+IS_INVITED: Final = "an invitation let a browser of that user in, so that others need one as well"
+"""The clause that the request itself does not tell: an invited user is named by nobody without a token."""
 
 
 @dataclass(frozen=True, slots=True)

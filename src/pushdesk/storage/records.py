@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Delivery,
         Dispatch,
         DispatchKind,
+        InvitationFault,
         KeyState,
         PushTarget,
         Service,
@@ -101,6 +102,45 @@ class StoredToken:
 
     access: AccessToken
     secret_digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """What redeeming an invitation came to: a browser of this user is enrolled, or why not."""
+
+    user: str | None
+    """None where it is not known."""
+    fault: InvitationFault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """A browser that came by an invitation."""
+
+    user: str
+    token_digest: bytes = field(repr=False)
+    subscription: str | None
+    """The one that it has, if it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedUser:
+    """A user who is no longer known, and how far what they were sent is still to be removed."""
+
+    user: str
+    was_known: bool
+    """False for one who was gone already, when only what they were sent was still there."""
+    subscriptions: tuple[Subscription, ...]
+    last_dispatch: str
+    last_delivery: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedHistory:
+    """A batch of what a removed user was sent, as it was."""
+
+    dispatches: tuple[Dispatch, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

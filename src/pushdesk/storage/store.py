@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from pushdesk.storage.access_tokens import AccessTokens
 from pushdesk.storage.database import Database
+from pushdesk.storage.invitations import Invitations
 from pushdesk.storage.keys import Keys
 from pushdesk.storage.listings import Listings
 from pushdesk.storage.outbox import OutboxTable
@@ -15,6 +16,7 @@ from pushdesk.storage.schema import server_state
 from pushdesk.storage.seal_state import agree
 from pushdesk.storage.sealing import Sealer
 from pushdesk.storage.subscriptions import Subscriptions
+from pushdesk.storage.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,7 @@ def _tell_nobody(_raised: Sequence[Raised], _committed: bool) -> None:  # noqa: 
 class Store:
     """An open database, by subject.
 
-    `subscriptions`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it.
+    `users`, `subscriptions`, `invitations`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it.
     Used as an async context manager; the subjects are there inside of it.
 
     Args:
@@ -44,7 +46,9 @@ class Store:
         StartUpError: The database is sealed and the key is not there, or the other way round; nothing was changed.
     """
 
+    users: Users
     subscriptions: Subscriptions
+    invitations: Invitations
     keys: Keys
     access_tokens: AccessTokens
     outbox: OutboxTable
@@ -69,7 +73,9 @@ class Store:
         await self._database.__aenter__()
         async with self._database.read() as connection:
             digest_key: bytes = (await connection.execute(select(server_state.c.digest_key))).scalar_one()
+        self.users = Users(self._database)
         self.subscriptions = Subscriptions(self._database, digest_key, self._sealer)
+        self.invitations = Invitations(self._database)
         self.keys = Keys(self._database, self._sealer)
         self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)

@@ -16,8 +16,9 @@ from pushdesk.model import PushTarget, Subscription, SubscriptionState
 from pushdesk.storage.generations import raise_generations, taken_away
 from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
 from pushdesk.storage.rows import to_subscription, to_target
-from pushdesk.storage.schema import dispatches, server_state, subscriptions, user_state
+from pushdesk.storage.schema import dispatches, enrollments, invitations, server_state, subscriptions, user_state
 from pushdesk.storage.sealing import AUTH, ENDPOINT
+from pushdesk.storage.users import make_user
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from pushdesk.model import DeviceGrant
     from pushdesk.storage.database import Database
     from pushdesk.storage.sealing import Sealer
     from pushdesk.storage.transaction import Transaction
@@ -42,20 +44,35 @@ class Subscriptions:
         self._digest_key = digest_key
         self._sealer = sealer
 
-    async def put(self, new: NewSubscription, *, replaces: str | None, max_per_user: int, now_ms: int) -> Stored:
+    async def put(
+        self,
+        new: NewSubscription,
+        *,
+        replaces: str | None,
+        max_per_user: int,
+        now_ms: int,
+        grant: DeviceGrant | None = None,
+    ) -> Stored:
         """Store a subscription: a new one, or the one with this endpoint and these keys, moved and revived if need be.
+
+        An invited browser has one subscription: the one that it had before goes, whether or not it is named. The one
+        that is moved to another user belongs to an invited browser only if it is one that moves it.
 
         Args:
             new: What to store. When the endpoint is known, only owner, key and state are taken from it.
             replaces: An endpoint of the same user that is removed by the same transaction.
             max_per_user: How many active subscriptions a user may have.
             now_ms: The time, for `created_at`.
+            grant: What let the browser in, if it was a device token.
 
         Raises:
-            PushdeskError: `endpoint_taken` when the endpoint is known with other keys; `forbidden` over the cap.
+            PushdeskError: `endpoint_taken` when the endpoint is known with other keys; `forbidden` over the cap;
+                `unauthorized` when the grant is no longer valid.
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
+            if grant is not None:
+                await self._check_still_valid(transaction, grant)
             known = await self._by_endpoint(transaction, new.endpoint)
             if known is not None and not self._same_keys(known, new):
                 raise PushdeskError(
@@ -64,20 +81,21 @@ class Subscriptions:
                     hint="Unsubscribe in the browser and subscribe again: that gives a new endpoint.",
                 )
             changes: dict[str, frozenset[str] | None] = {new.user: None}
-            removed: tuple[Subscription, ...] = ()
-            made_user = await self._make_user(transaction, new.user, now_ms)
-            if replaces is not None and replaces != new.endpoint:
-                mine = and_(subscriptions.c.endpoint_digest == self.digest(replaces), subscriptions.c.user == new.user)
-                removed = await self._delete(transaction, mine)
+            made_user = await make_user(transaction, new.user, now_ms)
+            enrollment = grant.enrollment if grant is not None else None
+            removed = await self._make_way(transaction, new, replaces, enrollment)
             created = known is None
             revived = False
             if known is None:
                 await self._check_cap(transaction, new.user, max_per_user)
-                await transaction.execute(insert(subscriptions).values(self._row(new, now_ms)))
+                await transaction.execute(insert(subscriptions).values(self._row(new, enrollment, now_ms)))
             else:
                 revived = known.state != SubscriptionState.ACTIVE
                 key_id = new.key_id if new.key_is_declared else known.key_id
-                if not revived and not removed and (known.user, known.key_id) == (new.user, key_id):
+                if enrollment is None and known.user == new.user:
+                    enrollment = known.enrollment
+                after = (new.user, key_id, enrollment)
+                if not revived and not removed and (known.user, known.key_id, known.enrollment) == after:
                     return Stored(
                         to_subscription(known),
                         created=False,
@@ -96,6 +114,9 @@ class Subscriptions:
                     .values(
                         user=new.user,
                         key_id=key_id,
+                        enrollment=enrollment,
+                        # An invited browser's own token is the only one for its subscription.
+                        token_digest=known.token_digest if enrollment == known.enrollment else new.token_digest,
                         state=SubscriptionState.ACTIVE,
                         version=subscriptions.c.version + 1,
                         failures=0,
@@ -158,8 +179,8 @@ class Subscriptions:
                 delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == id_)
             )
             if stored.made_user:
-                others = exists().where(subscriptions.c.user == user)
-                await transaction.execute(delete(user_state).where(user_state.c.user == user, ~others))
+                used = [~exists().where(table.c.user == user) for table in (subscriptions, invitations, enrollments)]
+                await transaction.execute(delete(user_state).where(user_state.c.user == user, *used))
         return True
 
     async def find(self, user: str, endpoint: str) -> Subscription:
@@ -231,12 +252,30 @@ class Subscriptions:
         statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
         return (await connection.execute(statement)).one_or_none()
 
-    async def _make_user(self, transaction: Transaction, user: str, now_ms: int) -> bool:
-        """Make a user unless there is one; returns whether there was none."""
-        is_new = await transaction.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None
-        if is_new:
-            await transaction.execute(insert(user_state).values(user=user, generation=0, created_at=now_ms))
-        return is_new
+    async def _check_still_valid(self, transaction: Transaction, grant: DeviceGrant) -> None:
+        """Refuse what was let in a moment ago, by a token that ended meanwhile: it would bring back who was removed."""
+        table, identity = subscriptions, grant.subscription
+        if grant.enrollment is not None:
+            table, identity = enrollments, grant.enrollment
+        still_valid = select(table.c.id).where(table.c.id == identity, table.c.user == grant.user)
+        if await transaction.scalar(still_valid) is None:
+            raise PushdeskError(
+                "The token is no longer valid.", code="unauthorized", hint="Its subscription or its user was removed."
+            )
+
+    async def _make_way(
+        self, transaction: Transaction, new: NewSubscription, replaces: str | None, enrollment: str | None
+    ) -> tuple[Subscription, ...]:
+        """Remove what a subscription takes the place of."""
+        replaced = []
+        if replaces is not None:
+            replaced.append(subscriptions.c.endpoint_digest == self.digest(replaces))
+        if enrollment is not None:
+            replaced.append(subscriptions.c.enrollment == enrollment)
+        if not replaced:
+            return ()
+        others = subscriptions.c.endpoint_digest != self.digest(new.endpoint)
+        return await self._delete(transaction, and_(or_(*replaced), subscriptions.c.user == new.user, others))
 
     async def _check_cap(self, transaction: Transaction, user: str, max_per_user: int) -> None:
         mine = and_(subscriptions.c.user == user, subscriptions.c.state == SubscriptionState.ACTIVE)
@@ -256,7 +295,7 @@ class Subscriptions:
         auth = self._sealer.unseal(AUTH, known.id, known.auth)
         return hmac.compare_digest(known.p256dh, new.p256dh) and hmac.compare_digest(auth, new.auth)
 
-    def _row(self, new: NewSubscription, now_ms: int) -> dict[str, object]:
+    def _row(self, new: NewSubscription, enrollment: str | None, now_ms: int) -> dict[str, object]:
         return {
             "id": new.id,
             "user": new.user,
@@ -273,6 +312,7 @@ class Subscriptions:
             "version": FIRST_VERSION,
             "created_at": now_ms,
             "failures": 0,
+            "enrollment": enrollment,
         }
 
 
