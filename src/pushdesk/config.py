@@ -15,7 +15,19 @@ from msgspec import Struct
 from pushdesk.config_file import ConfigFile, nearest, read_config_file
 from pushdesk.errors import StartUpError
 from pushdesk.model import Experiment
-from pushdesk.setting_values import LOG_LEVELS, Reader, choice, duration, origin, origins, size, switch, text, whole
+from pushdesk.setting_values import (
+    LOG_LEVELS,
+    Reader,
+    choice,
+    duration,
+    origin,
+    origins,
+    origins_or_any,
+    size,
+    switch,
+    text,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +46,8 @@ class ServerConfig(Struct, frozen=True):
     """Port to listen on; 0 takes a free one."""
     access_url: str | None = None
     """Origin under which browsers reach the server; by default `http://localhost:PORT`."""
+    seal_key_file: Path | None = None
+    """Where the key is that secrets in the database are sealed with, unless `PUSHDESK_SEAL_KEY` holds it."""
     allow_origin: tuple[str, ...] = ()
     """Origins of other sites whose pages may subscribe browsers here."""
 
@@ -45,6 +59,10 @@ class PushConfig(Struct, frozen=True):
     """VAPID `sub` claim, `mailto:` or `https:`, whom a push service would write to; by default the access URL."""
     allow_endpoint: tuple[str, ...] = ()
     """Origins that are sent to although they are no known push service, be they http or private."""
+    click_origin: tuple[str, ...] = ()
+    """Origins that clicks on notifications may lead to besides this server's and `allow_origin`; `*` is every one."""
+    egress_proxy: str | None = None
+    """Origin of the HTTP proxy through which known push services are reached; `allow_endpoint` is reached without."""
     connect_timeout_s: int = 5
     """Seconds for a connection to a push service to come about."""
     total_timeout_s: int = 15
@@ -79,6 +97,15 @@ class LogConfig(Struct, frozen=True):
     """Where the log goes; by default `pushdesk.log` in the data directory."""
 
 
+class Secret(NamedTuple):
+    """A text that is not shown."""
+
+    text: str = ""
+
+    def __repr__(self) -> str:
+        return "Secret()"
+
+
 class Config(Struct, frozen=True):
     """All settings, read and checked."""
 
@@ -93,10 +120,17 @@ class Config(Struct, frozen=True):
     """The experiments that are set to be on; `is_on` says whether one is."""
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
+    seal_key: Secret = Secret()
+    """What `PUSHDESK_SEAL_KEY` holds; `pushdesk.seal_key` reads it."""
     keymap: dict[str, str] = {}
     """Binding id -> keys, separated by commas."""
     dev: bool = False
     """Whether somebody develops: every experiment is then on, and the log level is debug unless it is set."""
+
+    @property
+    def click_origins(self) -> frozenset[str]:
+        """Origins that clicks on notifications may lead to besides this server's own; `*` is every one."""
+        return frozenset((*self.push.click_origin, *self.server.allow_origin))
 
     def is_on(self, experiment: Experiment) -> bool:
         """Whether an experiment is on: as it is set, and always while somebody develops."""
@@ -131,9 +165,12 @@ SETTINGS: Final = (
     Setting("server", "access_url", origin, name="access-url"),
     Setting("server", "allow_origin", origins, name="allow-origin"),
     Setting("server", "data_dir", text, name="data-dir"),
+    Setting("server", "seal_key_file", text, name="seal-key-file"),
     Setting("server", "dev", switch, name="dev"),
     Setting("push", "subscriber", text),
     Setting("push", "allow_endpoint", origins, name="allow-endpoint"),
+    Setting("push", "click_origin", origins_or_any, name="click-origin"),
+    Setting("push", "egress_proxy", origin),
     Setting("push", "connect_timeout", duration(1, 60), field="connect_timeout_s"),
     Setting("push", "total_timeout", duration(1, 300), field="total_timeout_s"),
     Setting("push", "concurrency", whole(1, 1000)),
@@ -187,7 +224,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, default_dat
             value = _in_file(setting, file)
         if value is not None:
             values.setdefault(setting.table, {})[setting.field or setting.key] = value
-    return _assemble(values, data_dir, file)
+    return _assemble(values, data_dir, file, Secret(environ.get("PUSHDESK_SEAL_KEY", "")))
 
 
 def refuse_unknown_bindings(config: Config, bindings: Sequence[str]) -> None:
@@ -203,11 +240,12 @@ def refuse_unknown_bindings(config: Config, bindings: Sequence[str]) -> None:
             raise file.error("keymap", binding, problem=problem, hint=nearest(binding, bindings))
 
 
-def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFile) -> Config:
+def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFile, seal_key: Secret) -> Config:
     server, log = values.get("server", {}), values.get("log", {})
     dev = server.pop("dev", False)
-    if "file" in log:
-        log["file"] = Path(log["file"]).expanduser().absolute()
+    for table, key in ((log, "file"), (server, "seal_key_file")):
+        if key in table:
+            table[key] = Path(table[key]).expanduser().absolute()
     if dev:
         log = {"level": "debug"} | log
     return Config(
@@ -219,6 +257,7 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
         experiments=_experiments(values.get("experiments", {})),
         identity=IdentityConfig(**values.get("identity", {})),
         log=LogConfig(**log),
+        seal_key=seal_key,
         keymap=_keymap(file),
         dev=dev,
     )

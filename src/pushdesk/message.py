@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
 from pushdesk.errors import PushdeskError
+from pushdesk.setting_values import ANY, origin
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pushdesk.model import Action, Notification
 
 MAX_MESSAGE: Final = 3993
 """Bytes that encrypt to the 4096 of one record (RFC 8291), which is as much as every push service takes."""
 
+HINT: Final = (
+    "Clicks lead to {origin}, to the sites of [server] allow_origin, and where [push] click_origin says: "
+    "--click-origin ORIGIN, * for anywhere."
+)
 _WEB: Final = frozenset({"http", "https"})
 
 
-def build_message(notification: Notification, *, dispatch: str, access_url: str) -> bytes:
+def build_message(
+    notification: Notification, *, dispatch: str, access_url: str, click_origins: Collection[str] = (ANY,)
+) -> bytes:
     """Build the message that is pushed, of whatever size: one JSON object in the shape of Declarative Web Push.
 
     Safari shows it by itself and our service worker reads it everywhere else. Safari takes absolute URLs only, so
@@ -29,17 +39,20 @@ def build_message(notification: Notification, *, dispatch: str, access_url: str)
         notification: What to show.
         dispatch: Id of the dispatch, for the service worker's reports.
         access_url: Where browsers reach this server.
+        click_origins: Where clicks may lead besides there; `*` is any web address. What is pushed is built with what
+            the server allows, what is only shown before with what may be allowed.
 
     Raises:
-        PushdeskError: `bad_field` with the names of all URLs that lead to no http or https address.
+        PushdeskError: `bad_field` with the names of all URLs that lead to no http or https address, or, if they are
+            opened by a click, to an origin that is not allowed.
     """
-    links = _Links(access_url)
+    links = _Links(access_url, click_origins)
     data: dict[str, Any] = {"id": dispatch}
     if notification.data is not None:
         data["data"] = notification.data
     shown: dict[str, Any] = {
         "title": notification.title,
-        "navigate": links.resolve("url", notification.url) or access_url,
+        "navigate": links.click("url", notification.url) or access_url,
         "body": notification.body,
         "icon": links.resolve("icon", notification.icon),
         "badge": links.resolve("badge", notification.badge),
@@ -70,10 +83,13 @@ class _Links:
     Safari opens `navigate` itself: no service worker of ours stands between it and a `javascript:` or `data:`.
     """
 
-    def __init__(self, access_url: str) -> None:
+    def __init__(self, access_url: str, click_origins: Collection[str]) -> None:
         # With a slash at its end, so that an access URL with a path is what relative URLs are relative to.
         self._base = access_url.rstrip("/") + "/"
+        self._own_origin = _origin(self._base)
+        self._click_origins = click_origins
         self._refused: list[str] = []
+        self._elsewhere: list[str] = []
 
     def resolve(self, name: str, url: str | None) -> str | None:
         if not url:
@@ -81,6 +97,14 @@ class _Links:
         resolved = self._web_address(url)
         if resolved is None:
             self._refused.append(name)
+        return resolved
+
+    def click(self, name: str, url: str | None) -> str | None:
+        resolved = self.resolve(name, url)
+        if resolved is not None and ANY not in self._click_origins:
+            leads_to = _origin(resolved)
+            if leads_to is None or not (leads_to == self._own_origin or leads_to in self._click_origins):
+                self._elsewhere.append(name)
         return resolved
 
     def _web_address(self, url: str) -> str | None:
@@ -93,17 +117,35 @@ class _Links:
 
     def button(self, index: int, action: Action) -> dict[str, str]:
         shown = {"action": action.action, "title": action.title}
-        if (navigate := self.resolve(f"actions[{index}].url", action.url)) is not None:
+        if (navigate := self.click(f"actions[{index}].url", action.url)) is not None:
             shown["navigate"] = navigate
         return shown
 
     def check(self) -> None:
+        problems = []
         if self._refused:
+            problems.append(f"These are no http or https addresses: {', '.join(self._refused)}.")
+        if self._elsewhere:
+            problems.append(f"These lead to an origin that is not allowed: {', '.join(self._elsewhere)}.")
+        if problems:
             raise PushdeskError(
-                f"These are no http or https addresses: {', '.join(self._refused)}.",
+                " ".join(problems),
                 code="bad_field",
-                fields=tuple(self._refused),
+                fields=(*self._refused, *self._elsewhere),
+                hint=HINT.format(origin=self._own_origin) if self._elsewhere else "",
             )
+
+
+def _origin(url: str) -> str | None:
+    """Return the origin of a web address as settings write it; None if browsers may read its host in another way.
+
+    A backslash is a slash to browsers and a letter to others, and what stands before an @ is not the host.
+    """
+    scheme, _, rest = url.partition("://")
+    try:
+        return origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}")
+    except ValueError:
+        return None
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

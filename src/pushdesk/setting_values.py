@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Reader: TypeAlias = "Callable[[object], object]"
 
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES: Final = {"MB": 10**6, "GB": 10**9}
+ANY: Final = "*"
+"""Stands for every origin, where that is allowed."""
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -125,7 +127,16 @@ def origin(value: object) -> str:
 
 def origins(value: object) -> tuple[str, ...]:
     """Read a list of origins, in a variable separated by commas."""
+    return tuple(dict.fromkeys(origin(item) for item in _items(value)))
+
+
+def origins_or_any(value: object) -> tuple[str, ...]:
+    """Read a list of origins, in which `*` stands for every one."""
+    return tuple(dict.fromkeys(ANY if item == ANY else origin(item) for item in _items(value)))
+
+
+def _items(value: object) -> Sequence[object]:
+    """Return what is in a list, which in a variable is separated by commas."""
     if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    items = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(dict.fromkeys(origin(item) for item in items))
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value if isinstance(value, (list, tuple)) else [value]

@@ -76,8 +76,8 @@ async def test_notification_payload(desk: Bench) -> None:
     device = await desk.subscribe("anna", "phone")
     desk.pushes.clear()
     actions = [
-        {"action": "a", "title": "A", "url": "https://example.com/a"},
-        {"action": "b", "title": "B", "url": "https://example.com/b"},
+        {"action": "a", "title": "A", "url": f"{desk.server.url}/a"},
+        {"action": "b", "title": "B", "url": "/b"},
     ]
     await desk.notify("anna", "Title", body="Body", icon="https://example.com/icon.png", actions=actions)
     (push,) = desk.pushes
@@ -91,7 +91,7 @@ async def test_notification_payload(desk: Bench) -> None:
         json.loads(push.body)
     shown = device.decrypt(push.body)["notification"]
     assert (shown["title"], shown["body"], shown["icon"]) == ("Title", "Body", "https://example.com/icon.png")
-    assert [action["navigate"] for action in shown["actions"]] == ["https://example.com/a", "https://example.com/b"]
+    assert [action["navigate"] for action in shown["actions"]] == [f"{desk.server.url}/a", f"{desk.server.url}/b"]
 
 
 async def test_no_subscriptions(desk: Bench) -> None:

@@ -30,7 +30,7 @@ NOTIFICATION = {
     "title": TITLE,
     "body": BODY,
     "tag": "canary-tag-of-mine",
-    "url": "https://canary.example/chat",
+    "url": "/chat?about=canary.example",
     "topic": "canary-topic",
     "data": {"key": "canary-value"},
 }

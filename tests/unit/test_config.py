@@ -62,7 +62,10 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "allow_origin": "https://shop.example,http://localhost:8000",
         "data_dir": str(tmp_path / "data"),
         "dev": "true",
+        "seal_key_file": str(tmp_path / "seal.key"),
         "subscriber": "mailto:ops@example.com",
+        "click_origin": "https://news.example,*",
+        "egress_proxy": "http://proxy.example:3128",
         "allow_endpoint": "http://127.0.0.1:8485,http://127.0.0.1:8486",
         "connect_timeout": "3s",
         "total_timeout": "1m",
@@ -91,6 +94,9 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_file.experiments == from_variables.experiments == {Experiment.TURN_SUMMARIES}
     assert from_variables.push.allow_endpoint == ("http://127.0.0.1:8485", "http://127.0.0.1:8486")
     assert from_variables.server.allow_origin == ("https://shop.example", "http://localhost:8000")
+    assert from_variables.server.seal_key_file == tmp_path / "seal.key"
+    assert from_variables.push.click_origin == ("https://news.example", "*")
+    assert from_variables.push.egress_proxy == "http://proxy.example:3128"
     assert from_variables.push.total_timeout_s == 60
     assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
     assert not from_variables.identity.local

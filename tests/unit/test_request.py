@@ -22,7 +22,7 @@ ACCESS_URL = "https://push.example.org"
 
 
 def pushed(notification: Notification, access_url: str = ACCESS_URL) -> Any:
-    return json.loads(message(notification, dispatch="d1", access_url=access_url))
+    return json.loads(message(notification, dispatch="d1", access_url=access_url, click_origins=("*",)))
 
 
 def test_message_holds_every_field_under_its_pushed_name() -> None:

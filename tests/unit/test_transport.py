@@ -18,8 +18,9 @@ import pytest
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from pushdesk.webpush.egress import AddressRefusedError, guarded_socket
 from pushdesk.webpush.request import PushRequest
-from pushdesk.webpush.transport import AddressRefusedError, AiohttpTransport, FaultKind, TransportFault, guarded_socket
+from pushdesk.webpush.transport import AiohttpTransport, FaultKind, TransportFault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

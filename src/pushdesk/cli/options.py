@@ -38,6 +38,18 @@ AllowOrigin: TypeAlias = Annotated[
         "--allow-origin", metavar="ORIGIN", help="Let pages of this other site subscribe browsers; may be repeated"
     ),
 ]
+ClickOrigin: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--click-origin", metavar="ORIGIN", help="Let clicks on notifications lead to this origin too; may be repeated"
+    ),
+]
+SealKeyFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--seal-key-file", metavar="FILE", help="Key that secrets are sealed with, unless PUSHDESK_SEAL_KEY holds it"
+    ),
+]
 Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="All experiments on, log at debug level")]
 CacheTtl: TypeAlias = Annotated[
     str | None,

@@ -21,6 +21,8 @@ from pushdesk.user_id import check_user
 from pushdesk.webpush.request import message as pushed_message
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
@@ -74,6 +76,7 @@ class Dispatcher(Protocol):
 
         Raises:
             PayloadTooLargeError: The pushed message would be over 3993 bytes.
+            PushdeskError: `bad_field` when a click would lead to an origin that is not allowed.
             PushdeskError: `idempotency_conflict` when the key was used with another body; `push_disabled`.
             DatabaseError: It was not accepted.
         """
@@ -129,6 +132,7 @@ class WebPushDispatcher:
         keyring: Keyring,
         listings: Listings,
         access_url: str,
+        click_origins: Collection[str],
         identifiers: Identifiers,
         clock: Clock,
     ) -> None:
@@ -137,6 +141,7 @@ class WebPushDispatcher:
         self._keyring = keyring
         self._listings = listings
         self._access_url = access_url
+        self._click_origins = click_origins
         self._identifiers = identifiers
         self._clock = clock
         self._accepting: set[asyncio.Task[Accepted]] = set()
@@ -229,7 +234,9 @@ class WebPushDispatcher:
             user=user,
             kind=kind,
             title=notification.title,
-            plaintext=pushed_message(notification, dispatch=dispatch, access_url=self._access_url),
+            plaintext=pushed_message(
+                notification, dispatch=dispatch, access_url=self._access_url, click_origins=self._click_origins
+            ),
             urgency=notification.urgency,
             topic=notification.topic,
             subscription=subscription,

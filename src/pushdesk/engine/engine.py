@@ -34,6 +34,8 @@ from pushdesk.log_events import CacheCleared, CacheInvalidated, UserRemoved
 from pushdesk.log_fields import UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Stats
+from pushdesk.seal_key import seal_key
+from pushdesk.storage.sealing import Sealer
 from pushdesk.storage.store import Store
 from pushdesk.user_id import check_user
 from pushdesk.webpush.transport import AiohttpTransport
@@ -150,6 +152,7 @@ class Engine:
                 keyring=self._keyring,
                 listings=store.listings,
                 access_url=access_url,
+                click_origins=config.click_origins,
                 identifiers=self._identifiers,
                 clock=clock,
             )
@@ -449,17 +452,19 @@ async def open_engine(
 
     Raises:
         DatabaseError: The database cannot be opened.
+        StartUpError: The database is sealed and the key is not there, or the other way round.
     """
     clock = SystemClock()
     transport = AiohttpTransport(
         allowed_origins=frozenset(config.push.allow_endpoint),
         connect_timeout_s=config.push.connect_timeout_s,
         total_timeout_s=config.push.total_timeout_s,
+        proxy=config.push.egress_proxy,
         clock=clock.monotonic,
     )
     try:
         async with (
-            Store(config.data_dir / DATABASE_NAME) as store,
+            Store(config.data_dir / DATABASE_NAME, sealer=Sealer(seal_key(config))) as store,
             Engine(
                 config,
                 access_url=access_url,

@@ -10,7 +10,7 @@ from pushdesk.message import build_message
 from pushdesk.webpush.encryption import check_size, encode_base64url, encrypt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pushdesk.model import Notification, PushTarget, Urgency
 
@@ -33,14 +33,17 @@ class PushRequest:
     body: bytes = field(repr=False)
 
 
-def message(notification: Notification, *, dispatch: str, access_url: str) -> bytes:
+def message(
+    notification: Notification, *, dispatch: str, access_url: str, click_origins: Collection[str] = ()
+) -> bytes:
     """Build the message that is pushed, as `build_message` does, if it can be pushed.
 
     Raises:
         PayloadTooLargeError: The whole object is more than 3993 bytes; says both numbers.
-        PushdeskError: `bad_field` with the names of all URLs that lead to no http or https address.
+        PushdeskError: `bad_field` with the names of all URLs that lead to no http or https address, or, if they are
+            opened by a click, to an origin that is neither the access URL's nor one of `click_origins`.
     """
-    plaintext = build_message(notification, dispatch=dispatch, access_url=access_url)
+    plaintext = build_message(notification, dispatch=dispatch, access_url=access_url, click_origins=click_origins)
     check_size(plaintext)
     return plaintext
 

@@ -45,6 +45,7 @@ class FaultKind(StrEnum):
     TLS = "tls"
     RESET = "reset"
     ADDRESS_REFUSED = "address_refused"
+    PROXY = "proxy"
     PROTOCOL = "protocol"
 
     @property
@@ -60,6 +61,7 @@ _FAULTS: Final = {
     FaultKind.TLS: "No trusted TLS connection to the push service.",
     FaultKind.RESET: "The push service closed the connection without an answer.",
     FaultKind.ADDRESS_REFUSED: "The endpoint leads to an address that is not sent to.",
+    FaultKind.PROXY: "The proxy made no connection to the push service.",
     FaultKind.PROTOCOL: "The push service's answer was not HTTP.",
 }
 

@@ -7,7 +7,6 @@ timeout and a capped body. Every request ends in an answer or in a `TransportFau
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -16,10 +15,12 @@ import aiohttp
 from yarl import URL
 
 from pushdesk.errors import EndpointRefusedError
-from pushdesk.webpush.endpoint import check_endpoint, is_allowed_address, origin_of
+from pushdesk.webpush.egress import AddressRefusedError, ProxyGuard, guarded_socket
+from pushdesk.webpush.endpoint import check_endpoint, origin_of
 from pushdesk.webpush.services import FaultKind
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
 
     from aiohttp import AddrInfoType
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from pushdesk.webpush.request import PushRequest
 
-__all__ = ["AiohttpTransport", "FaultKind", "PushAnswer", "Transport", "TransportFault", "guarded_socket"]
+__all__ = ["AiohttpTransport", "FaultKind", "PushAnswer", "Transport", "TransportFault"]
 
 MAX_ANSWER_BODY: Final = 4096
 """Bytes: every reason that a push service gives is far shorter."""
@@ -77,30 +78,12 @@ class Transport(Protocol):
         ...
 
 
-class AddressRefusedError(OSError):
-    """A name led to an address that is not sent to. An OSError, so that the name's other addresses are still tried."""
-
-
-def guarded_socket(address: AddrInfoType) -> socket.socket:
-    """Make the socket for an address that is about to be connected to, if it is on the public internet.
-
-    The last place before `connect`, so that it sees what names, literals and resolvers really led to.
-
-    Raises:
-        AddressRefusedError: The address is not on the public internet.
-    """
-    family, kind, protocol, _, sockaddr = address
-    if not is_allowed_address(str(sockaddr[0])):
-        raise AddressRefusedError(FaultKind.ADDRESS_REFUSED.sentence)
-    return socket.socket(family, kind, protocol)
-
-
 class AiohttpTransport:
     """Sends with aiohttp. To be made inside a running event loop, and closed there.
 
     A socket guard sees the address and not who it is for, so there are two pools of connections: one guarded, and one
     for the origins that the operator allowed, the only ones that may be private. Without redirects a request never
-    leaves the pool that its endpoint's origin chose.
+    leaves the pool that its endpoint's origin chose. Where there is a proxy, the guarded pool connects to it only.
 
     Args:
         allowed_origins: What the operator allowed besides the known push services, as `origin_of` writes them.
@@ -109,6 +92,8 @@ class AiohttpTransport:
         total_timeout_s: For the whole request, the answer's body included.
         tls: Which certificates are trusted; the system's by default.
         resolver: How names are resolved; the system's way by default.
+        proxy: Origin of the proxy through which known push services are reached (`CONNECT`, RFC 9110 section 9.3.6).
+            What the operator allowed by origin is reached without it.
     """
 
     def __init__(
@@ -120,18 +105,24 @@ class AiohttpTransport:
         total_timeout_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._allowed_origins = allowed_origins
         self._clock = clock
         self._total_timeout_s = total_timeout_s
 
-        def session(guard: Callable[[AddrInfoType], socket.socket] | None) -> aiohttp.ClientSession:
+        def session(
+            guard: Callable[[AddrInfoType], socket.socket] | None,
+            resolver: AbstractResolver | None = resolver,
+            proxy: str | None = None,
+        ) -> aiohttp.ClientSession:
             # No limit of its own: how many are in flight is decided per push service, by who sends.
             connector = aiohttp.TCPConnector(
                 limit=0, ssl=True if tls is None else tls, resolver=resolver, socket_factory=guard
             )
             return aiohttp.ClientSession(
                 connector=connector,
+                proxy=proxy,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
                 auto_decompress=False,
@@ -141,7 +132,12 @@ class AiohttpTransport:
                 skip_auto_headers=("User-Agent", "Accept"),
             )
 
-        self._guarded = session(guarded_socket)
+        if proxy is None:
+            self._guarded = session(guarded_socket)
+        else:
+            to_proxy = ProxyGuard(proxy, resolver or aiohttp.ThreadedResolver())
+            self._guarded = session(to_proxy.socket, to_proxy, proxy)
+        self._goes_by_proxy = proxy is not None
         self._trusted = session(None) if allowed_origins else self._guarded
 
     async def post(self, request: PushRequest) -> PushAnswer:
@@ -152,12 +148,16 @@ class AiohttpTransport:
         Raises:
             TransportFault: There was no answer, or the endpoint is not one that is sent to.
         """
+        by_proxy = False
         try:
             check_endpoint(request.endpoint, allowed_origins=self._allowed_origins)
             is_trusted = origin_of(request.endpoint) in self._allowed_origins
+            by_proxy = self._goes_by_proxy and not is_trusted
             return await self._post(self._trusted if is_trusted else self._guarded, request)
         except (EndpointRefusedError, aiohttp.ClientError, OSError, UnicodeError) as error:
             kind = _kind_of(error)
+            if by_proxy and kind in {FaultKind.CONNECT, FaultKind.DNS}:
+                kind = FaultKind.PROXY
         # Outside the handler, so that aiohttp's error and the endpoint in it are not kept as this one's context.
         raise TransportFault(kind)
 
@@ -213,6 +213,7 @@ def _kind_of(error: Exception) -> FaultKind:
         return FaultKind.ADDRESS_REFUSED
     kinds: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
         ((TimeoutError,), FaultKind.TIMEOUT),
+        ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), FaultKind.PROXY),
         # UnicodeError: a label of more than 63 characters, which no resolver is asked for.
         ((aiohttp.ClientConnectorDNSError, UnicodeError), FaultKind.DNS),
         ((aiohttp.ClientSSLError, ssl.SSLError), FaultKind.TLS),

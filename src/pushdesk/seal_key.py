@@ -1,0 +1,91 @@
+"""The key that the secrets in the database are sealed with: 32 bytes, base64url, from a variable or from a file.
+
+It is kept apart from the database, and above all from its backups: whoever has both has everything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import TYPE_CHECKING, Final
+
+from pushdesk.errors import StartUpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pushdesk.config import Config
+
+VARIABLE: Final = "PUSHDESK_SEAL_KEY"
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}=?")
+_SIZE: Final = 32
+_HINT: Final = "`pushdesk seal --new-key-file FILE` makes one."
+
+
+def seal_key(config: Config) -> bytes | None:
+    """Return the key that is configured: that of `PUSHDESK_SEAL_KEY`, else that of the file, else none.
+
+    Raises:
+        StartUpError: It is no key, or the file cannot be read, or others may read it.
+    """
+    if config.seal_key.text:
+        return _decode(config.seal_key.text, VARIABLE)
+    if config.server.seal_key_file is not None:
+        return read_key_file(config.server.seal_key_file)
+    return None
+
+
+def read_key_file(path: Path) -> bytes:
+    """Read a key from a file that nobody but its owner may read.
+
+    Raises:
+        StartUpError: It is no key, or the file cannot be read, or others may read it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(1024)
+    except OSError as error:
+        raise StartUpError(f"The sealing key file {path} cannot be read: {error.strerror}.") from None
+    if mode & 0o077:
+        raise StartUpError(f"Others may read the sealing key file {path}.", hint="Close it to them: chmod 600.")
+    return _decode(content.decode("ascii", "replace").strip(), f"The sealing key file {path}")
+
+
+def make_key_file(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
+    """Make a key and write it to a new file (0600); returns it once it is on the disk.
+
+    Raises:
+        StartUpError: There is such a file already, or it cannot be written.
+    """
+    key = random_bytes(_SIZE)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o600)
+            file.write(urlsafe_b64encode(key).rstrip(b"=") + b"\n")
+            file.flush()
+            os.fsync(handle)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except FileExistsError:
+        raise StartUpError(
+            f"{path} is there already, and a key is never written over.",
+            hint="Name another file, or seal with the key in this one: --seal-key-file.",
+        ) from None
+    except OSError as error:
+        raise StartUpError(f"The sealing key file {path} cannot be written: {error.strerror}.") from None
+    return key
+
+
+def _decode(text: str, source: str) -> bytes:
+    text = text.strip()
+    if not _KEY.fullmatch(text):
+        raise StartUpError(f"{source} must hold a key: {_SIZE} bytes as base64url, 43 characters.", hint=_HINT)
+    return urlsafe_b64decode(text[:43] + "=")
