@@ -17,6 +17,8 @@ from pushdesk.cli.datadir import (
     ServerLock,
     admin_token,
     client_token,
+    holder_of,
+    holds_other_things,
     open_data_directory,
 )
 from pushdesk.errors import EXIT_REFUSED, EXIT_USAGE, PushdeskError, StartUpError
@@ -220,3 +222,27 @@ async def test_the_lock_of_a_killed_process_is_free(data: Path) -> None:
     assert finished.code == -9
     assert (data / "server.lock").read_text()
     ServerLock.take(data).release()
+
+
+def test_who_holds_the_lock_is_seen_without_taking_or_making_it(tmp_path: Path, data: Path) -> None:
+    assert holder_of(tmp_path) is None
+    assert list(tmp_path.iterdir()) == [data]
+    assert holder_of(data) is None
+    lock = ServerLock.take(data)
+    lock.announce("http://localhost:8484")
+    before = (data / "server.lock").read_bytes()
+    assert holder_of(data) == Holder(os.getpid(), "http://localhost:8484")
+    assert (data / "server.lock").read_bytes() == before
+    lock.release()
+    assert holder_of(data) is None
+    ServerLock.take(data).release()
+
+
+def test_a_folder_is_ours_that_is_empty_or_was_a_data_directory_or_holds_a_configuration_alone(tmp_path: Path) -> None:
+    assert not holds_other_things(tmp_path)
+    (tmp_path / "pushdesk.toml").touch()
+    assert not holds_other_things(tmp_path)
+    (tmp_path / "thesis.txt").touch()
+    assert holds_other_things(tmp_path)
+    (tmp_path / "pushdesk.db").touch()
+    assert not holds_other_things(tmp_path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.cli.sockets import are_loopback, http_url, listen, local_url, port_of
+from pushdesk.cli.sockets import are_loopback, check_address, http_url, listen, local_url, port_of
 from pushdesk.errors import StartUpError
 
 if TYPE_CHECKING:
@@ -78,3 +78,22 @@ def test_urls_are_spelled_for_people_and_for_clients() -> None:
     assert local_url("0.0.0.0", 8484) == "http://127.0.0.1:8484"  # noqa: S104 - what is tested
     assert local_url("::", 8484) == "http://[::1]:8484"
     assert local_url("localhost", 8484) == "http://localhost:8484"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_an_address_is_checked_as_listening_would_and_left_free(host: str) -> None:
+    (taken, *others) = listen("127.0.0.1", 0)
+    port = port_of((taken,))
+    with pytest.raises(StartUpError, match="is taken by another program"):
+        check_address(host, port)
+    for opened in (taken, *others):
+        opened.close()
+    check_address(host, port)
+    for opened in listen("127.0.0.1", port):
+        opened.close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_here_is_refused_by_the_check_too(host: str) -> None:
+    with pytest.raises(StartUpError, match="listen"):
+        check_address(host, 0)

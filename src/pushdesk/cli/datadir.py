@@ -67,11 +67,21 @@ def open_data_directory(path: Path) -> None:
         ) from None
 
 
+def holds_other_things(path: Path) -> bool:
+    """Whether a folder was not made for pushdesk.
+
+    Alone, a configuration was put there for us; beside other things it does not make the folder ours.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    others = {entry.name for entry in path.iterdir()} - {FILE_NAME}
+    return bool(others) and others.isdisjoint(OUR_MARKS)
+
+
 def _close_to_others(path: Path) -> None:
     """Take a data directory's permissions away from group and others; a folder of other things is left alone."""
-    # Alone, a configuration was put there for us; beside other things it does not make the folder ours.
-    others = {entry.name for entry in path.iterdir()} - {FILE_NAME}
-    if others and others.isdisjoint(OUR_MARKS):
+    if holds_other_things(path):
         raise StartUpError(
             f"The data directory {path} holds other things and others may read it.",
             hint="Name a folder of its own with --data-dir, or close this one: chmod 700.",
@@ -198,6 +208,26 @@ class ServerLock:
         """Give the lock back."""
         os.ftruncate(self._handle, 0)
         os.close(self._handle)
+
+
+def holder_of(data_dir: Path) -> Holder | None:
+    """Return who holds a data directory, or None if nobody does, or if that cannot be seen. Changes nothing.
+
+    To see whether the lock is free it is taken for an instant; shared, so that two who look do not see each other.
+    """
+    try:
+        handle = os.open(data_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(handle)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return None
 
 
 def _read_holder(handle: int) -> Holder:

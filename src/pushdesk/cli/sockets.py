@@ -12,6 +12,8 @@ from pushdesk.errors import StartUpError
 BACKLOG: Final = 128
 ATTEMPTS: Final = 20
 """Free ports tried until one is free on every address."""
+_NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""How a machine says that it has no IPv6."""
 
 
 def listen(host: str, port: int) -> tuple[socket.socket, ...]:
@@ -35,7 +37,7 @@ def listen(host: str, port: int) -> tuple[socket.socket, ...]:
                 try:
                     sockets.append(_listen_on(family, address, wanted))
                 except OSError as error:
-                    if host != "localhost" or error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    if host != "localhost" or error.errno not in _NOT_HERE:
                         raise
             if sockets:
                 return tuple(sockets)
@@ -46,6 +48,20 @@ def listen(host: str, port: int) -> tuple[socket.socket, ...]:
                 continue
             raise _refused(host, port, error) from None
     raise StartUpError(f"{host} has no address to listen on.", hint="Name another with --host.")
+
+
+def check_address(host: str, port: int) -> None:
+    """Check that a host could be listened on, without listening: nobody who connects meanwhile is taken for a client.
+
+    Raises:
+        StartUpError: As `listen` would.
+    """
+    for family, address in _addresses(host):
+        try:
+            _bound(family, address, port).close()
+        except OSError as error:
+            if host != "localhost" or error.errno not in _NOT_HERE:
+                raise _refused(host, port, error) from None
 
 
 def port_of(sockets: tuple[socket.socket, ...]) -> int:
@@ -78,13 +94,22 @@ def _addresses(host: str) -> list[tuple[int, str]]:
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _listen_on(family: int, address: str, port: int) -> socket.socket:
+def _bound(family: int, address: str, port: int) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((address, port))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _listen_on(family: int, address: str, port: int) -> socket.socket:
+    opened = _bound(family, address, port)
+    try:
         opened.listen(BACKLOG)
         opened.setblocking(False)
     except OSError:
