@@ -558,13 +558,28 @@ class TurnStatus(StrEnum):
     NEEDS_ACTION = "needs_action"
 
 
+class SummaryFault(StrEnum):
+    """Why a remote summariser gave no summary of a turn."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    STATUS = "status"
+    """It answered with another status than 200."""
+    TOO_LARGE = "too_large"
+    NOT_UNDERSTOOD = "not_understood"
+    """Its answer is no chat completion."""
+    EMPTY = "empty"
+    UNUSABLE = "unusable"
+    """Nothing of what it wrote can be shown, or not in one message."""
+
+
 class Turn(Struct, frozen=True, omit_defaults=True):
     """A turn of an agent that has ended, with all that its run had resolved: nothing of it is looked up again."""
 
     user: str
     conversation: Annotated[str, Meta(min_length=1, max_length=200)]
     """A newer turn of the same conversation replaces an older one, on its way and on the screen."""
-    title: Annotated[str, Meta(min_length=1, max_length=1000)]
+    title: Annotated[str, Meta(min_length=1)]
     status: TurnStatus
     text: str | None = None
     """The final text, in Markdown."""
