@@ -399,6 +399,28 @@ async def test_tls_connection_with_a_trusted_certificate_is_used() -> None:
             assert (await transport.post(request_to(secure))).status == 201
 
 
+async def looked_at(server: Server, streams: Streams) -> None:
+    head = (await streams[0].readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+    server.requests.append((head, b""))
+    streams[1].write(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nDate: today\r\nContent-Length: 0\r\n\r\n")
+    await streams[1].drain()
+
+
+async def test_a_look_at_an_origin_goes_the_way_of_a_push_and_is_none() -> None:
+    authority = trustme.CA()
+    async with serving(looked_at, tls=server_tls(authority.issue_cert("localhost"))) as server:
+        secure = f"https://localhost:{server.port}"
+        async with transport_to(secure, tls=trusting(authority)) as transport:
+            answer = await transport.look(secure)
+            with pytest.raises(TransportFault) as refused:
+                await transport.look("https://192.168.1.1")
+        assert (answer.status, answer.headers["date"]) == (302, "today")
+        assert refused.value.kind is FaultKind.ADDRESS_REFUSED
+        ((head, _),) = server.requests
+        assert head[0] == "GET / HTTP/1.1"
+        assert {line.partition(":")[0].lower() for line in head[1:]} == {"host", "accept-encoding"}
+
+
 def wrong_name(authority: trustme.CA) -> trustme.LeafCert:
     return authority.issue_cert("fcm.googleapis.com")
 

@@ -148,12 +148,28 @@ class AiohttpTransport:
         Raises:
             TransportFault: There was no answer, or the endpoint is not one that is sent to.
         """
+        return await self._ask("POST", request.endpoint, request.headers, request.body)
+
+    async def look(self, origin: str) -> PushAnswer:
+        """Ask an origin for its first page, the way pushes go: to see whether a push service can be reached.
+
+        Raises:
+            TransportFault: There was no answer, or the origin is not one that is sent to.
+        """
+        return await self._ask("GET", f"{origin}/", {}, None)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._guarded.close()
+        await self._trusted.close()
+
+    async def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> PushAnswer:
         by_proxy = False
         try:
-            check_endpoint(request.endpoint, allowed_origins=self._allowed_origins)
-            is_trusted = origin_of(request.endpoint) in self._allowed_origins
+            check_endpoint(url, allowed_origins=self._allowed_origins)
+            is_trusted = origin_of(url) in self._allowed_origins
             by_proxy = self._goes_by_proxy and not is_trusted
-            return await self._post(self._trusted if is_trusted else self._guarded, request)
+            return await self._exchange(self._trusted if is_trusted else self._guarded, method, url, headers, body)
         except (EndpointRefusedError, aiohttp.ClientError, OSError, UnicodeError) as error:
             kind = _kind_of(error)
             if by_proxy and kind in {FaultKind.CONNECT, FaultKind.DNS}:
@@ -161,20 +177,18 @@ class AiohttpTransport:
         # Outside the handler, so that aiohttp's error and the endpoint in it are not kept as this one's context.
         raise TransportFault(kind)
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._guarded.close()
-        await self._trusted.close()
-
-    async def _post(self, session: aiohttp.ClientSession, request: PushRequest) -> PushAnswer:
+    async def _exchange(
+        self, session: aiohttp.ClientSession, method: str, url: str, headers: Mapping[str, str], sent: bytes | None
+    ) -> PushAnswer:
         started = self._clock()
         deadline = asyncio.get_running_loop().time() + self._total_timeout_s
         async with asyncio.timeout_at(deadline):
-            response = await session.post(
+            response = await session.request(
+                method,
                 # yarl would rewrite percent-escapes, and WNS's endpoints break by that.
-                URL(request.endpoint, encoded=True),
-                headers=request.headers,
-                data=request.body,
+                URL(url, encoded=True),
+                headers=headers,
+                data=sent,
                 allow_redirects=False,
             )
         latency_s = self._clock() - started
