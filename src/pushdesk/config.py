@@ -19,6 +19,7 @@ from pushdesk.setting_values import (
     LOG_LEVELS,
     Reader,
     choice,
+    credential,
     duration,
     origin,
     origins,
@@ -26,6 +27,7 @@ from pushdesk.setting_values import (
     size,
     switch,
     text,
+    web_address,
     whole,
 )
 
@@ -82,6 +84,21 @@ class CacheConfig(Struct, frozen=True):
     """Bytes of memory for the whole cache."""
 
 
+class SummaryConfig(Struct, frozen=True):
+    """Who writes the summaries of turns, if the experiment is on. Its repr does not show the key."""
+
+    base_url: str | None = None
+    """Of an API like OpenAI's: `/chat/completions` is appended to it."""
+    api_key: str | None = None
+    api_key_file: Path | None = None
+    """Where the key is, unless `api_key` is set."""
+    timeout_s: int = 5
+    """Seconds after which a turn goes out with the summary that pushdesk made."""
+
+    def __repr__(self) -> str:
+        return f"SummaryConfig(base_url={self.base_url!r})"
+
+
 class IdentityConfig(Struct, frozen=True):
     """Who may say which user they are."""
 
@@ -118,6 +135,7 @@ class Config(Struct, frozen=True):
     cache: CacheConfig = CacheConfig()
     experiments: frozenset[Experiment] = ON_BY_DEFAULT
     """The experiments that are set to be on; `is_on` says whether one is."""
+    summary: SummaryConfig = SummaryConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     seal_key: Secret = Secret()
@@ -178,12 +196,16 @@ SETTINGS: Final = (
     Setting("cache", "ttl", duration(0, 24 * 3600), field="ttl_s"),
     Setting("cache", "max_size", size(10**6, 10**11)),
     *(Setting("experiments", experiment, switch) for experiment in Experiment),
+    Setting("summary", "base_url", web_address),
+    Setting("summary", "api_key", credential),
+    Setting("summary", "api_key_file", text),
+    Setting("summary", "timeout", duration(1, 30), field="timeout_s"),
     Setting("identity", "local", switch),
     Setting("log", "level", choice(*LOG_LEVELS)),
     Setting("log", "file", text),
 )
 
-UNSET_TABLES: Final = ("outbox", "retention", "summary", "console")
+UNSET_TABLES: Final = ("outbox", "retention", "console")
 """Tables that a file may have and that hold no settings yet."""
 
 _OF_A_SERVICE: Final = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
@@ -243,7 +265,8 @@ def refuse_unknown_bindings(config: Config, bindings: Sequence[str]) -> None:
 def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFile, seal_key: Secret) -> Config:
     server, log = values.get("server", {}), values.get("log", {})
     dev = server.pop("dev", False)
-    for table, key in ((log, "file"), (server, "seal_key_file")):
+    paths = ((log, "file"), (server, "seal_key_file"), (values.get("summary", {}), "api_key_file"))
+    for table, key in paths:
         if key in table:
             table[key] = Path(table[key]).expanduser().absolute()
     if dev:
@@ -255,6 +278,7 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
         push=PushConfig(**values.get("push", {})),
         cache=CacheConfig(**values.get("cache", {})),
         experiments=_experiments(values.get("experiments", {})),
+        summary=SummaryConfig(**values.get("summary", {})),
         identity=IdentityConfig(**values.get("identity", {})),
         log=LogConfig(**log),
         seal_key=seal_key,

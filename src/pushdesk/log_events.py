@@ -175,6 +175,21 @@ class DispatchAccepted(DebugEvent, frozen=True, kw_only=True):
     user: UserId
 
 
+class TurnNotSummarised(WarningEvent, frozen=True, kw_only=True):
+    """The summariser gave no summary of a turn; it goes out with the one that pushdesk made."""
+
+    dispatch: Id
+    fault: SummaryFault
+    status: int | None
+    """None where there was no answer, or a good one with nothing to be used."""
+
+
+class SummaryFailed(FailureEvent, frozen=True, kw_only=True):
+    """A mistake of this server's, or of its database's, kept a summary from a turn; it goes out at its deadline."""
+
+    dispatch: Id
+
+
 class DeliveryAccepted(DebugEvent, frozen=True, kw_only=True):
     """A push service took a push."""
 
@@ -192,21 +207,6 @@ class DeliveryNotAccepted(InfoEvent, frozen=True, kw_only=True):
     service: Service
     outcome: Outcome
     status: int | None
-class TurnNotSummarised(WarningEvent, frozen=True, kw_only=True):
-    """The summariser gave no summary of a turn; it goes out with the one that pushdesk made."""
-
-    dispatch: Id
-    fault: SummaryFault
-    status: int | None
-    """None where there was no answer, or a good one with nothing to be used."""
-
-
-class SummaryFailed(FailureEvent, frozen=True, kw_only=True):
-    """A mistake of this server's, or of its database's, kept a summary from a turn; it goes out at its deadline."""
-
-    dispatch: Id
-
-
     """None where there was no answer."""
     reason: Reason
     """What the push service said."""

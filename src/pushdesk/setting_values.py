@@ -125,6 +125,27 @@ def origin(value: object) -> str:
     return f"{parts.scheme}://{authority}"
 
 
+def web_address(value: object) -> str:
+    """Read a web address that more is appended to: an origin, and the beginning of a path."""
+    wanted = "must be a web address such as https://api.example.com/v1"
+    try:
+        scheme, _, rest = text(value).partition("://")
+        authority, slash, path = rest.partition("/")
+        start = origin(f"{scheme}://{authority}")
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not re.fullmatch(r"[\w.~:@!$&'()*+,;=%/-]*", path, re.ASCII):
+        raise ValueError(wanted)
+    return f"{start}{slash}{path}".rstrip("/")
+
+
+def credential(value: object) -> str:
+    """Read what is sent in a header to be let in."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError("must be one line of visible ASCII characters")
+    return value
+
+
 def origins(value: object) -> tuple[str, ...]:
     """Read a list of origins, in a variable separated by commas."""
     return tuple(dict.fromkeys(origin(item) for item in _items(value)))

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from pushdesk.config import SETTINGS, UNSET_TABLES, CacheConfig, Config, load, refuse_unknown_bindings
+from pushdesk.config import (
+    SETTINGS,
+    UNSET_TABLES,
+    CacheConfig,
+    Config,
+    SummaryConfig,
+    load,
+    refuse_unknown_bindings,
+)
 from pushdesk.errors import StartUpError
 from pushdesk.model import Experiment
 from tests.programs import bare_environment, run
@@ -75,6 +83,10 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "max_size": "2GB",
         "web-push": "false",
         "turn-summaries": "true",
+        "base_url": "http://llm.internal:11434/v1/",
+        "api_key": "sk-secret",
+        "api_key_file": str(tmp_path / "key"),
+        "timeout": "9s",
         "local": "false",
         "level": "warning",
         "file": str(tmp_path / "log"),
@@ -91,6 +103,10 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_file.server == from_variables.server
     assert from_file.push == from_variables.push
     assert from_file.cache == from_variables.cache == CacheConfig(ttl_s=600, max_size=2_000_000_000)
+    assert from_file.summary == from_variables.summary
+    assert from_variables.summary == SummaryConfig(
+        base_url="http://llm.internal:11434/v1", api_key="sk-secret", api_key_file=tmp_path / "key", timeout_s=9
+    )
     assert from_file.experiments == from_variables.experiments == {Experiment.TURN_SUMMARIES}
     assert from_variables.push.allow_endpoint == ("http://127.0.0.1:8485", "http://127.0.0.1:8486")
     assert from_variables.server.allow_origin == ("https://shop.example", "http://localhost:8000")
@@ -183,6 +199,13 @@ def test_a_size_is_read_in_decimal_units(tmp_path: Path, written: str, meant: in
         ),
         ("[push]\nallow_endpoint = ['ftp://x']", "line 2: `allow_endpoint` in [push] must be an origin such as"),
         ("[server]\naccess_url = 'https://x/path'", "line 2: `access_url` in [server] must be an origin such as"),
+        ("[summary]\nbase_url = 'api.example.com'", "line 2: `base_url` in [summary] must be a web address such as"),
+        ("[summary]\nbase_url = 'https://x/v1?key=1'", "line 2: `base_url` in [summary] must be a web address such as"),
+        ("[summary]\nbase_url = 'https://a:b@x/v1'", "line 2: `base_url` in [summary] must be a web address such as"),
+        ("[summary]\nbase_url = 'file:///v1'", "line 2: `base_url` in [summary] must be a web address such as"),
+        ("[summary]\napi_key = 'two words'", "line 2: `api_key` in [summary] must be one line of visible ASCII"),
+        ("[summary]\ntimeout = '31s'", "line 2: `timeout` in [summary] must be a duration from 1s to 30s"),
+        ("[summary]\ntimeout = 0", "line 2: `timeout` in [summary] must be a duration from 1s to 30s"),
         ("[identity]\nlocal = 'perhaps'", "line 2: `local` in [identity] must be true or false."),
         ("[log]\nlevel = 'loud'", "line 2: `level` in [log] must be one of debug, info, warning, error."),
         ("[keymap]\nquit = 3", "line 2: `quit` in [keymap] must be keys such as"),
@@ -252,6 +275,27 @@ def test_variables_that_others_set_are_left_alone(tmp_path: Path) -> None:
 def test_a_port_that_kubernetes_sets_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(StartUpError, match=r"^PUSHDESK_PORT must be a whole number .* enableServiceLinks: false"):
         read(tmp_path, environ={"PUSHDESK_PORT": "tcp://10.0.0.7:8484"})
+
+
+def test_the_key_of_the_summariser_is_not_shown(tmp_path: Path) -> None:
+    config = read(tmp_path, environ={"PUSHDESK_SUMMARY_API_KEY": "sk-secret"})
+    assert config.summary.api_key == "sk-secret"
+    assert "sk-secret" not in repr(config)
+    with pytest.raises(StartUpError) as caught:
+        read(tmp_path, environ={"PUSHDESK_SUMMARY_API_KEY": "sk-secret\nof two lines"})
+    assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://API.example.com/v1/", "https://api.example.com/v1"),
+        ("http://127.0.0.1:11434", "http://127.0.0.1:11434"),
+        ("https://x/a/b%20c", "https://x/a/b%20c"),
+    ],
+)
+def test_an_address_that_more_is_appended_to_has_no_slash_at_its_end(tmp_path: Path, written: str, meant: str) -> None:
+    assert read(tmp_path, environ={"PUSHDESK_SUMMARY_BASE_URL": written}).summary.base_url == meant
 
 
 def test_a_table_that_holds_nothing_yet_may_stand_empty(tmp_path: Path) -> None:
