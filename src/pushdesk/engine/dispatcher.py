@@ -23,6 +23,8 @@ from pushdesk.webpush.request import message as pushed_message
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from msgspec import Struct
+
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
@@ -52,6 +54,10 @@ class Dispatcher(Protocol):
         """The key that browsers are to subscribe with (RFC 8292 section 4)."""
         ...
 
+    def check(self) -> None:
+        """Do nothing, unless push is switched off."""
+        ...
+
     async def dispatch(
         self,
         user: str,
@@ -61,6 +67,7 @@ class Dispatcher(Protocol):
         subscription: str | None = None,
         sender: str = ADMIN,
         idempotency_key: str | None = None,
+        request: Struct | None = None,
         wait_s: float = 0.0,
     ) -> Accepted:
         """Accept a notification: return once it is committed, or as soon as it is settled within `wait_s`.
@@ -72,6 +79,7 @@ class Dispatcher(Protocol):
             subscription: The only subscription that is meant, if not all of the user's.
             sender: Who asks: idempotency keys are each sender's own.
             idempotency_key: Makes a repeat return the first dispatch.
+            request: What the notification was made from, if it is not what was asked for: what a repeat must repeat.
             wait_s: How long to wait for the outcomes, in seconds.
 
         Raises:
@@ -107,6 +115,10 @@ class NoopDispatcher:
     @property
     def public_key(self) -> VapidKey:
         """There is none to subscribe with."""
+        self._refuse()
+
+    def check(self) -> None:
+        """Refuse."""
         self._refuse()
 
     async def dispatch(self, *_args: object, **_kwargs: object) -> Accepted:
@@ -151,6 +163,9 @@ class WebPushDispatcher:
         """The keyring's current key."""
         return self._keyring.current
 
+    def check(self) -> None:
+        """Do nothing."""
+
     async def dispatch(
         self,
         user: str,
@@ -160,11 +175,15 @@ class WebPushDispatcher:
         subscription: str | None = None,
         sender: str = ADMIN,
         idempotency_key: str | None = None,
+        request: Struct | None = None,
         wait_s: float = 0.0,
     ) -> Accepted:
         """Accept a notification."""
         ends_at = self._clock.monotonic() + wait_s
-        repeatable = None if idempotency_key is None else (sender, idempotency_key)
+        repeatable = None
+        if idempotency_key is not None:
+            digest = hashlib.sha256(msgspec.json.encode((user, request or notification))).digest()
+            repeatable = IdempotencyKey(sender, idempotency_key, digest)
         message = self._message(check_user(user), notification, repeatable, kind, subscription)
         done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
@@ -218,17 +237,13 @@ class WebPushDispatcher:
         self,
         user: str,
         notification: Notification,
-        repeatable: tuple[str, str] | None,
+        idempotency: IdempotencyKey | None,
         kind: DispatchKind,
         subscription: str | None,
     ) -> Message:
         dispatch = self._identifiers.new()
         now_ms = round(self._clock.time() * 1000)
         due_ms = now_ms if notification.send_at is None else max(now_ms, to_milliseconds(notification.send_at))
-        idempotency = None
-        if repeatable is not None:
-            digest = hashlib.sha256(msgspec.json.encode((user, notification))).digest()
-            idempotency = IdempotencyKey(*repeatable, digest)
         return Message(
             id=dispatch,
             user=user,

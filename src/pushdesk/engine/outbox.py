@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.pusher import Pusher
     from pushdesk.engine.subscriptions import SubscriptionCache
-    from pushdesk.model import PushTarget
+    from pushdesk.model import DispatchKind, PushTarget
     from pushdesk.storage.outbox import OutboxTable
     from pushdesk.storage.records import Claimed, Message, RemovedHistory
 
@@ -211,6 +211,28 @@ class Outbox:
         accepted: asyncio.Future[FirstDispatch | None] = asyncio.get_running_loop().create_future()
         self._incoming.add(_Incoming(message, accepted))
         return await accepted
+
+    async def release(self, dispatch: str, plaintext: bytes | None = None) -> bool:
+        """Make a dispatch due that was scheduled for later, with another message if one is given.
+
+        Returns:
+            Whether it was still scheduled for later.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        released = await self._table.release(dispatch, plaintext, self._now_ms())
+        self._wake.set()
+        return released
+
+    async def release_kind(self, kind: DispatchKind) -> None:
+        """Make every dispatch of a kind due that was scheduled for later.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        await self._table.release_kind(kind, self._now_ms())
+        self._wake.set()
 
     def done(self, dispatch: str) -> asyncio.Future[None]:
         """Return what is set once nothing is left to do for a dispatch; ask before it is accepted."""

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, s
 from pushdesk.model import (
     UNSETTLED,
     Delivery,
+    DispatchKind,
     DispatchState,
     Outcome,
     Service,
@@ -145,6 +146,45 @@ class OutboxTable:
                 update(dispatches)
                 .where(dispatches.c.id.in_(dispatches_), dispatches.c.state.in_(OPEN_STATES))
                 .values(due_at=due_ms)
+            )
+
+    async def release(self, dispatch: str, plaintext: bytes | None, now_ms: int) -> bool:
+        """Make a scheduled dispatch due, with another message if one is given.
+
+        Returns:
+            Whether it was still scheduled for later: one that is due is left as it is, as it may be under way.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        values: dict[str, object] = {"state": DispatchState.QUEUED, "due_at": now_ms}
+        if plaintext is not None:
+            values["message"] = plaintext
+        async with self._database.write() as transaction:
+            changed = await transaction.execute(
+                update(dispatches)
+                .where(
+                    dispatches.c.id == dispatch,
+                    dispatches.c.state == DispatchState.SCHEDULED,
+                    dispatches.c.due_at > now_ms,
+                )
+                .values(values)
+                .returning(dispatches.c.id)
+            )
+            return changed.first() is not None
+
+    async def release_kind(self, kind: DispatchKind, now_ms: int) -> None:
+        """Make every scheduled dispatch of a kind due.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as transaction:
+            await transaction.execute(
+                update(dispatches)
+                .where(dispatches.c.kind == kind, dispatches.c.state == DispatchState.SCHEDULED)
+                .where(dispatches.c.due_at > now_ms)
+                .values(state=DispatchState.QUEUED, due_at=now_ms)
             )
 
     async def claim(self, claim: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
