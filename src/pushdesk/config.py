@@ -7,6 +7,7 @@ variable `PUSHDESK_CACHE_TTL`; a few that everybody needs have a shorter name (`
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from pushdesk.setting_values import (
     choice,
     credential,
     duration,
+    networks,
     origin,
     origins,
     origins_or_any,
@@ -52,6 +54,16 @@ class ServerConfig(Struct, frozen=True):
     """Where the key is that secrets in the database are sealed with, unless `PUSHDESK_SEAL_KEY` holds it."""
     allow_origin: tuple[str, ...] = ()
     """Origins of other sites whose pages may subscribe browsers here."""
+    trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of proxies that are believed whose request they pass on."""
+    max_connections: int = 2000
+    """Connections that may be open."""
+    max_connections_per_address: int = 200
+    """Connections that may be open from one address, other than this machine's own and proxies'."""
+    rate_per_token: int = 1000
+    """Requests per second with one access token; 0 is no limit."""
+    rate_per_address: int = 10
+    """Requests per second without one from one address other than this machine's own; 0 is no limit."""
 
 
 class PushConfig(Struct, frozen=True):
@@ -182,6 +194,11 @@ SETTINGS: Final = (
     Setting("server", "port", whole(0, 65535), name="port"),
     Setting("server", "access_url", origin, name="access-url"),
     Setting("server", "allow_origin", origins, name="allow-origin"),
+    Setting("server", "trusted_proxy", networks, name="trusted-proxy"),
+    Setting("server", "max_connections", whole(16, 100_000)),
+    Setting("server", "max_connections_per_address", whole(1, 100_000)),
+    Setting("server", "rate_per_token", whole(0, 1_000_000)),
+    Setting("server", "rate_per_address", whole(0, 1_000_000)),
     Setting("server", "data_dir", text, name="data-dir"),
     Setting("server", "seal_key_file", text, name="seal-key-file"),
     Setting("server", "dev", switch, name="dev"),

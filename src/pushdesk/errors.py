@@ -38,6 +38,7 @@ ERROR_KINDS: Final[dict[str, ErrorKind]] = {
     "not_found": ErrorKind(404, EXIT_NO, "There is nothing here"),
     "subscription_not_found": ErrorKind(404, EXIT_NO, "There is no such subscription"),
     "method_not_allowed": ErrorKind(405, EXIT_USAGE, "This can be asked for in another way only"),
+    "request_timeout": ErrorKind(408, EXIT_NO, "The request took too long to arrive"),
     "endpoint_taken": ErrorKind(409, EXIT_NO, "The endpoint is known with other keys"),
     "confirm_required": ErrorKind(409, EXIT_USAGE, "This needs to be confirmed"),
     "idempotency_conflict": ErrorKind(409, EXIT_USAGE, "The idempotency key was used with another body"),
@@ -50,6 +51,7 @@ ERROR_KINDS: Final[dict[str, ErrorKind]] = {
     "internal": ErrorKind(500, EXIT_NO, "Something went wrong inside the server"),
     "push_disabled": ErrorKind(503, EXIT_NO, "Push is switched off"),
     "queue_full": ErrorKind(503, EXIT_NO, "The queue is full"),
+    "too_many_connections": ErrorKind(503, EXIT_NO, "Too many connections are open"),
     "disk_full": ErrorKind(507, EXIT_NO, "The disk is full"),
     # These two never travel over HTTP: a command or a console meets them before there is a server to ask.
     "start_up": ErrorKind(500, EXIT_USAGE, "pushdesk could not start"),

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from pushdesk.log_fields import Device, Failure, Id, Limit, Method, Origin, Reason, RoutePattern, UserId, Word
+from pushdesk.log_fields import Cut, Device, Failure, Id, Limit, Method, Origin, Reason, RoutePattern, UserId, Word
 from pushdesk.model import (
     DispatchKind,
     InvitationFault,
@@ -155,6 +155,23 @@ class RequestsLimited(InfoEvent, frozen=True, kw_only=True):
     requests: int
     token: Id | None = None
     """The access token of the latest one."""
+
+
+class ConnectionsCut(InfoEvent, frozen=True, kw_only=True):
+    """Connections were refused or closed for what their clients did; told every ten seconds at most, with how many."""
+
+    cut: Cut
+    connections: int
+
+
+class OpenFilesShort(WarningEvent, frozen=True, kw_only=True):
+    """The system lets this process open fewer files than it would need; fewer connections are taken than are set."""
+
+    limit: int
+    """Files that it may open."""
+    wanted: int
+    connections: int
+    """Connections that are taken."""
 
 
 class ConnectionFailed(ErrorEvent, frozen=True, kw_only=True):

@@ -123,6 +123,19 @@ class Limit(StrEnum):
     FAILURES = "failures"
 
 
+class Cut(StrEnum):
+    """What a connection is cut for."""
+
+    TOO_MANY = "too_many"
+    """As many as may be are open, and all of them work."""
+    ROOM = "room"
+    """It rested, and a new one needed its place."""
+    HEADER = "header"
+    """It sent no request in time, or half a header."""
+    READER = "reader"
+    """It did not read its answer."""
+
+
 class Device(Struct, frozen=True):
     """A subscription: whose, and where it is pushed to as far as that may be told."""
 

@@ -7,6 +7,7 @@ A value comes from TOML with its type, or from a variable or a flag as text; a r
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -161,3 +162,14 @@ def _items(value: object) -> Sequence[object]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value if isinstance(value, (list, tuple)) else [value]
+
+
+def networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read a list of networks, `10.0.0.0/8`, or single addresses."""
+    found = []
+    for item in _items(value):
+        try:
+            found.append(ip_network(text(item)))
+        except ValueError:
+            raise ValueError("must be a network such as 10.0.0.0/8 or fd00::/8, or an address") from None
+    return tuple(dict.fromkeys(found))

@@ -159,6 +159,9 @@ CASES: Final = (
 ELSEWHERE_SHOWN: Final = {
     "not_found": "tests/server/test_experiments.py: the experiment is off",
     "internal": "tests/server/test_browsers.py: a mistake of ours",
+    "rate_limited": "tests/server/test_limits.py",
+    "request_timeout": "tests/server/test_slow_clients.py",
+    "too_many_connections": "tests/server/test_slow_clients.py",
 }
 FOR_OTHER_ROUTES: Final = {
     "confirm_required",
@@ -168,7 +171,7 @@ FOR_OTHER_ROUTES: Final = {
     "start_up",
     "unreachable",
 }
-NOT_BUILT_YET: Final = {"rate_limited", "disk_full"}
+NOT_BUILT_YET: Final = {"disk_full"}
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])

@@ -25,6 +25,7 @@ from pushdesk.engine.engine import Engine
 from pushdesk.log_ring import LogRing
 from pushdesk.model import PageQuery
 from pushdesk.server.app import create_app, create_runner
+from pushdesk.server.guard import Patience
 from pushdesk.storage.store import Store
 from pushdesk.webpush.transport import AiohttpTransport
 from tests.push_service import PushService
@@ -147,6 +148,8 @@ class Surroundings:
     """Whether the push service of the tests, which is on loopback, may be sent to."""
     timeout_s: float = 15.0
     """How long the push service may take for an answer."""
+    patience: Patience = field(default_factory=Patience)
+    """How long clients are waited for."""
 
 
 @asynccontextmanager
@@ -194,7 +197,8 @@ async def _running(
                 ) as engine,
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
             ):
-                runner = create_runner(create_app(engine, **(settings | options)), shutdown_timeout_s=1.0)
+                app = create_app(engine, **(settings | options))
+                runner = create_runner(app, shutdown_timeout_s=1.0, patience=around.patience)
                 await runner.setup()
                 await web.SockSite(runner, listener).start()
                 try:

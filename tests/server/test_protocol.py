@@ -12,6 +12,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from pushdesk.server.client_address import TRUSTED_PROXIES
+from pushdesk.server.connections import Connections
+from pushdesk.server.guard import GUARD, Guard, Patience
 from pushdesk.server.middleware import SECURITY_HEADERS, security_headers
 from pushdesk.server.protocol import Runner
 from pushdesk.server.request_log import NEW_REQUEST_ID
@@ -90,7 +93,9 @@ async def test_what_nobody_caught_is_told_and_logged_without_its_words(log: Log)
     app[SECURITY_HEADERS] = security_headers(is_https=False)
     app[NEW_REQUEST_ID] = lambda: "0123456789abcdef"
     app.router.add_get("/", fail)
-    runner = Runner(app, shutdown_timeout_s=1.0, options={"access_log": None})
+    app[TRUSTED_PROXIES] = ()
+    app[GUARD] = Guard(Connections(most=10, most_per_network=10))
+    runner = Runner(app, shutdown_timeout_s=1.0, patience=Patience(), options={"access_log": None})
     await runner.setup()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,11 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "port": "0",
         "access_url": "https://push.example.com",
         "allow_origin": "https://shop.example,http://localhost:8000",
+        "trusted_proxy": "10.0.0.0/8,fd00::/8,192.0.2.1",
+        "max_connections": "500",
+        "max_connections_per_address": "50",
+        "rate_per_token": "20",
+        "rate_per_address": "0",
         "data_dir": str(tmp_path / "data"),
         "dev": "true",
         "seal_key_file": str(tmp_path / "seal.key"),
@@ -113,6 +119,10 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_variables.server.seal_key_file == tmp_path / "seal.key"
     assert from_variables.push.click_origin == ("https://news.example", "*")
     assert from_variables.push.egress_proxy == "http://proxy.example:3128"
+    assert from_variables.server.trusted_proxy == tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "192.0.2.1")))
+    assert from_variables.server.max_connections == 500
+    assert from_variables.server.max_connections_per_address == 50
+    assert (from_variables.server.rate_per_token, from_variables.server.rate_per_address) == (20, 0)
     assert from_variables.push.total_timeout_s == 60
     assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
     assert not from_variables.identity.local

@@ -132,6 +132,7 @@ async def host(
     """
     from aiohttp import web
 
+    from pushdesk.cli.open_files import make_room
     from pushdesk.engine.engine import open_engine
     from pushdesk.log import write
     from pushdesk.log_events import ServerEnded, ServerListening
@@ -148,6 +149,7 @@ async def host(
             local_identity=prepared.config.identity.local,
             allowed_origins=frozenset(prepared.config.server.allow_origin),
             session_token=session_token,
+            ingress=make_room(prepared.config),
         )
         runner = create_runner(app, shutdown_timeout_s=CLOSE_S)
         await runner.setup()

@@ -50,6 +50,12 @@ SealKeyFile: TypeAlias = Annotated[
         "--seal-key-file", metavar="FILE", help="Key that secrets are sealed with, unless PUSHDESK_SEAL_KEY holds it"
     ),
 ]
+TrustedProxy: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy", metavar="CIDR", help="Believe proxies of this network whose request it is; may be repeated"
+    ),
+]
 Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="All experiments on, log at debug level")]
 CacheTtl: TypeAlias = Annotated[
     str | None,

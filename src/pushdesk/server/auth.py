@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from aiohttp import web
+
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Scope, TokenGrant
 from pushdesk.server.body import is_json
+from pushdesk.server.client_address import client_of
 from pushdesk.server.local_page import (
     IS_INVITED,
     Place,
@@ -20,11 +24,12 @@ from pushdesk.server.local_page import (
     is_own_origin,
     local_page_refusal,
 )
+from pushdesk.server.rate_limits import RATE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiohttp import web
+    from aiohttp.typedefs import Handler, Middleware
 
     from pushdesk.engine.engine import Engine
     from pushdesk.model import DeviceGrant
@@ -90,12 +95,28 @@ class Gate:
         self._place = place
         self._admin_digests = tuple(_digest(token) for token in admin_tokens)
 
+    def count(self, request: web.Request) -> None:
+        """Count a request, whatever it asks for: for its access token, or for the address that it came from.
+
+        Raises:
+            PushdeskError: `rate_limited`.
+        """
+        grant = None
+        with suppress(PushdeskError):
+            # How a token is sent is for `admit` to refuse.
+            grant = self._grant(_bearer_token(request) or "")
+        if grant is None:
+            request.app[RATE_LIMITS].check_address(client_of(request))
+        elif grant is not _ADMIN:
+            request.app[RATE_LIMITS].check_token(grant.id)
+
     async def admit(self, request: web.Request, access: Access, user: str) -> Caller:
         """Let a request pass, and tell whose it is.
 
         Raises:
             PushdeskError: `unauthorized` without a token where one is needed, or with one that is not valid;
-                `forbidden` when the token does not allow this, or the request comes from a foreign page.
+                `forbidden` when the token does not allow this, or the request comes from a foreign page;
+                `rate_limited` when there were too many tokens that are not valid.
         """
         if access is Access.OPEN:
             return _NOBODY
@@ -107,11 +128,15 @@ class Gate:
         if token is None:
             await self._admit_without_token(visit, access, user)
             return _NOBODY
-        grant = _ADMIN if self._is_admin(token) else self._engine.token_grant(token)
+        grant = self._grant(token)
         if grant is None:
-            return Caller(device=await self._device(token, access, user))
+            return Caller(device=await self._device(request, token, access, user))
         self._check_grant(grant, visit, access)
         return Caller(token=grant)
+
+    def _grant(self, token: str) -> TokenGrant | None:
+        """Return what an access token or the admin token allows."""
+        return _ADMIN if self._is_admin(token) else self._engine.token_grant(token)
 
     def _check_grant(self, grant: TokenGrant, visit: Visit, access: Access) -> None:
         """Refuse an access token that a page uses, or that does not allow enough."""
@@ -125,10 +150,11 @@ class Gate:
                 hint=f"pushdesk tokens create NAME --scope {min(access.scopes)} makes one that does.",
             )
 
-    async def _device(self, token: str, access: Access, user: str) -> DeviceGrant:
+    async def _device(self, request: web.Request, token: str, access: Access, user: str) -> DeviceGrant:
         """Return what a device token allows, if that is enough."""
         grant = await self._engine.device_grant(token) if token.startswith(_DEVICE_TOKEN) else None
         if grant is None:
+            request.app[RATE_LIMITS].failed(client_of(request))
             raise PushdeskError(
                 "The token is not valid.",
                 code="unauthorized",
@@ -173,6 +199,17 @@ class Gate:
         digest = _digest(token)
         matches = [hmac.compare_digest(digest, known) for known in self._admin_digests]
         return any(matches)
+
+
+def limit(gate: Gate) -> Middleware:
+    """Return the middleware that counts every request, those for pages and for nothing at all too."""
+
+    @web.middleware
+    async def limit_rates(request: web.Request, handler: Handler) -> web.StreamResponse:
+        gate.count(request)
+        return await handler(request)
+
+    return limit_rates
 
 
 def foreign_page(access_url: str) -> PushdeskError:

@@ -70,13 +70,9 @@ def is_in(address: Address | None, networks: Sequence[Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
-def client_of(request: web.BaseRequest, trusted: Sequence[Network]) -> Client:
-    """Return who asks.
-
-    Args:
-        request: The request.
-        trusted: The networks of proxies that are believed.
-    """
+def client_of(request: web.Request) -> Client:
+    """Return who asks, as the application's `TRUSTED_PROXIES` tell."""
+    trusted = request.app[TRUSTED_PROXIES]
     peername = request.transport.get_extra_info("peername") if request.transport else None
     peer = peername[0] if isinstance(peername, tuple) else ""
     address = address_behind(

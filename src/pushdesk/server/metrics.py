@@ -18,14 +18,23 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from pushdesk.model import CacheStats, Stats
+    from pushdesk.server.guard import Guard
+    from pushdesk.server.rate_limits import RateLimits
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics(Collector):
-    """Everything that is measured: what the server counts itself, and what the engine's `Stats` say."""
+    """Everything that is measured: what the server counts itself, and what the engine's `Stats` say.
 
-    def __init__(self) -> None:
+    Args:
+        guard: Of the connections.
+        limits: Of the requests.
+    """
+
+    def __init__(self, guard: Guard, limits: RateLimits) -> None:
+        self._guard = guard
+        self._limits = limits
         self._stats: Stats | None = None
         self._streams = 0
         self._registry = CollectorRegistry()
@@ -67,6 +76,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("pushdesk_queue", "Deliveries that are not settled.", value=stats.queue)
         yield GaugeMetricFamily("pushdesk_in_flight", "Deliveries being sent or written down.", value=stats.in_flight)
         yield GaugeMetricFamily("pushdesk_event_streams", "Event streams open.", value=self._streams)
+        yield from _ingress_metrics(self._guard, self._limits)
         yield GaugeMetricFamily("pushdesk_warnings", "Things the operator should mend.", value=len(stats.warnings))
         outcomes = CounterMetricFamily(
             "pushdesk_deliveries", "Outcomes of deliveries, also of those that ended without a try.", labels=["outcome"]
@@ -97,6 +107,18 @@ def _service_metrics(stats: Stats) -> Iterator[Metric]:
             if milliseconds is not None:
                 latency.add_metric([health.service, quantile], milliseconds / 1000)
     yield from (sent, accepted, failed, in_flight, waiting, latency)
+
+
+def _ingress_metrics(guard: Guard, limits: RateLimits) -> Iterator[Metric]:
+    yield GaugeMetricFamily("pushdesk_connections", "Connections open.", value=len(guard.connections))
+    cut = CounterMetricFamily("pushdesk_connections_cut", "Connections refused or closed.", labels=["cut"])
+    for reason, number in guard.cut.items():
+        cut.add_metric([reason], number)
+    yield cut
+    limited = CounterMetricFamily("pushdesk_requests_limited", "Requests over a rate limit.", labels=["limit"])
+    for limit, number in limits.refused.items():
+        limited.add_metric([limit], number)
+    yield limited
 
 
 def _cache_metrics(cache: CacheStats) -> Iterator[Metric]:

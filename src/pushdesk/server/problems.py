@@ -53,8 +53,8 @@ def problem(error: PushdeskError) -> web.Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
-    if error.code == "too_large":
-        # What is left of the body is not worth waiting for.
+    if error.code in {"too_large", "too_many_connections"}:
+        # What is left of the body is not worth waiting for; the connection is one too many.
         response.force_close()
     return response
 
@@ -98,7 +98,7 @@ def _method_not_allowed(error: web.HTTPMethodNotAllowed) -> PushdeskError:
 def _log_error(request: web.Request, error: Exception) -> None:
     status = error.status if isinstance(error, PushdeskError) else HTTPStatus.INTERNAL_SERVER_ERROR
     method, route = method_of(request), route_of(request)
-    if isinstance(error, PushdeskError) and error.code == "rate_limited":
+    if isinstance(error, PushdeskError) and error.code in {"rate_limited", "too_many_connections"}:
         # Whoever refused it counts, and tells of many in one line.
         return
     if isinstance(error, PushdeskError) and status == HTTPStatus.SERVICE_UNAVAILABLE:

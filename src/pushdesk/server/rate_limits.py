@@ -7,6 +7,8 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from aiohttp import web
+
 from pushdesk.errors import PushdeskError
 from pushdesk.log import write
 from pushdesk.log_events import RequestsLimited
@@ -155,3 +157,6 @@ class RateLimits:
         detail, more = _DETAILS[limit]
         hint = f"Wait {seconds} {'second' if seconds == 1 else 'seconds'}. {more}".rstrip()
         raise PushdeskError(detail, code="rate_limited", hint=hint, retry_after_s=seconds)
+
+
+RATE_LIMITS: Final = web.AppKey("rate_limits", RateLimits)
