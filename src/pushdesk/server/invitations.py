@@ -10,6 +10,8 @@ from pushdesk.errors import PushdeskError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S, read_lifetime
 from pushdesk.model import Enrolled, Invitation
 from pushdesk.server.auth import Access
+from pushdesk.server.client_address import client_of
+from pushdesk.server.rate_limits import RATE_LIMITS
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 
 if TYPE_CHECKING:
@@ -53,8 +55,9 @@ async def invite(call: Call[NoQuery, InvitationRequest]) -> web.Response:
 
 
 async def enroll(call: Call[NoQuery, EnrollmentRequest]) -> web.Response:
-    """Let a browser in."""
-    return answer(await call.engine.redeem(call.body.code))
+    """Let a browser in, unless too many codes from its address were wrong."""
+    with call.request.app[RATE_LIMITS].guess(client_of(call.request)):
+        return answer(await call.engine.redeem(call.body.code))
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
