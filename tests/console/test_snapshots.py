@@ -168,3 +168,26 @@ def test_subscriptions_in_other_themes(snap: Snap, theme: str) -> None:
     app = console(busy_desk())
     app.theme = theme
     snap(app, (80, 24), press=["3"], says=["✓ active", "✗ gone"])
+
+
+@each_size
+def test_the_form_of_an_invitation(snap: Snap, size: tuple[int, int]) -> None:
+    snap(console(busy_desk()), size, press=["3", "e"], says=["Invite a browser", "ada", "24h", "Cancel"])
+
+
+@each_size
+def test_an_invitation_with_its_qr_code(snap: Snap, size: tuple[int, int]) -> None:
+    snap(
+        console(busy_desk()), size, press=["3", "e", "ctrl+s"], says=["for ada", "until Nov 23 12:03", "▀▀▀▀▀", "001H"]
+    )
+
+
+@smallest_size
+def test_an_invitation_without_colours(snap: Snap, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    snap(console(busy_desk()), size, press=["3", "e", "ctrl+s"], says=["for ada", "▀▀▀▀▀", "! Not https"])
+
+
+def test_an_invitation_in_a_terminal_that_is_too_small(snap: Snap) -> None:
+    says = ["too small for the QR code", "001H"]
+    snap(console(busy_desk()), (60, 18), press=["3", "e", "ctrl+s"], says=says)

@@ -39,6 +39,7 @@ class PaneScreen(Screen[None]):
     """Whether it tells the server's warnings, or only that there are some."""
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("t", "compose", "Test send", "send.compose", "Write a notification and send it", show=True),
+        bind("e", "invite", "Invite", "invite.open", "Invite a user's browser, with a link and a QR code", show=True),
         bind("y", "copy", "Copy", "pane.copy", "Copy what is selected to the clipboard"),
         bind("w", "warnings", "Warnings", "pane.warnings", "Hide or show warnings"),
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
@@ -89,7 +90,7 @@ class PaneScreen(Screen[None]):
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now, or None if it can."""
-        if self.app.connection is Connection.STARTING and action in {"compose", "refresh"}:
+        if self.app.connection is Connection.STARTING and action in {"compose", "invite", "refresh"}:
             return NOT_CONNECTED
         if action == "warnings" and not self.app.warnings:
             return "There are no warnings."
@@ -116,7 +117,7 @@ class PaneScreen(Screen[None]):
                 self.app.notify(reason, severity="warning")
 
     def suggested_user(self) -> str:
-        """Return the user to whom a test would go: that of the row under the cursor."""
+        """Return the user whom a test or an invitation would be for: that of the row under the cursor."""
         return ""
 
     def copied(self) -> str:
@@ -134,6 +135,12 @@ class PaneScreen(Screen[None]):
         from pushdesk.console.screens.compose import ComposeScreen  # noqa: PLC0415 - not needed before it is asked for
 
         self.app.push_screen(ComposeScreen(self.suggested_user()))
+
+    def action_invite(self) -> None:
+        """Open the form of an invitation."""
+        from pushdesk.console.screens.invite import InviteScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        self.app.push_screen(InviteScreen(self.suggested_user()))
 
     def action_copy(self) -> None:
         """Copy through the terminal (OSC 52)."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 GAP = "   "
 CLOSE_GAP = "  "
+NARROW = 80
+"""Columns up to which keys stand close together."""
 
 
 class StatusBar(Widget):
@@ -123,6 +125,10 @@ class KeyLine(Footer):
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
         self._shown: list[tuple[Binding, bool]] | None = None
+
+    def on_resize(self) -> None:
+        """Put the keys closer together where columns are few."""
+        self.compact = self.size.width <= NARROW
 
     def bindings_changed(self, screen: Screen[Any]) -> None:
         """Show the keys, if they have changed."""
