@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from pushdesk.errors import StartUpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from pushdesk.config import Config
@@ -26,16 +26,18 @@ _HINT: Final = "`pushdesk seal --new-key-file FILE` makes one."
 
 
 def seal_key(config: Config) -> bytes | None:
-    """Return the key that is configured: that of `PUSHDESK_SEAL_KEY`, else that of the file, else none.
+    """Return the key that is configured, in `PUSHDESK_SEAL_KEY` or in a file; None if neither is given.
 
     Raises:
-        StartUpError: It is no key, or the file cannot be read, or others may read it.
+        StartUpError: It is no key, or the file cannot be read, or others may read it; or both hold a key and not the
+            same one.
     """
-    if config.seal_key.text:
-        return _decode(config.seal_key.text, VARIABLE)
-    if config.server.seal_key_file is not None:
-        return read_key_file(config.server.seal_key_file)
-    return None
+    file = config.server.seal_key_file
+    in_variable = _decode(config.seal_key.text, VARIABLE) if config.seal_key.text else None
+    in_file = read_key_file(file) if file is not None else None
+    if in_variable and in_file and in_variable != in_file:
+        raise StartUpError(f"{VARIABLE} and {file} hold different keys.", hint="Give one of them.")
+    return in_variable or in_file
 
 
 def read_key_file(path: Path) -> bytes:
@@ -55,13 +57,17 @@ def read_key_file(path: Path) -> bytes:
     return _decode(content.decode("ascii", "replace").strip(), f"The sealing key file {path}")
 
 
-def make_key_file(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
-    """Make a key and write it to a new file (0600); returns it once it is on the disk.
+def make_key() -> bytes:
+    """Make a key."""
+    return secrets.token_bytes(_SIZE)
+
+
+def write_key_file(path: Path, key: bytes) -> None:
+    """Write a key to a new file (0600), and return once it is on the disk.
 
     Raises:
         StartUpError: There is such a file already, or it cannot be written.
     """
-    key = random_bytes(_SIZE)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -81,7 +87,6 @@ def make_key_file(path: Path, random_bytes: Callable[[int], bytes]) -> bytes:
         ) from None
     except OSError as error:
         raise StartUpError(f"The sealing key file {path} cannot be written: {error.strerror}.") from None
-    return key
 
 
 def _decode(text: str, source: str) -> bytes:

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from pushdesk.errors import StartUpError
+from pushdesk.errors import DatabaseError, StartUpError
 from pushdesk.model import KeyState
 from pushdesk.storage import migrations
 from pushdesk.storage.records import StoredKey
@@ -159,3 +159,13 @@ async def test_value_moved_to_another_subscription_is_not_sent_to_and_others_are
         with pytest.raises(SealBrokenError, match="row id-two"):
             await store.subscriptions.targets(["bob"])
         assert (await store.subscriptions.targets(["ada"]))["ada"].targets
+
+
+async def test_text_that_the_driver_cannot_read_is_not_shown(file: Path) -> None:
+    await fill(file, None)
+    change(file, "UPDATE subscriptions SET endpoint = CAST(x'ff' || endpoint AS TEXT)")
+    async with Store(file) as store:
+        with pytest.raises(DatabaseError) as failed:
+            await store.subscriptions.targets(["ada"])
+    assert "push.example" not in str(failed.value)
+    assert "endpoint" in str(failed.value)

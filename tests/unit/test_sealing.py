@@ -17,7 +17,6 @@ from pushdesk.storage.sealing import (
     SealBrokenError,
     Sealer,
     key_id_of,
-    text_key_id_of,
 )
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -101,7 +100,7 @@ def test_whatever_is_sealed_is_told_from_what_is_plain(value: bytes, text: str) 
     assert key_id_of(stored) == sealer.key_id
     assert sealer.unseal(PRIVATE_KEY, "row", stored) == value
     stored_text = sealer.seal_text(ENDPOINT, "row", text)
-    assert text_key_id_of(stored_text) == sealer.key_id
+    assert key_id_of(stored_text) == sealer.key_id
     assert sealer.unseal_text(ENDPOINT, "row", stored_text) == text
 
 

@@ -11,6 +11,7 @@ from pushdesk import __version__
 from pushdesk.cli import options
 from pushdesk.cli.ending import end
 from pushdesk.cli.output import say, tell
+from pushdesk.cli.seal import seal
 from pushdesk.cli.simulate import simulate
 from pushdesk.cli.tokens import tokens
 from pushdesk.errors import EXIT_USAGE
@@ -199,5 +200,6 @@ def send(
     end(lambda: run_send(sending, options.given(data_dir=data_dir, config=config), os.environ))
 
 
+app.command()(seal)
 app.command()(simulate)
 app.add_typer(tokens)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pushdesk.storage.transaction import OnRaised
 
+_ROOM = "It takes as much free space again as the database has. Nothing is lost: make room and run it again."
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
 
@@ -148,6 +150,29 @@ class Database:
         except SQLAlchemyError as error:
             raise _database_error(error) from error
 
+    async def write_anew(self) -> None:
+        """Write the whole file anew and empty the write-ahead log: nothing that was overwritten lingers in either.
+
+        Takes as much free space again as the database has.
+
+        Raises:
+            DatabaseError: The disk is full, or somebody else reads; the database is as it was.
+        """
+        try:
+            async with self._writing, self._writer.connect() as connection:
+                # The driver's own: SQLAlchemy would begin a transaction, in which there is no VACUUM.
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None  # noqa: S101 (it is connected)
+                for statement in ("PRAGMA secure_delete = ON", "VACUUM"):
+                    await driver.execute_fetchall(statement)
+                ((is_busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise DatabaseError(f"The database could not be written anew: {error}.", hint=_ROOM) from error
+        except SQLAlchemyError as error:
+            raise _database_error(error) from error
+        if is_busy:
+            raise DatabaseError("The write-ahead log could not be emptied: somebody else has the database open.")
+
     async def ping(self) -> None:
         """Read from the database, so that a caller knows that it answers.
 
@@ -198,6 +223,7 @@ def _database_error(error: SQLAlchemyError) -> DatabaseError:
     )
 
 
-def _cause(error: SQLAlchemyError) -> object:
-    # Only the driver's own words: SQLAlchemy's would carry the statement.
-    return getattr(error, "orig", None) or type(error).__name__
+def _cause(error: SQLAlchemyError) -> str:
+    # Only the driver's own words: SQLAlchemy's would carry the statement. Of a text that is no UTF-8, it shows all.
+    said = str(getattr(error, "orig", None) or type(error).__name__)
+    return said.partition(" with text ")[0]

@@ -17,7 +17,7 @@ from pushdesk.storage.schema import server_state, subscriptions, vapid_keys
 from pushdesk.storage.sealing import CHECK, SealBrokenError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Update
 
     from pushdesk.storage.sealing import Sealer
 
@@ -53,10 +53,10 @@ def read_state(connection: Connection) -> SealState:
     return SealState(row.seal_key_id, row.seal_check)
 
 
-def write_state(connection: Connection, sealer: Sealer, word: Word) -> None:
-    """Write that the database is sealed with this sealer's key, or, if that has none, that it is not sealed."""
+def state_of(sealer: Sealer, word: Word) -> Update:
+    """Return the statement that says that the database is sealed with this sealer's key; or not, if it has none."""
     check = None if sealer.key_id is None else sealer.seal(CHECK, ROW, word.encode())
-    connection.execute(update(server_state).values(seal_key_id=sealer.key_id, seal_check=check))
+    return update(server_state).values(seal_key_id=sealer.key_id, seal_check=check)
 
 
 def word_of(state: SealState, sealer: Sealer) -> Word:
@@ -100,7 +100,7 @@ def agree(connection: Connection, sealer: Sealer) -> None:
                 f"There is a sealing key, {sealer.key_id}, and the database is not sealed.",
                 hint="Seal it with `pushdesk seal`, or start without the key.",
             )
-        write_state(connection, sealer, Word.WHOLE)
+        connection.execute(state_of(sealer, Word.WHOLE))
 
 
 def _is_in_use(connection: Connection) -> bool:

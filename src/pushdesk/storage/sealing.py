@@ -100,26 +100,23 @@ class Sealer:
 
     def unseal_text(self, column: str, row: str, stored: str) -> str:
         """Return a value that is kept as text, be it sealed or not; see `unseal`."""
-        if text_key_id_of(stored) is None:
+        if key_id_of(stored) is None:
             return stored
         return self.unseal(column, row, _from_text(stored)).decode()
 
 
-def key_id_of(stored: bytes) -> str | None:
+def key_id_of(stored: bytes | str) -> str | None:
     """Return the id of the key that a value is sealed with, or None for a plain one."""
+    if isinstance(stored, str):
+        if stored[:4].lower() == "http":
+            return None
+        try:
+            stored = _from_text(stored)
+        except ValueError:
+            return None
     if not stored.startswith(VERSION) or len(stored) < _SHORTEST:
         return None
     return stored[len(VERSION) : _HEAD].hex()
-
-
-def text_key_id_of(stored: str) -> str | None:
-    """Return the id of the key that a value that is kept as text is sealed with, or None for a plain one."""
-    if stored[:4].lower() == "http":
-        return None
-    try:
-        return key_id_of(_from_text(stored))
-    except ValueError:
-        return None
 
 
 def _from_text(stored: str) -> bytes:
