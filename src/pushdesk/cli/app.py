@@ -9,6 +9,7 @@ import typer
 
 from pushdesk import __version__
 from pushdesk.cli import options
+from pushdesk.cli.doctor import doctor
 from pushdesk.cli.ending import end
 from pushdesk.cli.output import say, tell
 from pushdesk.cli.seal import seal
@@ -200,6 +201,7 @@ def send(
     end(lambda: run_send(sending, options.given(data_dir=data_dir, config=config), os.environ))
 
 
+app.command()(doctor)
 app.command()(seal)
 app.command()(simulate)
 app.add_typer(tokens)
