@@ -11,33 +11,86 @@ const BUTTON = {
   error: "Try again",
 };
 
+/** What is said of an invitation that has not been redeemed, in the states in which nothing else matters more. */
+const ABOUT_INVITATION = {
+  off: "You are invited. The invitation is used once you press the button.",
+  on: "Press the button to get those here instead that you are invited to.",
+  unsupported: "Take the code along: it has not been used.",
+};
+
 const form = document.querySelector("form");
 const user = document.querySelector("#pushdesk-user");
+const code = document.querySelector("#pushdesk-code");
 const toggle = document.querySelector("#pushdesk-toggle");
+const way = document.querySelector("#pushdesk-way");
 const test = document.querySelector("#pushdesk-test");
 const status = document.querySelector("#pushdesk-status");
 const [message, advice] = status.children;
 
 const push = new Pushdesk();
+/** Whether the form takes an invitation's code, not a name. */
+let isByCode = false;
 
 function paint() {
   const state = push.state;
   status.dataset.state = state.name;
   message.textContent = state.message;
-  advice.textContent = state.advice;
-  toggle.textContent = BUTTON[state.name];
+  advice.textContent = [state.advice, isByCode && code.value && ABOUT_INVITATION[state.name]].filter(Boolean).join(" ");
+  toggle.textContent = isByCode && state.name === "on" ? "Accept the invitation" : BUTTON[state.name];
   toggle.disabled = ["unsupported", "blocked", "working"].includes(state.name);
   user.readOnly = ["on", "working"].includes(state.name);
+  code.readOnly = state.name === "working";
+  for (const field of [user, code]) {
+    // A field that is hidden must not keep the form from being submitted.
+    field.disabled = isByCode !== (field === code);
+    field.parentElement.hidden = field.disabled;
+  }
+  way.textContent = isByCode ? "Go on without a code" : "I have an invitation code";
+  way.disabled = state.name === "working";
+  // Each in the other's place, so that nothing moves.
   test.hidden = state.name !== "on";
+  way.hidden = state.name === "on" && !isByCode;
+}
+
+function choose(byCode) {
+  isByCode = byCode;
+  paint();
+}
+
+/** Shows the code of an invitation whose link was opened; redeems nothing: mail programs open links by themselves. */
+async function readInvitation() {
+  if (location.pathname !== "/enroll") return;
+  code.value = location.hash.slice(1);
+  if (await push.hasRedeemed(code.value)) leaveInvitation();
+  else choose(true);
+}
+
+async function leaveInvitation() {
+  const hadFocus = document.activeElement === code;
+  history.replaceState(null, "", "/");
+  code.value = "";
+  user.value = await push.user();
+  choose(false);
+  if (hadFocus) user.focus();
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (push.state.name === "on") push.disable();
+  // A link that was pasted ends with its code.
+  if (isByCode) push.enable({ code: code.value.split("#").at(-1) });
+  else if (push.state.name === "on") push.disable();
   else push.enable(user.value);
+});
+way.addEventListener("click", () => {
+  choose(!isByCode);
+  (isByCode ? code : user).focus();
+  // What was wrong with a code is no longer of interest.
+  if (!isByCode) push.refresh();
 });
 test.addEventListener("click", () => push.test());
 push.addEventListener("change", paint);
+push.addEventListener("redeemed", leaveInvitation);
+addEventListener("hashchange", readInvitation);
 
 // The user may have changed something in the browser's settings or in another tab.
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && push.refresh());
@@ -45,5 +98,6 @@ const permission = await navigator.permissions?.query({ name: "notifications" })
 permission?.addEventListener("change", () => push.refresh());
 
 paint();
+await readInvitation();
 user.value ||= await push.user();
 await push.start();

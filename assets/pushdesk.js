@@ -2,10 +2,13 @@
  * Notifications from a pushdesk server, for any page: everything but the looks.
  *
  *     import { Pushdesk } from "./pushdesk.js";
- *     const push = new Pushdesk({ server: "https://push.example" });
+ *     const push = new Pushdesk({ server: "https://push.example", code: "7M3K-Q0ZT-A9WD-5HXE" });
  *     push.addEventListener("change", () => console.log(push.state));
- *     await push.start();           // at every load: mends the subscription where it needs mending
- *     await push.enable("alice");   // from a click or a key: the browser may ask for permission
+ *     await push.start();    // at every load: mends the subscription where it needs mending
+ *     await push.enable();   // from a click or a key: the browser may ask for permission
+ *
+ * `code` is an invitation. It works once; afterwards this browser is known without one. On the server's own machine
+ * a name is enough: `push.enable("alice")`.
  *
  * `state` is always `{name, message, advice}`: a name of `STATES`, what is so, and what to do about it. No method
  * rejects, and none waits without a bound for anything but the user's answer to the permission question.
@@ -27,6 +30,7 @@ const ADVICE = {
   retry: "Try again; if that does not help, reload the page.",
   server: "Check that you are online and that pushdesk is running, then try again.",
   switchedOff: "Whoever runs it can switch them on; then reload this page.",
+  invitation: "Ask for a new one.",
   storage: "Close the browser and open it again.",
   pushService: "Check that you are online and that no firewall, VPN or ad blocker holds it back, then try again.",
   brave: "Switch on “Use Google services for push messaging” in Brave's privacy settings, then try again.",
@@ -54,10 +58,14 @@ class Trouble extends Error {
   }
 }
 
-/** This browser's subscription to one pushdesk server. Fires `change` whenever `state` does. */
+/**
+ * This browser's subscription to one pushdesk server. Fires `change` whenever `state` does, and `redeemed` once an
+ * invitation is used up: from then on its code is of no more use to anybody.
+ */
 export class Pushdesk extends EventTarget {
   #server;
   #serviceWorker;
+  #code;
   #registration = null;
   #state = { name: "working", message: "Looking whether notifications are on …", advice: "" };
 
@@ -65,11 +73,13 @@ export class Pushdesk extends EventTarget {
    * @param {object} [options]
    * @param {string} [options.server] the server's origin; by default where this module came from
    * @param {string} [options.serviceWorker] the address of `sw.js`, on the page's own origin
+   * @param {string} [options.code] the code of an invitation, for `enable()`
    */
-  constructor({ server = import.meta.url, serviceWorker = "/sw.js" } = {}) {
+  constructor({ server = import.meta.url, serviceWorker = "/sw.js", code = "" } = {}) {
     super();
     this.#server = new URL(server).origin;
     this.#serviceWorker = serviceWorker;
+    this.#code = code;
   }
 
   get state() {
@@ -83,6 +93,12 @@ export class Pushdesk extends EventTarget {
     } catch {
       return "";
     }
+  }
+
+  /** Whether this browser is the one that redeemed an invitation. */
+  async hasRedeemed(code) {
+    const device = await readDevice().catch(() => ({}));
+    return device.server === this.#server && isSameCode(code, device.code);
   }
 
   /**
@@ -109,11 +125,17 @@ export class Pushdesk extends EventTarget {
     if (isBlocked !== (this.#state.name === "blocked") || isOn !== (this.#state.name === "on")) await this.start();
   }
 
-  /** Asks for permission if need be, subscribes, and tells the server. Call it from a click or a key. */
-  async enable(user) {
+  /**
+   * Asks for permission if need be, redeems the invitation if there is one, subscribes, and tells the server. Call it
+   * from a click or a key.
+   *
+   * @param {string | {code: string}} [who] a user's name, or an invitation; by default the invitation that this was
+   *   made with, and without one the user for whom this device was on before
+   */
+  async enable(who = { code: this.#code }) {
     if (this.#state.name === "working" || this.#obstacle()) return;
-    const name = user.normalize("NFC").trim();
-    if (!name || name === "." || name === "..") {
+    const name = typeof who === "string" ? who.normalize("NFC").trim() : undefined;
+    if (["", ".", ".."].includes(name)) {
       this.#set("error", "A name is needed.", "Type the name under which this device gets its notifications.");
       return;
     }
@@ -125,7 +147,15 @@ export class Pushdesk extends EventTarget {
     await this.#run("Turning notifications on …", async () => {
       await this.#register();
       const device = await readDevice();
-      return this.#subscribe(name, device.user === name && device.server === this.#server ? device : {});
+      const known = device.server === this.#server ? device : {};
+      if (who.code) {
+        const invited = isSameCode(who.code, known.code) ? known : await this.#redeem(who.code, known);
+        this.dispatchEvent(new Event("redeemed"));
+        return this.#subscribe(invited.user, invited);
+      }
+      const user = name ?? known.user;
+      if (!user) throw new Trouble("An invitation is needed.", { advice: "Ask whoever runs this site for one." });
+      return this.#subscribe(user, known.user === user ? known : {});
     });
   }
 
@@ -141,7 +171,8 @@ export class Pushdesk extends EventTarget {
         endpoint && this.#remove(device, endpoint),
       ]);
       if (here.status === "rejected" && there.status === "rejected") throw there.reason;
-      await writeDevice({ server: device.server, user: device.user });
+      const { server, user, token, code } = device;
+      await writeDevice(code ? { server, user, token, code } : { server, user });
       if (there.status === "fulfilled") return off();
       return off(`The server could not be told: ${there.reason.message} It notices by itself with its next push.`);
     });
@@ -153,7 +184,7 @@ export class Pushdesk extends EventTarget {
     await this.#run("Asking for a test …", async () => {
       const device = await readDevice();
       const path = `${userPath(device.user)}/test`;
-      const { deliveries } = await this.#call("POST", path, { endpoint: device.endpoint }, device.token);
+      const { deliveries } = await this.#call("POST", path, { endpoint: device.endpoint }, device);
       const [delivery] = deliveries;
       if (delivery?.outcome === "accepted") return on(device.user, "A test is on its way to this device.");
       throw new Trouble(`The test was not delivered: ${delivery?.reason || delivery?.outcome || "no answer"}.`, {
@@ -201,6 +232,19 @@ export class Pushdesk extends EventTarget {
     );
   }
 
+  /**
+   * Redeems an invitation, and keeps what it gave before anything else can go wrong: a code works once. Where
+   * notifications were on, they still are, for somebody else: `endpoint` stays, and the next load puts that right.
+   */
+  async #redeem(code, { endpoint }) {
+    // A server without push, and one that does not let this site in, say so before the code is used up.
+    await this.#call("GET", "/vapid");
+    const { user, token } = await this.#call("POST", "/enrollments", { code });
+    const device = { server: this.#server, user, endpoint, token, code };
+    await writeDevice(device);
+    return device;
+  }
+
   /** Leaves a subscription made with the server's current key, known to the server. `device`: what was known so far. */
   async #subscribe(user, device, { isSecondTry = false } = {}) {
     const vapid = await this.#call("GET", "/vapid");
@@ -216,20 +260,21 @@ export class Pushdesk extends EventTarget {
     if (device.endpoint && device.endpoint !== endpoint) body.replaces = device.endpoint;
     let answer;
     try {
-      answer = await this.#call("POST", `${userPath(user)}/subscription`, body, device.token);
+      answer = await this.#call("POST", `${userPath(user)}/subscription`, body, device);
     } catch (error) {
       if (isSecondTry || !NEEDS_NEW_SUBSCRIPTION.includes(error.code)) throw error;
       await subscription.unsubscribe();
       return this.#subscribe(user, device, { isSecondTry: true });
     }
     const token = answer.token ?? device.token;
-    await writeDevice({ server: this.#server, user, endpoint, key_id: vapid.key_id, token });
+    const key = { key_id: vapid.key_id, key_seen_at: Date.now() };
+    await writeDevice({ server: this.#server, user, endpoint, ...key, token, code: device.code });
     return on(user);
   }
 
   async #remove(device, endpoint) {
     try {
-      await this.#call("DELETE", `${userPath(device.user)}/subscription`, { endpoint }, device.token);
+      await this.#call("DELETE", `${userPath(device.user)}/subscription`, { endpoint }, device);
     } catch (error) {
       if (error.code !== "subscription_not_found") throw error;
     }
@@ -237,7 +282,7 @@ export class Pushdesk extends EventTarget {
 
   // The server
 
-  async #call(method, path, body, token) {
+  async #call(method, path, body, { token, code } = {}) {
     const headers = {};
     if (body) headers["Content-Type"] = "application/json";
     if (token) headers.Authorization = `Bearer ${token}`;
@@ -249,8 +294,12 @@ export class Pushdesk extends EventTarget {
       credentials: "omit",
     });
     if (response.status === 204 || (response.ok && said)) return said;
+    if (response.status === 401 && code && said?.code === "unauthorized") {
+      const message = "The invitation of this device no longer counts.";
+      throw new Trouble(message, { advice: ADVICE.invitation, code: said.code });
+    }
     // The server forgot this device's token along with the device. Where no token is needed, it can start afresh.
-    if (response.status === 401 && token) return this.#call(method, path, body);
+    if (response.status === 401 && token && !code) return this.#call(method, path, body);
     if (said?.code === "not_found") {
       // Of a server without push, not even the paths are there.
       const message = "Push notifications are switched off on this server.";
@@ -336,8 +385,13 @@ async function fetchJson(url, options) {
     const body = await response.text();
     return { response, said: parsed(body) };
   } catch {
-    const problem = abort.signal.aborted ? "The server does not answer." : "The server cannot be reached.";
-    throw new Trouble(problem, { advice: ADVICE.server });
+    const isElsewhere = new URL(url).origin !== location.origin;
+    if (abort.signal.aborted) throw new Trouble("The server does not answer.", { advice: ADVICE.server });
+    if (!isElsewhere) throw new Trouble("The server cannot be reached.", { advice: ADVICE.server });
+    // A browser does not tell a page which of the two it is.
+    throw new Trouble("The server cannot be reached, or does not let this site in.", {
+      advice: `Check that you are online. Whoever runs pushdesk lets a site in with --allow-origin ${location.origin}.`,
+    });
   } finally {
     clearTimeout(timer);
   }
@@ -351,7 +405,9 @@ function parsed(body) {
   }
 }
 
-// What this device knows of itself, shared with sw.js: {server, user, endpoint, key_id, token}
+// What this device knows of itself, shared with sw.js: {server, user, endpoint, key_id, key_seen_at, token, code}.
+// `endpoint` is there while notifications are on, or were on when an invitation to others was redeemed. With a `code`,
+// that of the invitation that was redeemed, the token outlives the subscription; otherwise it ends with it.
 
 async function readDevice() {
   return (await inStore("readonly", (store) => store.get("device"))) ?? {};
@@ -403,6 +459,12 @@ function within(milliseconds, promise, message, advice = "") {
     timer = setTimeout(() => reject(new Trouble(message, { advice })), milliseconds);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Whether two ways of writing it are the same code. */
+function isSameCode(one, other) {
+  const compact = (code) => code?.toUpperCase().replaceAll(/[^0-9A-Z]/g, "");
+  return Boolean(compact(other)) && compact(one) === compact(other);
 }
 
 function madeWith(subscription, publicKey) {

@@ -13,10 +13,12 @@ const FETCH_TIMEOUT_MS = 15_000;
 const RENEWAL_TIMEOUT_MS = 45_000;
 /** Waits before each try to mend the subscription: the event tends to come while the network is just coming back. */
 const RENEWAL_PAUSES_MS = [0, 2_000, 8_000];
+/** How long the server's key is taken to be the one that was seen last. */
+const KEY_HOLDS_MS = 24 * 60 * 60 * 1_000;
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
-self.addEventListener("push", (event) => event.waitUntil(show(event)));
+self.addEventListener("push", (event) => event.waitUntil(show(event).then(followKey)));
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(open(clickTarget(event)));
@@ -138,6 +140,34 @@ async function renewPatiently(event) {
   }
 }
 
+let following = null;
+
+/**
+ * Sees at most once a day whether the server has a new key, and renews the subscription then: a device whose page is
+ * never opened is not to be lost when the old key ends. What goes wrong is tried again with the next push.
+ */
+function followKey() {
+  // Of pushes that come together, one is enough to look.
+  following ??= lookForNewKey()
+    .catch(() => {})
+    .finally(() => {
+      following = null;
+    });
+  return following;
+}
+
+async function lookForNewKey() {
+  const device = await readDevice();
+  // A clock that was put back does not put this off.
+  if (!device.endpoint || Math.abs(Date.now() - (device.key_seen_at ?? 0)) < KEY_HOLDS_MS) return;
+  const { public_key } = await call(device, "GET", "vapid");
+  const subscription = await self.registration.pushManager.getSubscription();
+  if (subscription && !madeWith(subscription, public_key)) return renewPatiently({});
+  await self.navigator.locks.request("pushdesk", async () => {
+    await writeDevice({ ...(await readDevice()), key_seen_at: Date.now() });
+  });
+}
+
 /** Makes the subscription match the server's key and tells the server, in the name of the device's token. */
 async function renew(event) {
   const device = await readDevice();
@@ -161,7 +191,8 @@ async function renew(event) {
     key_id: vapid.key_id,
     replaces: device.endpoint,
   });
-  await writeDevice({ ...device, endpoint, key_id: vapid.key_id, token: answer.token ?? device.token });
+  const token = answer.token ?? device.token;
+  await writeDevice({ ...device, endpoint, key_id: vapid.key_id, key_seen_at: Date.now(), token });
 }
 
 async function call(device, method, path, body) {
@@ -176,13 +207,15 @@ async function call(device, method, path, body) {
     credentials: "omit",
     signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
   });
-  // The server forgot this device's token along with the device. Where no token is needed, it can start afresh.
-  if (response.status === 401 && device.token) return call({ ...device, token: undefined }, method, path, body);
+  // The server forgot this device's token along with the device. Where no token is needed, it can start afresh, but
+  // not where an invitation was: whoever ended that meant it.
+  const mayStartAfresh = device.token && !device.code;
+  if (response.status === 401 && mayStartAfresh) return call({ ...device, token: undefined }, method, path, body);
   if (!response.ok) throw new Error(`pushdesk answered ${response.status}`);
   return response.json();
 }
 
-// What this device knows of itself, shared with pushdesk.js: {server, user, endpoint, key_id, token}
+// What this device knows of itself, shared with pushdesk.js, which says what is what
 
 async function readDevice() {
   return (await inStore("readonly", (store) => store.get("device"))) ?? {};

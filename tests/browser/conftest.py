@@ -12,6 +12,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.firefox import Firefox
 from tests.browser.presence import required
 from tests.browser.running import Server, Simulator
+from tests.browser.visitor import CLEAR, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,3 +42,15 @@ def chromium(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterat
     binary = required("Chromium", chromium_driver.find_chromium(), chromium_driver.INSTALL)
     with Chromium(binary, tmp_path_factory.mktemp("chromium") / "profile", server.url) as running:
         yield running
+
+
+@pytest.fixture
+def visitor(firefox: Firefox, server: Server) -> Iterator[Visitor]:
+    firefox.close_other_tabs()
+    visitor = Visitor(firefox, server)
+    yield visitor
+    firefox.close_other_tabs()
+    firefox.open(server.url)
+    if visitor.settled()[0] == "on":
+        visitor.turn_off()
+    firefox.evaluate(CLEAR)

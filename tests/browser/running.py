@@ -152,6 +152,13 @@ class Server(Program):
         dispatch: dict[str, Any] = answer.body["dispatch"]
         return dispatch
 
+    def invite(self, user: str) -> dict[str, str]:
+        """Make an invitation for a user, as an application would."""
+        answer = self.ask("POST", f"users/{quote(user)}/invitations", {})
+        assert answer.status == 201, answer.body
+        invitation: dict[str, str] = answer.body
+        return invitation
+
     def rotate_key(self) -> str:
         """Make a new VAPID key and return its id."""
         answer = self.ask("POST", "admin/keys/rotate", {"confirm": "rotate"})

@@ -2,157 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.visitor import CLEAR, SHOWN, changed, only, outcomes
 from tests.browser.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.browser.firefox import Firefox
     from tests.browser.running import Server, Simulator
+    from tests.browser.visitor import Visitor
 
 pytestmark = pytest.mark.browser
-
-_SHOWN = """
-  const registration = await navigator.serviceWorker.ready;
-  return (await registration.getNotifications()).map((shown) => ({
-    title: shown.title, body: shown.body, icon: shown.icon, tag: shown.tag, lang: shown.lang, dir: shown.dir,
-    requireInteraction: shown.requireInteraction, silent: shown.silent, data: shown.data,
-    actions: shown.actions.map(({ action, title }) => ({ action, title })),
-  }));
-"""
-
-_CLEAR = """
-  const registration = await navigator.serviceWorker.ready;
-  for (const shown of await registration.getNotifications()) shown.close();
-"""
-
-_KEY_AND_ENDPOINT = """
-  const registration = await navigator.serviceWorker.ready;
-  const subscription = await registration.pushManager.getSubscription();
-  if (!subscription) return null;
-  const key = btoa(String.fromCharCode(...new Uint8Array(subscription.options.applicationServerKey)));
-  return [key.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""), subscription.endpoint];
-"""
-
-# Firefox's alert windows have no buttons for actions; this is what one would tell the alert's listener.
-_PRESS = """
-  const [title, pressed] = args;
-  const alert = [...Services.wm.getEnumerator("alert:alert")].find((window) => window.arguments?.[1] === title);
-  if (!alert || alert.document.readyState !== "complete" || !alert.gAlertListener) return false;
-  if (pressed === "") {
-    alert.document.getElementById("alertBox").click();
-  } else {
-    const QueryInterface = ChromeUtils.generateQI(["nsIAlertAction"]);
-    const action = { QueryInterface, action: pressed, title: pressed, iconURL: null };
-    alert.gAlertListener.observe(action, "alertclickcallback", alert.gAlertCookie);
-    alert.close();
-  }
-  return true;
-"""
-
-
-class Visitor:
-    """Somebody with a Firefox, on the page."""
-
-    def __init__(self, firefox: Firefox, server: Server) -> None:
-        self.firefox = firefox
-        self.server = server
-        self.firefox.open(server.url)
-        self.settled()
-
-    def status(self) -> tuple[str, str]:
-        """Return the page's state and what it says."""
-        state, said = self.firefox.evaluate(
-            "const status = document.querySelector('#pushdesk-status'); return [status.dataset.state, status.innerText]"
-        )
-        return state, said
-
-    def settled(self) -> tuple[str, str]:
-        """Wait until the page is done with what it does, and return where it then stands."""
-
-        def look() -> tuple[str, str] | None:
-            status = self.status()
-            return None if status[0] == "working" else status
-
-        status = eventually(look, "the page is done")
-        assert status is not None
-        return status
-
-    def turn_on(self, user: str) -> None:
-        """Type a name, press the button."""
-        self.firefox.type("pushdesk-user", user)
-        self.firefox.click("pushdesk-toggle")
-        state, said = self.settled()
-        assert state == "on", said
-
-    def turn_off(self) -> None:
-        """Press the button."""
-        self.firefox.click("pushdesk-toggle")
-        state, said = self.settled()
-        assert state == "off", said
-
-    def reload(self) -> tuple[str, str]:
-        """Load the page again, and return where it then stands."""
-        self.firefox.reload()
-        return self.settled()
-
-    def shown(self, title: str) -> dict[str, Any]:
-        """Wait for a notification and return its fields."""
-
-        def look() -> list[dict[str, Any]]:
-            return [one for one in self.firefox.evaluate(_SHOWN) if one["title"] == title]
-
-        return eventually(look, f"the notification {title!r} is shown")[0]
-
-    def is_shown(self, title: str) -> bool:
-        """Return whether a notification is shown now."""
-        return any(one["title"] == title for one in self.firefox.evaluate(_SHOWN))
-
-    def click_notification(self, title: str, action: str = "") -> None:
-        """Click a notification, or one of its buttons."""
-        eventually(lambda: self.firefox.evaluate_chrome(_PRESS, title, action), f"the alert {title!r} can be clicked")
-
-    def key_and_endpoint(self) -> tuple[str, str] | None:
-        """Return the live subscription's key and endpoint."""
-        found = self.firefox.evaluate(_KEY_AND_ENDPOINT)
-        return (found[0], found[1]) if found else None
-
-
-@pytest.fixture
-def visitor(firefox: Firefox, server: Server) -> Iterator[Visitor]:
-    firefox.close_other_tabs()
-    visitor = Visitor(firefox, server)
-    yield visitor
-    firefox.close_other_tabs()
-    firefox.open(server.url)
-    if visitor.settled()[0] == "on":
-        visitor.turn_off()
-    firefox.evaluate(_CLEAR)
-
-
-def only(items: list[dict[str, Any]]) -> dict[str, Any]:
-    assert len(items) == 1, items
-    return items[0]
-
-
-def outcomes(dispatch: dict[str, Any]) -> list[str]:
-    return [delivery["outcome"] for delivery in dispatch["deliveries"]]
-
-
-def changed(look: Callable[[], str], before: str) -> str:
-    def now() -> str | None:
-        with suppress(AssertionError):
-            return None if look() == before else look()
-        return None
-
-    value = eventually(now, f"it is no longer {before}")
-    assert value is not None
-    return value
 
 
 def test_pressing_the_button_subscribes_and_a_test_push_is_shown(visitor: Visitor, server: Server) -> None:
@@ -226,12 +87,12 @@ def test_an_action_opens_its_own_address(visitor: Visitor, server: Server) -> No
 
 def test_the_test_button_has_the_server_push_to_this_device(visitor: Visitor) -> None:
     visitor.turn_on("tester")
-    visitor.firefox.evaluate(_CLEAR)
+    visitor.firefox.evaluate(CLEAR)
     visitor.firefox.click("pushdesk-test")
     state, said = visitor.settled()
     assert state == "on"
     assert "test" in said
-    eventually(lambda: visitor.firefox.evaluate(_SHOWN), "the test is shown")
+    eventually(lambda: visitor.firefox.evaluate(SHOWN), "the test is shown")
 
 
 def test_turning_off_ends_the_subscription_here_and_on_the_server(visitor: Visitor, server: Server) -> None:
@@ -262,6 +123,40 @@ def test_a_new_key_is_followed_on_the_next_load_and_pushes_arrive_before_and_aft
     assert only(server.devices("rotated"))["key_id"] == key_id
     assert outcomes(server.notify("rotated", title="After the visit")) == ["accepted"]
     visitor.shown("After the visit")
+
+
+def test_a_worker_follows_a_new_key_by_itself_on_a_push_and_pushes_arrive_before_and_after(
+    visitor: Visitor, server: Server, simulator: Simulator
+) -> None:
+    visitor.turn_on("alone")
+    visitor.forget_for_a_day()
+    visitor.firefox.open("about:blank")
+    before = only(server.devices("alone"))
+    key_id = server.rotate_key()
+    assert outcomes(server.notify("alone", title="With the old key")) == ["accepted"]
+    eventually(lambda: only(server.devices("alone"))["key_id"] == key_id, "the worker has followed")
+    assert only(server.devices("alone"))["fingerprint"] != before["fingerprint"]
+    assert outcomes(server.notify("alone", title="With the new key")) == ["accepted"]
+    eventually(simulator.was_shown, "Firefox acknowledges every push as decrypted")
+    visitor.firefox.open(f"{server.url}/style.css")
+    visitor.shown("With the old key")
+    visitor.shown("With the new key")
+
+
+def test_a_worker_looks_for_a_new_key_once_a_day(visitor: Visitor, server: Server) -> None:
+    def looks() -> int:
+        return [path for _, path, _ in visitor.firefox.requests()].count("/api/v1/vapid")
+
+    visitor.turn_on("daily")
+    visitor.firefox.record_requests()
+    server.notify("daily", title="Just seen")
+    visitor.shown("Just seen")
+    visitor.forget_for_a_day()
+    server.notify("daily", title="A day later")
+    eventually(looks, "the worker has looked")
+    server.notify("daily", title="Seen again")
+    visitor.shown("Seen again")
+    assert looks() == 1
 
 
 def test_a_subscription_that_the_browser_lost_is_renewed_without_a_page(

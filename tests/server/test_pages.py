@@ -28,10 +28,18 @@ async def test_the_page_is_at_the_root(server: Running) -> None:
     assert answer.content == (assets_directory() / "index.html").read_bytes()
 
 
+async def test_an_invitation_leads_to_the_same_page(server: Running) -> None:
+    page, invited = await server.ask("GET", "/"), await server.ask("GET", "/enroll")
+    assert invited.content == page.content
+    for name in ("Content-Type", "Content-Security-Policy", "Cache-Control", "ETag", "Referrer-Policy"):
+        assert invited.headers[name] == page.headers[name]
+
+
 async def test_a_browser_under_another_name_of_this_machine_is_sent_to_the_one_that_works(server: Running) -> None:
     elsewhere = {"Host": server.url.removeprefix("http://").replace("127.0.0.1", "localhost")}
-    sent = await server.ask("GET", "/", headers=elsewhere | {"Sec-Fetch-Mode": "navigate"})
-    assert (sent.status, sent.headers["Location"]) == (302, f"{server.url}/")
+    for path in ("/", "/enroll"):
+        sent = await server.ask("GET", path, headers=elsewhere | {"Sec-Fetch-Mode": "navigate"})
+        assert (sent.status, sent.headers["Location"]) == (302, f"{server.url}{path}")
     assert (await server.ask("GET", "/", headers={"Sec-Fetch-Mode": "navigate"})).status == 200
     assert (await server.ask("GET", "/", headers=elsewhere)).status == 200
 

@@ -41,14 +41,14 @@ class Asset(NamedTuple):
 
 
 def read_assets(directory: Path) -> dict[str, Asset]:
-    """Return every file to serve by its path, `/` being the page itself."""
+    """Return every file to serve by its path; `/` and `/enroll`, where invitations lead, are the page itself."""
     assets = {
         f"/{file.relative_to(directory).as_posix()}": _asset(file)
         for file in sorted(directory.rglob("*"))
         if file.is_file() and file.suffix in CONTENT_TYPES and not file.name.startswith(".")
     }
     if "/index.html" in assets:
-        assets["/"] = assets["/index.html"]
+        assets["/"] = assets["/enroll"] = assets["/index.html"]
     return assets
 
 
@@ -56,16 +56,16 @@ def register_assets(app: web.Application, assets: dict[str, Asset], *, access_ur
     """Add a route for every file."""
     for path, asset in assets.items():
         page = _page(path, asset)
-        app.router.add_get(path, _under_its_own_name(page, access_url) if asset is assets.get("/") else page)
+        app.router.add_get(path, _under_its_own_name(page, f"{access_url}{path}") if asset is assets.get("/") else page)
 
 
-def _under_its_own_name(page: Handler, access_url: str) -> Handler:
+def _under_its_own_name(page: Handler, address: str) -> Handler:
     """Send a browser that opens the page under another name of this machine (127.0.0.1) to the one that works."""
 
     async def named(request: web.Request) -> web.StreamResponse:
         is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
-        if is_navigation and has_other_local_name(visit_of(request), access_url):
-            raise web.HTTPFound(f"{access_url}/")
+        if is_navigation and has_other_local_name(visit_of(request), address):
+            raise web.HTTPFound(address)
         return await page(request)
 
     return named
