@@ -40,5 +40,5 @@ def make_code(random_bytes: Callable[[int], bytes]) -> str:
 def code_digest(typed: str) -> bytes | None:
     """Return the SHA-256 by which a code is known, however it was typed; None for what can be no code."""
     compact = "".join(character for character in typed if unicodedata.category(character) not in _LEFT_OUT)
-    code = compact.upper().translate(_MEANT)
+    code = compact.upper().translate(_MEANT) if compact.isascii() else ""
     return hashlib.sha256(code.encode()).digest() if _CODE.fullmatch(code) else None

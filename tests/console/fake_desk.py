@@ -24,7 +24,7 @@ from pushdesk.desk import (
     SubscriptionRemoved,
 )
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
-from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S, make_code
+from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
     AccessToken,
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 NOON: Final = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
 VERSION: Final = "0.1.0"
 URL: Final = "http://localhost:8484"
+CODE: Final = "K7QM-X3VT-9HDW-2B8N"
+"""Made up: what every invitation is made with."""
 HELD_EVENTS: Final = 1000
 HELD_LINES: Final = 1000
 TTL_S: Final = 180.0
@@ -361,10 +363,7 @@ class FakeDesk:
         if not SHORTEST_LIFETIME_S <= expires_s <= LONGEST_LIFETIME_S:
             raise PushdeskError("That is too short or too long.", code="bad_field", fields=("expires",))
         self._users.setdefault(check_user(user), User(user, self.now()))
-        self._ids += 1
-        number = self._ids
-        code = make_code(lambda count: number.to_bytes(count, "big"))
-        return Invitation(code, f"{self._stats.url}/enroll#{code}", self.now() + timedelta(seconds=expires_s))
+        return Invitation(CODE, f"{self._stats.url}/enroll#{CODE}", self.now() + timedelta(seconds=expires_s))
 
     async def remove_user(self, user: str) -> None:
         self._answer()

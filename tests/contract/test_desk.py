@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -295,6 +296,43 @@ async def test_subscriptions_are_removed_and_counted(bench: Bench) -> None:
     assert await bench.desk.remove_subscriptions([ids[0], ids[2], "unknown", ids[0]]) == 2
     assert [item.id for item in (await bench.desk.subscriptions(EVERYTHING)).items] == [ids[1]]
     assert await bench.desk.remove_subscriptions(["unknown"]) == 0
+
+
+async def test_an_invitation_has_a_code_a_link_and_an_end_and_makes_its_user(bench: Bench) -> None:
+    invitation = await bench.desk.invite("anna")
+    assert re.fullmatch("[0-9A-Z]{4}(-[0-9A-Z]{4}){3}", invitation.code)
+    assert invitation.url == f"{(await bench.desk.stats()).url}/enroll#{invitation.code}"
+    longer = await bench.desk.invite("anna", 30 * 86400)
+    assert timedelta(days=28) < longer.expires_at - invitation.expires_at < timedelta(days=30)
+    (user,) = (await bench.desk.users(EVERYTHING)).items
+    assert (user.id, user.subscriptions) == ("anna", 0)
+
+
+async def test_what_cannot_be_an_invitation_is_a_bad_field(bench: Bench) -> None:
+    for expires_s in (0, 59, 30 * 86400 + 1):
+        assert await code_of(bench.desk.invite("anna", expires_s)) == ("bad_field", ("expires",))
+    for user in ("", "me", "a/b", "x" * 129):
+        assert (await code_of(bench.desk.invite(user)))[0] in {"bad_field", "not_found"}
+    assert (await bench.desk.users(EVERYTHING)).items == ()
+
+
+async def test_a_user_is_removed_with_everything_of_theirs(bench: Bench) -> None:
+    start = await position(bench.desk)
+    device = await bench.subscribe("anna")
+    await bench.subscribe("bert")
+    for user in ("anna", "bert"):
+        await bench.desk.notify(user, Notification("Hello"), wait_s=10)
+    await bench.desk.remove_user("anna")
+    desk = bench.desk
+    assert [user.id for user in (await desk.users(EVERYTHING)).items] == ["bert"]
+    for listing in (desk.subscriptions, desk.dispatches, desk.deliveries, desk.cache):
+        assert [item.user for item in (await listing(PageQuery(filter="anna"))).items] == []
+    assert {item.user for item in (await desk.subscriptions(EVERYTHING)).items} == {"bert"}
+    stats = await desk.stats()
+    assert (stats.users, stats.subscriptions, stats.queue) == (1, 1, 0)
+    told = await until(desk, SubscriptionRemoved, after=start)
+    assert any(isinstance(event, SubscriptionRemoved) and event.id == device.id for event in told)
+    assert (await code_of(desk.remove_user("anna")))[0] == "not_found"
 
 
 async def test_a_key_is_not_rotated_without_its_word(bench: Bench) -> None:

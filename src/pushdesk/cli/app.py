@@ -11,10 +11,12 @@ from pushdesk import __version__
 from pushdesk.cli import options
 from pushdesk.cli.doctor import doctor
 from pushdesk.cli.ending import end
+from pushdesk.cli.enroll import enroll
 from pushdesk.cli.output import say, tell
 from pushdesk.cli.seal import seal
 from pushdesk.cli.simulate import simulate
 from pushdesk.cli.tokens import tokens
+from pushdesk.cli.users import users
 from pushdesk.errors import EXIT_USAGE
 
 app = typer.Typer(
@@ -204,4 +206,6 @@ def send(
 app.command()(doctor)
 app.command()(seal)
 app.command()(simulate)
+app.command()(enroll)
 app.add_typer(tokens)
+app.add_typer(users)

@@ -92,16 +92,17 @@ async def unsubscribe(call: Call[NoQuery, EndpointRequest]) -> web.Response:
 async def test(call: Call[NoQuery, DevicePushTest]) -> web.Response:
     """Send the test push to one device, or to all that the caller may."""
     subscription = call.grant.subscription if call.grant else None
-    if call.grant and subscription is None:
+    if call.body.endpoint is not None:
+        if call.grant:
+            await _check_own(call, call.grant, call.body.endpoint)
+        subscription = (await call.engine.find_subscription(call.user, call.body.endpoint)).id
+    elif call.grant and subscription is None:
+        # None means all of the user's, which this browser may not test.
         raise PushdeskError(
             "This browser has no subscription.",
             code="subscription_not_found",
             hint="Open the page in it and enable notifications.",
         )
-    if call.body.endpoint is not None:
-        if call.grant:
-            await _check_own(call, call.grant, call.body.endpoint)
-        subscription = (await call.engine.find_subscription(call.user, call.body.endpoint)).id
     return answer(Deliveries(await call.engine.test(call.user, subscription)))
 
 
