@@ -21,11 +21,13 @@ from pushdesk.model import (
     Delivery,
     Dispatch,
     Invitation,
+    ExportedKey,
     LogEntry,
     NewAccessToken,
     Page,
     PageQuery,
     Stats,
+    RevokedKeys,
     Subscription,
     User,
     VapidKey,
@@ -199,8 +201,29 @@ class HttpDesk:
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key."""
-        body = {"confirm": confirm}
-        return self._member(await self._request("POST", f"{_ADMIN}/keys/rotate", dict[str, VapidKey], body=body), "key")
+        return await self._change_key("rotate", confirm=confirm)
+
+    async def retire_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        """End a retiring key."""
+        return await self._change_key("retire", id=key, confirm=confirm)
+
+    async def roll_back_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        """Make a retiring or retired key current again."""
+        return await self._change_key("rollback", id=key, confirm=confirm)
+
+    async def revoke_keys(self, *, confirm: str = "") -> RevokedKeys:
+        """Make a new current key, and end all others for good."""
+        return await self._request("POST", f"{_ADMIN}/keys/revoke", RevokedKeys, body={"confirm": confirm})
+
+    async def import_key(self, text: str, *, current: bool = False, confirm: str = "") -> VapidKey:
+        """Take a key that was used elsewhere."""
+        return await self._change_key("import", text=text, current=current, confirm=confirm)
+
+    async def export_key(self, key: str, *, confirm: str = "") -> ExportedKey:
+        """Return a key with its private half."""
+        body = {"id": key, "confirm": confirm}
+        answer = await self._request("POST", f"{_ADMIN}/keys/export", dict[str, ExportedKey], body=body)
+        return self._member(answer, "key")
 
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
         """Make an access token; the token itself is returned this once."""
@@ -256,6 +279,10 @@ class HttpDesk:
             "limit": str(query.limit),
             "filter": query.filter or None,
             "sort": query.sort or None,
+    async def _change_key(self, command: str, **body: object) -> VapidKey:
+        answer = await self._request("POST", f"{_ADMIN}/keys/{command}", dict[str, VapidKey], body=body)
+        return self._member(answer, "key")
+
         }
         parameters = {name: value for name, value in asked.items() if value is not None}
         return await self._get(f"{_ADMIN}/{name}", shape, query=parameters)

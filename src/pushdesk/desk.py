@@ -16,7 +16,18 @@ from pushdesk.model import CacheChange, CacheEntry, Delivery, Dispatch, LogEntry
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
 
-    from pushdesk.model import AccessToken, Invitation, NewAccessToken, Notification, Page, PageQuery, Scope, User
+    from pushdesk.model import (
+        AccessToken,
+        ExportedKey,
+        Invitation,
+        NewAccessToken,
+        Notification,
+        Page,
+        PageQuery,
+        RevokedKeys,
+        Scope,
+        User,
+    )
 
 
 class Event(Struct, frozen=True, tag_field="type"):
@@ -156,7 +167,10 @@ class Desk(Protocol):
         ...
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
-        """List VAPID keys, the newest first."""
+        """List VAPID keys, the newest first; sortable by `created_at`, `id`, `state`; the filter is a prefix of the id.
+
+        With very many subscriptions, their counts may be of some seconds ago.
+        """
         ...
 
     async def tokens(self, query: PageQuery) -> Page[AccessToken]:
@@ -230,7 +244,57 @@ class Desk(Protocol):
         ...
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
-        """Make a new current VAPID key; the old one goes on signing for its own subscriptions."""
+        """Make a new current VAPID key; the old one is retiring: it goes on signing for its own subscriptions.
+
+        Raises:
+            PushdeskError: `confirm_required` unless `confirm` is the word that it names, as with the ones below.
+        """
+        ...
+
+    async def retire_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        """End a retiring key: its subscriptions get nothing more, until their browsers come by and subscribe again.
+
+        No word is needed if there are none.
+
+        Raises:
+            PushdeskError: `not_found`; `bad_field` for one that is not retiring; `confirm_required`.
+        """
+        ...
+
+    async def roll_back_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        """Make a retiring or retired key current again, with its subscriptions; the current one is then retiring.
+
+        Raises:
+            PushdeskError: `not_found`; `bad_field` for one that is current or was revoked; `confirm_required`.
+        """
+        ...
+
+    async def revoke_keys(self, *, confirm: str = "") -> RevokedKeys:
+        """Make a new current key; all others are leaked: they are never used again, and their subscriptions are lost.
+
+        Raises:
+            PushdeskError: `confirm_required`.
+        """
+        ...
+
+    async def import_key(self, text: str, *, current: bool = False, confirm: str = "") -> VapidKey:
+        """Take a key that was used elsewhere: PEM, or the pair that node web-push or web-push-php made.
+
+        It signs for the subscriptions that were made with it, and is retiring, unless it is to be the current one,
+        which is what needs the word. One that is here and was retired is brought back.
+
+        Raises:
+            PushdeskError: `bad_field` for what is no key that can be used, is here already or was revoked;
+                `confirm_required`.
+        """
+        ...
+
+    async def export_key(self, key: str, *, confirm: str = "") -> ExportedKey:
+        """Return a key with its private half.
+
+        Raises:
+            PushdeskError: `not_found`; `bad_field` for one that was revoked; `confirm_required`.
+        """
         ...
 
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:

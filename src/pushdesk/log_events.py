@@ -17,6 +17,7 @@ from pushdesk.log_fields import Cut, Device, Failure, Id, Limit, Method, Origin,
 from pushdesk.model import (
     DispatchKind,
     InvitationFault,
+    KeyState,
     LogLevel,
     Outcome,
     Service,
@@ -354,6 +355,49 @@ class AccessTokenRevoked(InfoEvent, frozen=True, kw_only=True):
 
 class AccessTokenUsesUnwritten(FailureEvent, frozen=True):
     """It could not be written down when access tokens were last used; it is tried again in a minute."""
+
+
+class KeyRetired(InfoEvent, frozen=True, kw_only=True):
+    """A VAPID key was ended: nothing is signed with it any more."""
+
+    key: Id
+    subscriptions: int
+    """That were made with it and get nothing more."""
+
+
+class KeysRevoked(WarningEvent, frozen=True, kw_only=True):
+    """All VAPID keys but a new one were ended for good, and what was made with them is removed."""
+
+    keys: int
+    subscriptions: int
+    """That were sent to, and are lost."""
+
+
+class KeyImported(InfoEvent, frozen=True, kw_only=True):
+    """A VAPID key that was used elsewhere signs here, or one that was retired signs again."""
+
+    key: Id
+    state: KeyState
+    subscriptions: int
+    """That were made with it."""
+
+
+class KeyExported(WarningEvent, frozen=True, kw_only=True):
+    """An operator was given a VAPID key with its private half."""
+
+    key: Id
+
+
+class KeySweepEnded(InfoEvent, frozen=True, kw_only=True):
+    """All subscriptions are in line with the keys that they were made with."""
+
+    removed: int
+    disabled: int
+    restored: int
+
+
+class KeySweepFailed(FailureEvent, frozen=True):
+    """Subscriptions could not be brought in line with their keys; it is tried again every second."""
 
 
 class CacheCleared(InfoEvent, frozen=True, kw_only=True):

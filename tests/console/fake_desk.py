@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from pushdesk.desk import (
     SubscriptionChanged,
     SubscriptionRemoved,
 )
+from pushdesk.engine.key_census import end_of
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S
 from pushdesk.message import MAX_MESSAGE, build_message
@@ -36,6 +37,7 @@ from pushdesk.model import (
     DispatchKind,
     DispatchState,
     Invitation,
+    ExportedKey,
     KeyState,
     LogEntry,
     LogLevel,
@@ -44,6 +46,7 @@ from pushdesk.model import (
     Page,
     PageQuery,
     Scope,
+    RevokedKeys,
     Service,
     Stats,
     Subscription,
@@ -54,8 +57,9 @@ from pushdesk.model import (
 from pushdesk.paging import Order
 from pushdesk.user_id import check_user
 
+from pushdesk.webpush.key_formats import read_key
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Mapping, Sequence
 
     from pushdesk.model import Notification
 
@@ -269,13 +273,7 @@ class FakeDesk:
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         self._answer()
-        found = [
-            msgspec.structs.replace(
-                key, subscriptions=sum(one.key_id == key.id for one in self._subscriptions.values())
-            )
-            for key in self._keys.values()
-            if key.id.startswith(query.filter)
-        ]
+        found = [self._counted(key) for key in self._keys.values() if key.id.startswith(query.filter)]
         return _page(found, query, sorts=("created_at", "id", "state"))
 
     async def tokens(self, query: PageQuery) -> Page[AccessToken]:
@@ -386,15 +384,78 @@ class FakeDesk:
         self._answer()
         self.calls.append(("rotate_key", confirm))
         self._refuse()
-        if confirm != "rotate":
-            raise PushdeskError("Confirm with the word 'rotate'.", code="confirm_required")
+        _check_confirmed(confirm, "rotate", "Rotating the key makes every browser subscribe again.")
+        return self._make_current(self._new_key())
+
+    async def retire_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        self._answer()
+        self.calls.append(("retire_key", (key, confirm)))
+        self._refuse()
+        found = self._key(key, {KeyState.RETIRING}, "retired")
+        if found.subscriptions:
+            lost = _lost(found.services)
+            _check_confirmed(
+                confirm, "retire", f"{lost} get nothing more, and {found.users_left} users are left without any device."
+            )
+        for one in self._made_with(key):
+            self.change(one.id, state=SubscriptionState.KEY_MISMATCH)
+        return self._change_key(msgspec.structs.replace(found, state=KeyState.RETIRED, retiring_at=None, before={}))
+
+    async def roll_back_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        self._answer()
+        self.calls.append(("roll_back_key", (key, confirm)))
+        self._refuse()
+        found = self._key(key, {KeyState.RETIRING, KeyState.RETIRED}, "made current again")
+        _check_confirmed(confirm, "rollback", f"The key {key} becomes current again.")
+        self._restore(found)
+        return self._make_current(msgspec.structs.replace(found, retiring_at=None, before={}))
+
+    async def revoke_keys(self, *, confirm: str = "") -> RevokedKeys:
+        self._answer()
+        self.calls.append(("revoke_keys", confirm))
+        self._refuse()
+        lost: Counter[Service] = Counter()
+        for key in self._keys.values():
+            lost.update(self._counted(key).services)
+        _check_confirmed(confirm, "revoke", f"{_lost(lost)} are lost." if lost else "No subscription is lost.")
+        for one in [one for one in self._subscriptions.values() if one.key_id in self._keys]:
+            del self._subscriptions[one.id]
+            self._emit(SubscriptionRemoved(self._number(), self.now(), one.id, one.user))
+            self._invalidate(one.user)
         for key in list(self._keys.values()):
-            if key.state is KeyState.CURRENT:
-                self._change_key(msgspec.structs.replace(key, state=KeyState.RETIRING))
-        key = VapidKey(f"{len(self._keys) + 1:08x}", "BPublic", KeyState.CURRENT, self.now())
-        self._change_key(key)
-        self.set_stats(key_id=key.id, key_created_at=key.created_at)
-        return key
+            self._change_key(msgspec.structs.replace(key, state=KeyState.REVOKED, retiring_at=None, before={}))
+        self._count()
+        return RevokedKeys(self._make_current(self._new_key()), dict(lost))
+
+    async def import_key(self, text: str, *, current: bool = False, confirm: str = "") -> VapidKey:
+        self._answer()
+        self.calls.append(("import_key", (text, current, confirm)))
+        self._refuse()
+        mine = next((key for key in self._keys.values() if text == _pem(key)), None)
+        read = read_key(text) if mine is None else mine
+        known = self._keys.get(read.id)
+        state = KeyState.CURRENT if current else KeyState.RETIRING
+        if known is not None and known.state in {KeyState.CURRENT, KeyState.REVOKED, state}:
+            raise PushdeskError(
+                f"The key {known.id} is here already: it is {known.state}.", code="bad_field", fields=("text",)
+            )
+        if current:
+            _check_confirmed(confirm, "import", "The imported key becomes current.")
+        if known is not None:
+            self._restore(known)
+        key = known or VapidKey(read.id, read.public_key, KeyState.RETIRING, self.now())
+        if current:
+            return self._make_current(msgspec.structs.replace(key, retiring_at=None, before={}))
+        key = msgspec.structs.replace(key, state=KeyState.RETIRING, retiring_at=self.now())
+        return self._change_key(msgspec.structs.replace(key, before=self._counted(key).services))
+
+    async def export_key(self, key: str, *, confirm: str = "") -> ExportedKey:
+        self._answer()
+        self.calls.append(("export_key", (key, confirm)))
+        self._refuse()
+        found = self._key(key, set(KeyState) - {KeyState.REVOKED}, "exported")
+        _check_confirmed(confirm, "export", "Whoever has the private half can send.")
+        return ExportedKey(key, found.public_key, "private", _pem(found))
 
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
         self._answer()
@@ -560,9 +621,68 @@ class FakeDesk:
             next=its[199].id if deliveries and len(its) > 200 else None,
         )
 
-    def _change_key(self, key: VapidKey) -> None:
-        self._keys[key.id] = key
-        self._emit(KeyChanged(self._number(), self.now(), key))
+    def _new_key(self) -> VapidKey:
+        return VapidKey(f"{len(self._keys) + 1:08x}", "BPublic", KeyState.CURRENT, self.now())
+
+    def _key(self, key: str, states: Container[KeyState], what: str) -> VapidKey:
+        if key not in self._keys:
+            raise PushdeskError(f"There is no key {key!r}.", code="not_found")
+        found = self._counted(self._keys[key])
+        if found.state not in states:
+            raise PushdeskError(f"Key {key} is {found.state}: it cannot be {what}.", code="bad_field", fields=("id",))
+        return found
+
+    def _made_with(self, key: str, state: SubscriptionState = SubscriptionState.ACTIVE) -> list[Subscription]:
+        return [one for one in self._subscriptions.values() if one.key_id == key and one.state is state]
+
+    def _counted(self, key: VapidKey) -> VapidKey:
+        """Return a key with what was made with it."""
+        mine = self._made_with(key.id)
+        active = [one for one in self._subscriptions.values() if one.state is SubscriptionState.ACTIVE]
+        left = len({one.user for one in mine} - {one.user for one in active if one.key_id != key.id})
+        end = None
+        if key.retiring_at is not None:
+            end = end_of(key.retiring_at, sum(key.before.values()), len(mine), now=self.now())
+        return msgspec.structs.replace(
+            key,
+            subscriptions=len(mine),
+            services=dict(Counter(one.service for one in mine)),
+            users_left=left if key.state is KeyState.RETIRING else 0,
+            expected_end=end,
+        )
+
+    def _make_current(self, new: VapidKey) -> VapidKey:
+        for key in list(self._keys.values()):
+            if key.state is KeyState.CURRENT and key.id != new.id:
+                before = self._counted(key).services
+                retiring = msgspec.structs.replace(key, state=KeyState.RETIRING, retiring_at=self.now(), before=before)
+                self._change_key(retiring)
+        self._change_key(msgspec.structs.replace(new, state=KeyState.CURRENT))
+        self.set_stats(key_id=new.id, key_created_at=new.created_at)
+        return self._counted(self._keys[new.id])
+
+    def _restore(self, key: VapidKey) -> None:
+        if key.state is KeyState.RETIRED:
+            for one in self._made_with(key.id, SubscriptionState.KEY_MISMATCH):
+                self.change(one.id, state=SubscriptionState.ACTIVE)
+
+    def _change_key(self, key: VapidKey) -> VapidKey:
+        self._keys[key.id] = self._counted(key)
+        self._emit(KeyChanged(self._number(), self.now(), self._keys[key.id]))
+        return self._keys[key.id]
+
+
+def _check_confirmed(confirm: str, word: str, detail: str) -> None:
+    if confirm != word:
+        raise PushdeskError(detail, code="confirm_required", hint=f'Confirm with the word "{word}".')
+
+
+def _lost(services: Mapping[Service, int]) -> str:
+    return f"{sum(services.values())} subscriptions ({', '.join(f'{n} at {one}' for one, n in services.items())})"
+
+
+def _pem(key: VapidKey) -> str:
+    return f"-----BEGIN PRIVATE KEY-----\n{key.id}\n-----END PRIVATE KEY-----\n"
 
 
 def _passes(delivery: Delivery, text: str) -> bool:

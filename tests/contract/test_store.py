@@ -197,13 +197,6 @@ class TestKeys:
             ("first", KeyState.RETIRING),
         ]
 
-    async def test_the_listing_counts_the_active_subscriptions_of_each(self, store: Store) -> None:
-        await store.keys.make_current(StoredKey("key1", "public", b"pem", KeyState.CURRENT, NOW))
-        await put(store, subscription("one"))
-        await put(store, subscription("two", key="key0"))
-        (key,) = (await store.listings.keys(PageQuery())).items
-        assert (key.id, key.subscriptions) == ("key1", 1)
-
     async def test_the_listing_is_paged(self, store: Store) -> None:
         for number in range(3):
             await store.keys.make_current(StoredKey(f"k{number}", f"p{number}", b"pem", KeyState.CURRENT, NOW + number))

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from pushdesk.config import CacheConfig, Config
 from pushdesk.engine.engine import DATABASE_NAME, Engine
 from pushdesk.model import Notification, SubscriptionState
+from pushdesk.storage.key_bindings import ENDED
 from pushdesk.storage.store import Store
 from pushdesk.webpush.transport import PushAnswer
 from tests.clocks import FrozenClock
@@ -36,7 +37,7 @@ BURST: Final = 500
 TTL_S: Final = CacheConfig().ttl_s
 _READS_SUBSCRIPTIONS: Final = re.compile(r"SELECT\b.*\b(?:FROM|JOIN) subscriptions\b", re.DOTALL)
 
-_OTHER_PARAMETERS: Final = frozenset({SubscriptionState.ACTIVE.value})
+_OTHER_PARAMETERS: Final = frozenset({1, SubscriptionState.ACTIVE.value, *ENDED})
 
 
 class Read(NamedTuple):

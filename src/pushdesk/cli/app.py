@@ -12,6 +12,7 @@ from pushdesk.cli import options
 from pushdesk.cli.doctor import doctor
 from pushdesk.cli.ending import end
 from pushdesk.cli.enroll import enroll
+from pushdesk.cli.keys import keys
 from pushdesk.cli.output import say, tell
 from pushdesk.cli.seal import seal
 from pushdesk.cli.simulate import simulate
@@ -207,5 +208,6 @@ app.command()(doctor)
 app.command()(seal)
 app.command()(simulate)
 app.command()(enroll)
+app.add_typer(keys)
 app.add_typer(tokens)
 app.add_typer(users)

@@ -16,6 +16,8 @@ from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPus
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.invitations import Invitations
+from pushdesk.engine.key_census import KeyCensus
+from pushdesk.engine.key_commands import KeyCommands
 from pushdesk.engine.keyring import Keyring
 from pushdesk.engine.memory_listings import cache_page, log_page
 from pushdesk.engine.outbox import Outbox
@@ -59,10 +61,12 @@ if TYPE_CHECKING:
         LogEntry,
         NewAccessToken,
         Notification,
+        ExportedKey,
         Scope,
         Subscribed,
         Subscription,
         SubscriptionRequest,
+        RevokedKeys,
         TokenGrant,
         User,
         VapidKey,
@@ -72,7 +76,6 @@ if TYPE_CHECKING:
 DATABASE_NAME: Final = "pushdesk.db"
 TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
-ROTATE_WORD: Final = "rotate"
 PUSH_IS_OFF: Final = "Web Push is switched off on this server."
 SWITCHES_PUSH_ON: Final = (
     "Switch web-push on where it was switched off ([experiments] in the configuration, "
@@ -135,6 +138,17 @@ class Engine:
                 authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
                 senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
                 allowed_origins=allowed_origins,
+        self._key_census = KeyCensus(
+            listings=store.listings, bindings=store.key_bindings, publisher=self._publisher, clock=clock
+        )
+        self._key_commands = KeyCommands(
+            store=store,
+            keyring=self._keyring,
+            cache=self._cache,
+            census=self._key_census,
+            publisher=self._publisher,
+            clock=clock,
+        )
                 clock=clock,
                 uniform=uniform,
             ),
@@ -219,6 +233,7 @@ class Engine:
         await asyncio.gather(*self._tasks)
         await self._cache.aclose()
         self._telling.close()
+            asyncio.create_task(self._key_commands.run(), name="engine keys"),
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
@@ -232,6 +247,7 @@ class Engine:
     def public_key(self) -> VapidKey:
         """Return the key that browsers are to subscribe with.
 
+        self._key_commands.end()
         Raises:
             PushdeskError: `push_disabled`.
         """
@@ -331,7 +347,11 @@ class Engine:
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""
-        return await self._store.listings.keys(query)
+        return await self._key_census.page(query)
+
+    async def all_keys(self) -> tuple[VapidKey, ...]:
+        """Return every VAPID key, the newest first, with what is known of its subscriptions."""
+        return await self._key_census.keys()
 
     async def tokens(self, query: PageQuery) -> Page[AccessToken]:
         """List access tokens."""
@@ -383,22 +403,28 @@ class Engine:
             pass
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
-        """Make a new current VAPID key.
+        """Make a new current VAPID key; see `KeyCommands`, for what follows too."""
+        return await self._key_commands.rotate(confirm)
 
-        Raises:
-            PushdeskError: `confirm_required` unless `confirm` is the word that it names.
-        """
-        if confirm != ROTATE_WORD:
-            raise PushdeskError(
-                "Rotating the key makes every browser subscribe again when it next comes by.",
-                code="confirm_required",
-                hint=f'Confirm with the word "{ROTATE_WORD}".',
-            )
-        await self._keyring.rotate()
-        # The newest two: the one that is current, and the one that was.
-        for key in reversed((await self._store.listings.keys(PageQuery(limit=2))).items):
-            self._publisher.key_changed(key)
-        return self._keyring.current
+    async def retire_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        """End a retiring key."""
+        return await self._key_commands.retire(key, confirm)
+
+    async def roll_back_key(self, key: str, *, confirm: str = "") -> VapidKey:
+        """Make a retiring or retired key current again."""
+        return await self._key_commands.roll_back(key, confirm)
+
+    async def revoke_keys(self, *, confirm: str = "") -> RevokedKeys:
+        """Make a new current key, and end all others for good."""
+        return await self._key_commands.revoke(confirm)
+
+    async def import_key(self, text: str, *, current: bool = False, confirm: str = "") -> VapidKey:
+        """Take a key that was used elsewhere."""
+        return await self._key_commands.take_in(text, confirm, current=current)
+
+    async def export_key(self, key: str, *, confirm: str = "") -> ExportedKey:
+        """Return a key with its private half."""
+        return await self._key_commands.give_out(key, confirm)
 
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
         """Make an access token; see `AccessTokens.create`."""

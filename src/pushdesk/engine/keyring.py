@@ -1,4 +1,4 @@
-"""The VAPID keys (RFC 8292): one is current, older ones go on signing for subscriptions made with them."""
+"""The VAPID keys in memory (RFC 8292): one is current, retiring ones go on signing for what was made with them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pushdesk.storage.times import to_datetime
 from pushdesk.webpush.vapid import SigningKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pushdesk.clock import Clock
     from pushdesk.storage.keys import Keys
 
@@ -20,13 +22,15 @@ SIGNING = frozenset({KeyState.CURRENT, KeyState.RETIRING})
 
 
 class Keyring:
-    """The keys in memory, as they are in the store."""
+    """The keys in memory, as they are in the store; `KeyCommands` changes both."""
 
     def __init__(self, keys: Keys, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
         self._signing: dict[str, SigningKey] = {}
         self._current: VapidKey | None = None
+        self.needs_sweeping = False
+        """Whether there may be subscriptions that are not in line with their keys."""
 
     async def load(self) -> None:
         """Read the keys; make the first one if there is none.
@@ -35,12 +39,31 @@ class Keyring:
             DatabaseError: They could not be read or written.
         """
         stored = await self._keys.all()
-        self._signing = {key.id: SigningKey.from_pem(key.private_key) for key in stored if key.state in SIGNING}
-        current = next((key for key in stored if key.state is KeyState.CURRENT), None)
-        if current is None:
-            await self.rotate()
-        else:
-            self._current = _shown(current)
+        is_first = not any(key.state is KeyState.CURRENT for key in stored)
+        if is_first:
+            stored = await self._keys.make_current(self.new(SigningKey.generate()))
+        self.take(stored)
+        if is_first:
+            write(KeyMadeCurrent(key=Id(self.current.id)))
+
+    def take(self, stored: Sequence[StoredKey]) -> None:
+        """Sign from now on with the keys that sign of these: those that are stored.
+
+        Raises:
+            StartUpError: One of them cannot be read; nothing was changed.
+        """
+        signing = {
+            key.id: self._signing.get(key.id) or SigningKey.from_pem(key.private_key)
+            for key in stored
+            if key.state in SIGNING
+        }
+        (current,) = (key for key in stored if key.state is KeyState.CURRENT)
+        is_new = self._current is not None and self._current.id != current.id
+        self._signing = signing
+        self._current = to_key(current)
+        self.needs_sweeping = any(key.state not in SIGNING or key.is_restoring for key in stored)
+        if is_new:
+            write(KeyMadeCurrent(key=Id(current.id)))
 
     @property
     def current(self) -> VapidKey:
@@ -53,20 +76,11 @@ class Keyring:
         """Return the key that signs for subscriptions made with it, or None if it no longer does."""
         return self._signing.get(key_id)
 
-    async def rotate(self) -> VapidKey:
-        """Make a new current key; the one that was current is retiring from now on.
-
-        Raises:
-            DatabaseError: Nothing was changed.
-        """
-        key = SigningKey.generate()
-        stored = StoredKey(key.id, key.public_key, key.to_pem(), KeyState.CURRENT, round(self._clock.time() * 1000))
-        await self._keys.make_current(stored)
-        self._signing[key.id] = key
-        self._current = _shown(stored)
-        write(KeyMadeCurrent(key=Id(key.id)))
-        return self._current
+    def new(self, key: SigningKey) -> StoredKey:
+        """Return a key as it is to be stored, made now."""
+        return StoredKey(key.id, key.public_key, key.to_pem(), KeyState.CURRENT, round(self._clock.time() * 1000))
 
 
-def _shown(key: StoredKey) -> VapidKey:
-    return VapidKey(key.id, key.public_key, key.state, to_datetime(key.created_at_ms))
+def to_key(stored: StoredKey) -> VapidKey:
+    """Return what may be shown of a key, without what was made with it."""
+    return VapidKey(stored.id, stored.public_key, stored.state, to_datetime(stored.created_at_ms))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.events import EventBus
     from pushdesk.engine.statistics import Statistics
     from pushdesk.model import Delivery, Service, Stats, Subscription, VapidKey
-    from pushdesk.storage.records import Message, Settled, Settlement
+    from pushdesk.storage.records import Message, Settled, Settlement, Swept
 
 
 class Publisher:
@@ -35,6 +35,8 @@ class Publisher:
         self._statistics = statistics
         self.totals_are_stale = True
         """Whether users or subscriptions have changed since somebody counted them."""
+        self.key_counts_are_stale = True
+        """The same for what was made with which key."""
 
     def resumed(self, waiting: Mapping[Service, int]) -> None:
         """Take over how many deliveries there are in the database that are not settled."""
@@ -66,15 +68,19 @@ class Publisher:
     def subscriptions_changed(self, subscriptions: Sequence[Subscription]) -> None:
         """Tell of subscriptions that were made, moved or changed their state."""
         for subscription in subscriptions:
-            self.totals_are_stale = True
+            self.totals_are_stale = self.key_counts_are_stale = True
             self._bus.publish(SubscriptionChanged, subscription)
 
     def subscriptions_removed(self, subscriptions: Sequence[Subscription]) -> None:
         """Tell of subscriptions that are no longer known."""
         for subscription in subscriptions:
-            self.totals_are_stale = True
             write(log_events.SubscriptionRemoved(Device.of(subscription)))
-            self._bus.publish(SubscriptionRemoved, subscription.id, subscription.user)
+        self._removed(subscriptions)
+
+    def subscriptions_swept(self, swept: Swept) -> None:
+        """Tell of subscriptions that followed their keys. They may be very many: the log sums them up."""
+        self._removed(swept.removed)
+        self.subscriptions_changed((*swept.disabled, *swept.restored))
 
     def user_made(self) -> None:
         """Note that there is a user more, who has no subscription yet."""
@@ -86,12 +92,17 @@ class Publisher:
         self.subscriptions_removed(subscriptions)
 
     def key_changed(self, key: VapidKey) -> None:
-        """Tell of a key that was made."""
+        """Tell of a key that was made, or of which something has changed."""
         self._bus.publish(KeyChanged, key)
 
     def stats_changed(self, stats: Stats) -> None:
         """Tell of the server's state."""
         self._bus.publish(StatsChanged, stats)
+
+    def _removed(self, subscriptions: Sequence[Subscription]) -> None:
+        for subscription in subscriptions:
+            self.totals_are_stale = self.key_counts_are_stale = True
+            self._bus.publish(SubscriptionRemoved, subscription.id, subscription.user)
 
     def _dispatch(self, dispatch: Dispatch) -> None:
         self._bus.publish(DispatchChanged, dispatch)

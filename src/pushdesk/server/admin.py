@@ -40,18 +40,6 @@ if TYPE_CHECKING:
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
-class RotateRequest(Struct, frozen=True):
-    """Rotation is confirmed with the word `rotate`."""
-
-    confirm: Annotated[str, Meta(max_length=64)] = ""
-
-
-class RotatedKey(Struct, frozen=True):
-    """The new current key."""
-
-    key: VapidKey
-
-
 class RemoveRequest(Struct, frozen=True):
     """The ids of the subscriptions to remove."""
 
@@ -115,11 +103,6 @@ class Cleared(Struct, frozen=True):
 async def stats(call: Call[NoQuery, None]) -> web.Response:
     """Answer with the state of the server."""
     return answer(await call.engine.stats())
-
-
-async def rotate(call: Call[NoQuery, RotateRequest]) -> web.Response:
-    """Make a new current key."""
-    return answer(RotatedKey(await call.engine.rotate_key(confirm=call.body.confirm)))
 
 
 async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
@@ -201,16 +184,6 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     _listing("services", ServiceHealth, _services),
     _listing("cache", CacheEntry, lambda desk, query: desk.cache(query)),
     _listing("log", LogEntry, lambda desk, query: desk.log(query)),
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/rotate",
-        summary="Make a new current VAPID key",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=RotateRequest,
-        handler=rotate,
-        answers={200: RotatedKey},
-    ),
     Route(
         method="POST",
         path="/api/v1/admin/subscriptions/remove",

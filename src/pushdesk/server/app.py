@@ -12,7 +12,7 @@ from yarl import URL
 from pushdesk import __version__
 from pushdesk.assets import assets_directory
 from pushdesk.config import ServerConfig
-from pushdesk.server import admin, applications, browsers, invitations, operations
+from pushdesk.server import admin, applications, browsers, invitations, key_commands, operations
 from pushdesk.server.auth import Gate, limit
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
 from pushdesk.server.client_address import TRUSTED_PROXIES
@@ -46,6 +46,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     *applications.ROUTES,
     *invitations.ROUTES,
     *admin.ROUTES,
+    *key_commands.ROUTES,
     *operations.ROUTES,
 )
 """Every route but the pages."""

@@ -9,15 +9,15 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from pushdesk.model import CacheChange
+from pushdesk.model import CacheChange, KeyState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from aiohttp.typedefs import Handler
     from prometheus_client import Metric
 
-    from pushdesk.model import CacheStats, Stats
+    from pushdesk.model import CacheStats, Stats, VapidKey
     from pushdesk.server.guard import Guard
     from pushdesk.server.rate_limits import RateLimits
 
@@ -36,6 +36,7 @@ class Metrics(Collector):
         self._guard = guard
         self._limits = limits
         self._stats: Stats | None = None
+        self._keys: Sequence[VapidKey] = ()
         self._streams = 0
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -49,14 +50,16 @@ class Metrics(Collector):
         method = request.method if request.method in _METHODS else "other"
         self._requests.labels(method, resource.canonical if resource else "none", str(status)).inc()
 
-    def render(self, stats: Stats, *, streams: int) -> bytes:
+    def render(self, stats: Stats, *, keys: Sequence[VapidKey], streams: int) -> bytes:
         """Return all metrics as text.
 
         Args:
             stats: The state of the engine.
+            keys: The VAPID keys.
             streams: Number of open event streams.
         """
         self._stats = stats
+        self._keys = keys
         self._streams = streams
         return generate_latest(self._registry)
 
@@ -85,6 +88,7 @@ class Metrics(Collector):
             outcomes.add_metric([outcome], number)
         yield outcomes
         yield from _service_metrics(stats)
+        yield from _key_metrics(self._keys)
         yield from _cache_metrics(stats.cache)
 
 
@@ -119,6 +123,31 @@ def _ingress_metrics(guard: Guard, limits: RateLimits) -> Iterator[Metric]:
     for limit, number in limits.refused.items():
         limited.add_metric([limit], number)
     yield limited
+
+
+def _key_metrics(keys: Sequence[VapidKey]) -> Iterator[Metric]:
+    bound = GaugeMetricFamily(
+        "pushdesk_key_subscriptions", "Active subscriptions made with it.", labels=["key", "state", "service"]
+    )
+    before = GaugeMetricFamily(
+        "pushdesk_key_subscriptions_before", "Those when it began to retire.", labels=["key", "service"]
+    )
+    left = GaugeMetricFamily("pushdesk_key_users_left", "Users lost by retiring it now.", labels=["key"])
+    since = GaugeMetricFamily("pushdesk_key_retiring_since_seconds", "When it began to, in Unix time.", labels=["key"])
+    end = GaugeMetricFamily("pushdesk_key_expected_end_seconds", "When all will have moved on.", labels=["key"])
+    for key in keys:
+        # Also what has come down to nothing.
+        for service in sorted({*key.services, *key.before}):
+            bound.add_metric([key.id, key.state, service], key.services.get(service, 0))
+        for service, number in sorted(key.before.items()):
+            before.add_metric([key.id, service], number)
+        if key.state is KeyState.RETIRING:
+            left.add_metric([key.id], key.users_left)
+        if key.retiring_at is not None:
+            since.add_metric([key.id], key.retiring_at.timestamp())
+        if key.expected_end is not None:
+            end.add_metric([key.id], key.expected_end.timestamp())
+    yield from (bound, before, left, since, end)
 
 
 def _cache_metrics(cache: CacheStats) -> Iterator[Metric]:

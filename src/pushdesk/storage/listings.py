@@ -10,7 +10,7 @@ from msgspec import Meta
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Dispatch, KeyState, Outcome, Page, SubscriptionState, User, VapidKey
+from pushdesk.model import Dispatch, KeyState, Outcome, Page, Service, SubscriptionState, User, VapidKey
 from pushdesk.paging import Order
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state, vapid_keys
@@ -138,18 +138,15 @@ class Listings:
         return Page(tuple(items), page.next)
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
-        """List VAPID keys with the active subscriptions bound to each; the filter is a prefix of the id.
+        """List VAPID keys, their subscriptions not counted; the filter is a prefix of the id.
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
-        bound = (
-            select(func.count())
-            .where(subscriptions.c.key_id == vapid_keys.c.id, subscriptions.c.state == SubscriptionState.ACTIVE)
-            .scalar_subquery()
-        )
-        statement = select(vapid_keys, bound.label("bound"))
+        # Without their private halves: nobody who looks needs them.
+        columns = [column for column in vapid_keys.c if column is not vapid_keys.c.private_key]
+        statement = select(*columns)
         if query.filter:
             statement = statement.where(_starts_with(vapid_keys.c.id, query.filter))
         return await self._page(_KEYS, statement, query, _to_key)
@@ -241,7 +238,16 @@ def _starts_with(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]
 
 
 def _to_key(row: Row[Any]) -> VapidKey:
-    return VapidKey(row.id, row.public_key, KeyState(row.state), to_datetime(row.created_at), row.bound)
+    state = KeyState(row.state)
+    is_retiring = state is KeyState.RETIRING
+    return VapidKey(
+        id=row.id,
+        public_key=row.public_key,
+        state=state,
+        created_at=to_datetime(row.created_at),
+        retiring_at=to_datetime_or_none(row.retiring_at) if is_retiring else None,
+        before=msgspec.json.decode(row.bound_before or "{}", type=dict[Service, int]) if is_retiring else {},
+    )
 
 
 def _to_user(row: Row[Any]) -> User:

@@ -19,6 +19,8 @@ from pushdesk.model import (
     Service,
     SubscriptionState,
 )
+from pushdesk.storage.generations import THE_ROW, generation_of_user
+from pushdesk.storage.key_bindings import key_has_ended
 from pushdesk.storage.records import Claimed, Open, Settled, Settlement
 from pushdesk.storage.rows import (
     delivery_row,
@@ -29,7 +31,7 @@ from pushdesk.storage.rows import (
     to_dispatch,
     to_message,
 )
-from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, subscriptions, user_state
+from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, server_state, subscriptions, user_state
 from pushdesk.storage.subscriptions import count_failures, count_successes, disable
 from pushdesk.storage.times import to_datetime
 
@@ -211,13 +213,10 @@ class OutboxTable:
                 select(dispatches).where(dispatches.c.id.in_({row.dispatch for row in claimed}))
             )
             messages = {row.id: to_message(row) for row in found}
-            generations = await transaction.execute(
-                select(user_state.c.user, user_state.c.generation).where(
-                    user_state.c.user.in_({row.user for row in claimed})
-                )
-            )
-            floors = {row.user: row.generation for row in generations}
-        return tuple(Claimed(to_delivery(row), messages[row.dispatch], floors.get(row.user, 0)) for row in claimed)
+            known = (await transaction.execute(_select_floors({row.user for row in claimed}))).all()
+            floors = {row.user: row.floor for row in known}
+            epoch = known[0].epoch
+        return tuple(Claimed(to_delivery(row), messages[row.dispatch], floors.get(row.user, epoch)) for row in claimed)
 
     async def lost(self, deliveries_: Sequence[Delivery], now_ms: int) -> tuple[Settlement, ...]:
         """Return how to settle claimed deliveries whose device was not among the active ones of their user.
@@ -227,9 +226,9 @@ class OutboxTable:
         Raises:
             DatabaseError: The subscriptions could not be read.
         """
-        statement = select(subscriptions.c.id, subscriptions.c.user, subscriptions.c.state).where(
-            subscriptions.c.id.in_({delivery.subscription for delivery in deliveries_})
-        )
+        statement = select(
+            subscriptions.c.id, subscriptions.c.user, subscriptions.c.state, key_has_ended().label("key_has_ended")
+        ).where(subscriptions.c.id.in_({delivery.subscription for delivery in deliveries_}))
         async with self._database.read() as connection:
             devices = {row.id: row for row in await connection.execute(statement)}
         return tuple(
@@ -340,21 +339,35 @@ def _has_unsettled() -> ColumnElement[bool]:
 def select_open(now_ms: int, limit: int) -> Select[Any]:
     """Return the statement for the dispatches that are due to be spread, each with its user's generation."""
     return (
-        select(dispatches, func.coalesce(user_state.c.generation, 0).label("floor"))
-        .select_from(dispatches.outerjoin(user_state, user_state.c.user == dispatches.c.user))
+        select(dispatches, generation_of_user().label("floor"))
+        .select_from(
+            dispatches.join(server_state, THE_ROW).outerjoin(user_state, user_state.c.user == dispatches.c.user)
+        )
         .where(dispatches.c.state.in_(OPEN_STATES), dispatches.c.due_at <= now_ms)
         .order_by(dispatches.c.due_at, dispatches.c.id)
         .limit(limit)
     )
 
 
+def _select_floors(users: Collection[str]) -> Select[Any]:
+    return (
+        select(user_state.c.user, generation_of_user().label("floor"), server_state.c.epoch)
+        .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)))
+        .where(THE_ROW)
+    )
+
+
 def _lost(delivery: Delivery, device: Row[*tuple[Any, ...]] | None, now_ms: int) -> Delivery:
     # A subscription that has moved to another user gets nothing that was meant for the one before.
-    state = None if device is None or device.user != delivery.user else device.state
-    if state == SubscriptionState.ACTIVE:
+    state, key_has_ended = None, False
+    if device is not None and device.user == delivery.user:
+        state, key_has_ended = device.state, device.key_has_ended
+    if state == SubscriptionState.ACTIVE and not key_has_ended:
         return delivery
     outcome, reason = Outcome.CANCELLED, "The subscription was removed before this could be sent."
-    if state == SubscriptionState.KEY_MISMATCH:
+    if key_has_ended:
+        outcome, reason = Outcome.KEY_MISMATCH, "The key it was made with is not used any more."
+    elif state == SubscriptionState.KEY_MISMATCH:
         outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
     elif state == SubscriptionState.GONE:
         outcome, reason = Outcome.GONE, "The subscription was found to be gone."

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pushdesk.model import (
         AccessToken,
         Delivery,
@@ -70,7 +72,7 @@ class Raised:
 
     user: str
     before: int
-    """0 for a user who was made by the same transaction."""
+    """The epoch, which is 0 at first, for a user who was made by the same transaction."""
     after: int
     removed: frozenset[str] | None
     """The subscriptions that were removed or disabled, when nothing else was done to the user's; else None."""
@@ -87,13 +89,34 @@ class Disabling:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A VAPID key with its private half as PEM."""
+    """A VAPID key with its private half as PEM, which is empty for one that was revoked."""
 
     id: str
     public_key: str
     private_key: bytes = field(repr=False)
     state: KeyState
     created_at_ms: int
+    is_restoring: bool = False
+    """Whether its subscriptions are still being made active again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCounts:
+    """How many subscriptions were made with which key, and what retiring it would cost."""
+
+    bound: Mapping[str, Mapping[Service, int]]
+    """Key -> active rows, per push service. Those of a key that has ended are yet to be swept."""
+    users_left: Mapping[str, int]
+    """Retiring key -> users who have no other live subscription."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a batch of the sweep did to subscriptions: one of the three, or nothing."""
+
+    removed: tuple[Subscription, ...] = ()
+    disabled: tuple[Subscription, ...] = ()
+    restored: tuple[Subscription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +202,7 @@ class Open:
 
     message: Message
     floor: int
-    """The user's generation when this was read, 0 for one who is not known: older devices must not be used."""
+    """The user's generation when this was read, the epoch for one who is not known: older devices must not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +212,7 @@ class Claimed:
     delivery: Delivery
     message: Message
     floor: int
-    """The user's generation when this was claimed, 0 for one who is not known: older devices must not be used."""
+    """The user's generation when this was claimed, the epoch for one who is not known: none older must be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from pushdesk.storage.access_tokens import AccessTokens
 from pushdesk.storage.database import Database
 from pushdesk.storage.invitations import Invitations
+from pushdesk.storage.key_bindings import KeyBindings
 from pushdesk.storage.keys import Keys
 from pushdesk.storage.listings import Listings
 from pushdesk.storage.outbox import OutboxTable
@@ -50,6 +51,7 @@ class Store:
     subscriptions: Subscriptions
     invitations: Invitations
     keys: Keys
+    key_bindings: KeyBindings
     access_tokens: AccessTokens
     outbox: OutboxTable
     listings: Listings
@@ -77,6 +79,7 @@ class Store:
         self.subscriptions = Subscriptions(self._database, digest_key, self._sealer)
         self.invitations = Invitations(self._database)
         self.keys = Keys(self._database, self._sealer)
+        self.key_bindings = KeyBindings(self._database)
         self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)
         self.listings = Listings(self._database)

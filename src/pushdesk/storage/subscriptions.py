@@ -13,10 +13,19 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, s
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
-from pushdesk.storage.generations import raise_generations, taken_away
+from pushdesk.storage.generations import THE_ROW, generation_of_user, raise_generations, taken_away
+from pushdesk.storage.key_bindings import ENDED, is_live
 from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
 from pushdesk.storage.rows import to_subscription, to_target
-from pushdesk.storage.schema import dispatches, enrollments, invitations, server_state, subscriptions, user_state
+from pushdesk.storage.schema import (
+    dispatches,
+    enrollments,
+    invitations,
+    server_state,
+    subscriptions,
+    user_state,
+    vapid_keys,
+)
 from pushdesk.storage.sealing import AUTH, ENDPOINT
 from pushdesk.storage.users import make_user
 
@@ -66,8 +75,9 @@ class Subscriptions:
             grant: What let the browser in, if it was a device token.
 
         Raises:
-            PushdeskError: `endpoint_taken` when the endpoint is known with other keys; `forbidden` over the cap;
-                `unauthorized` when the grant is no longer valid.
+            PushdeskError: `endpoint_taken` when the endpoint is known with other keys; `key_mismatch` when nothing is
+                signed any more with the key that it was made with; `forbidden` over the cap; `unauthorized` when the
+                grant is no longer valid.
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
@@ -80,6 +90,7 @@ class Subscriptions:
                     code="endpoint_taken",
                     hint="Unsubscribe in the browser and subscribe again: that gives a new endpoint.",
                 )
+            await _check_key(transaction, new.key_id if known is None or new.key_is_declared else known.key_id)
             changes: dict[str, frozenset[str] | None] = {new.user: None}
             made_user = await make_user(transaction, new.user, now_ms)
             enrollment = grant.enrollment if grant is not None else None
@@ -235,10 +246,9 @@ class Subscriptions:
         Raises:
             DatabaseError: They could not be read.
         """
-        active = subscriptions.c.state == SubscriptionState.ACTIVE
         statement = select(
             select(func.count()).select_from(user_state).scalar_subquery(),
-            select(func.count()).select_from(subscriptions).where(active).scalar_subquery(),
+            select(func.count()).select_from(subscriptions).where(is_live()).scalar_subquery(),
         )
         async with self._database.read() as connection:
             users, devices = (await connection.execute(statement)).one()
@@ -278,7 +288,7 @@ class Subscriptions:
         return await self._delete(transaction, and_(or_(*replaced), subscriptions.c.user == new.user, others))
 
     async def _check_cap(self, transaction: Transaction, user: str, max_per_user: int) -> None:
-        mine = and_(subscriptions.c.user == user, subscriptions.c.state == SubscriptionState.ACTIVE)
+        mine = and_(subscriptions.c.user == user, is_live())
         count = await transaction.scalar(select(func.count()).select_from(subscriptions).where(mine))
         if count is not None and count >= max_per_user:
             raise PushdeskError(
@@ -318,15 +328,16 @@ class Subscriptions:
 
 def select_targets(users: Collection[str]) -> Select[Any]:
     """Return the statement for the last generation, and for what of these users is known, one row per subscription."""
-    active = and_(subscriptions.c.user == user_state.c.user, subscriptions.c.state == SubscriptionState.ACTIVE)
+    mine = and_(subscriptions.c.user == user_state.c.user, is_live())
     return (
         select(
             server_state.c.generation.label("last_generation"),
             user_state.c.user.label("owner"),
-            user_state.c.generation.label("owner_generation"),
+            generation_of_user().label("owner_generation"),
             subscriptions,
         )
-        .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)).outerjoin(subscriptions, active))
+        .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)).outerjoin(subscriptions, mine))
+        .where(THE_ROW)
         .order_by(user_state.c.user, subscriptions.c.id)
     )
 
@@ -380,6 +391,18 @@ async def count_failures(transaction: Transaction, ids: Collection[str], now_ms:
             failures=subscriptions.c.failures + 1,
         )
     )
+
+
+async def _check_key(transaction: Transaction, key: str) -> None:
+    """Refuse a subscription whose key has ended, be it since somebody last looked: nobody would send to it."""
+    ended = select(vapid_keys.c.state).where(vapid_keys.c.id == key, vapid_keys.c.state.in_(ENDED))
+    state = await transaction.scalar(ended)
+    if state is not None:
+        raise PushdeskError(
+            f"The subscription was made with the key {key}, which is {state}.",
+            code="key_mismatch",
+            hint="Unsubscribe in the browser and subscribe again, with the key of /api/v1/vapid.",
+        )
 
 
 def not_found(user: str) -> PushdeskError:
