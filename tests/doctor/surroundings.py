@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -106,8 +107,15 @@ def push_service(*, ahead_s: float = 0.0, requests: list[str] | None = None) -> 
     return app
 
 
+@dataclass
+class Target:
+    """The server behind a proxy: told when it is known."""
+
+    url: str = ""
+
+
 def proxy(
-    to: str,
+    to: Target,
     *,
     sets: Mapping[str, str] | None = None,
     drops: Iterable[str] = (),
@@ -128,7 +136,7 @@ def proxy(
         async with (
             aiohttp.ClientSession() as session,
             session.request(
-                request.method, f"{to}{request.path}", data=await request.read(), headers=headers
+                request.method, f"{to.url}{request.path}", data=await request.read(), headers=headers
             ) as answer,
         ):
             body = (bodies or {}).get(request.path, await answer.read())

@@ -120,9 +120,9 @@ def report(findings: Sequence[Finding]) -> list[str]:
         lines += _wrapped("    → ", finding.advice)
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     lines.append("")
+    warnings = f"{counts[Level.WARNING]} warning{'' if counts[Level.WARNING] == 1 else 's'}"
     lines.append(
-        f"{counts[Level.BROKEN]} broken, {counts[Level.WARNING]} warnings, {counts[Level.OK]} ok, "
-        f"{counts[Level.NOT_LOOKED_AT]} not looked at"
+        f"{counts[Level.BROKEN]} broken, {warnings}, {counts[Level.OK]} ok, {counts[Level.NOT_LOOKED_AT]} not looked at"
     )
     return lines
 
@@ -149,9 +149,23 @@ def _read(flags: Mapping[str, object], environ: Mapping[str, str]) -> tuple[Conf
         return read_config(flags, environ), None
     except PushdeskError as error:
         named = flags.get("--config") or environ.get("PUSHDESK_CONFIG")
-        data_dir = _path(flags.get("--data-dir") or environ.get("PUSHDESK_DATA_DIR") or default_data_dir())
+        told = (
+            flags.get("--data-dir") or environ.get("PUSHDESK_DATA_DIR") or (_named_in(_path(named)) if named else None)
+        )
+        data_dir = _path(told or default_data_dir())
         file = _path(named) if named else data_dir / FILE_NAME
         return Config(data_dir=data_dir, file=file, seal_key=Secret(environ.get("PUSHDESK_SEAL_KEY", ""))), error
+
+
+def _named_in(file: Path) -> object:
+    """Return the data directory that a file names in which something else may be wrong; None if it names none."""
+    from pushdesk.config_file import read_config_file
+
+    try:
+        server = read_config_file(file, must_exist=False).tables.get("server")
+    except PushdeskError:
+        return None
+    return server.get("data_dir") if isinstance(server, dict) else None
 
 
 def _path(text: object) -> Path:
