@@ -20,14 +20,14 @@ from pushdesk.model import (
     CacheEntry,
     Delivery,
     Dispatch,
-    Invitation,
     ExportedKey,
+    Invitation,
     LogEntry,
     NewAccessToken,
     Page,
     PageQuery,
-    Stats,
     RevokedKeys,
+    Stats,
     Subscription,
     User,
     VapidKey,
@@ -273,16 +273,16 @@ class HttpDesk:
             f"The connection to {self.url} was lost.", hint="It may be stopping, or the network in between."
         )
 
+    async def _change_key(self, command: str, **body: object) -> VapidKey:
+        answer = await self._request("POST", f"{_ADMIN}/keys/{command}", dict[str, VapidKey], body=body)
+        return self._member(answer, "key")
+
     async def _list(self, name: str, query: PageQuery, shape: type[T]) -> T:
         asked = {
             "cursor": query.cursor,
             "limit": str(query.limit),
             "filter": query.filter or None,
             "sort": query.sort or None,
-    async def _change_key(self, command: str, **body: object) -> VapidKey:
-        answer = await self._request("POST", f"{_ADMIN}/keys/{command}", dict[str, VapidKey], body=body)
-        return self._member(answer, "key")
-
         }
         parameters = {name: value for name, value in asked.items() if value is not None}
         return await self._get(f"{_ADMIN}/{name}", shape, query=parameters)

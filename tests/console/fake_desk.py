@@ -36,8 +36,8 @@ from pushdesk.model import (
     Dispatch,
     DispatchKind,
     DispatchState,
-    Invitation,
     ExportedKey,
+    Invitation,
     KeyState,
     LogEntry,
     LogLevel,
@@ -45,8 +45,8 @@ from pushdesk.model import (
     Outcome,
     Page,
     PageQuery,
-    Scope,
     RevokedKeys,
+    Scope,
     Service,
     Stats,
     Subscription,
@@ -56,8 +56,8 @@ from pushdesk.model import (
 )
 from pushdesk.paging import Order
 from pushdesk.user_id import check_user
-
 from pushdesk.webpush.key_formats import read_key
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Mapping, Sequence
 

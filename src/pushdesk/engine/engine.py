@@ -57,16 +57,16 @@ if TYPE_CHECKING:
         DeviceGrant,
         Dispatch,
         Enrolled,
+        ExportedKey,
         Invitation,
         LogEntry,
         NewAccessToken,
         Notification,
-        ExportedKey,
+        RevokedKeys,
         Scope,
         Subscribed,
         Subscription,
         SubscriptionRequest,
-        RevokedKeys,
         TokenGrant,
         User,
         VapidKey,
@@ -131,13 +131,6 @@ class Engine:
             observer=self._cache_teller.changed,
         )
         store.on_raised = self._cache.follow
-        self._outbox = Outbox(
-            table=store.outbox,
-            pusher=Pusher(
-                keyring=self._keyring,
-                authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
-                senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
-                allowed_origins=allowed_origins,
         self._key_census = KeyCensus(
             listings=store.listings, bindings=store.key_bindings, publisher=self._publisher, clock=clock
         )
@@ -149,6 +142,13 @@ class Engine:
             publisher=self._publisher,
             clock=clock,
         )
+        self._outbox = Outbox(
+            table=store.outbox,
+            pusher=Pusher(
+                keyring=self._keyring,
+                authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
+                senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
+                allowed_origins=allowed_origins,
                 clock=clock,
                 uniform=uniform,
             ),
@@ -217,6 +217,7 @@ class Engine:
         self._tasks = (
             asyncio.create_task(self._reporter.run(), name="engine reporter"),
             asyncio.create_task(self._access_tokens.run(), name="engine access tokens"),
+            asyncio.create_task(self._key_commands.run(), name="engine keys"),
         )
         lines = LogTeller(self._bus)
         self._telling.callback(self._cache_teller.stop)
@@ -230,10 +231,10 @@ class Engine:
         # Not cancelled: they may be in the middle of a query.
         self._reporter.end()
         self._access_tokens.end()
+        self._key_commands.end()
         await asyncio.gather(*self._tasks)
         await self._cache.aclose()
         self._telling.close()
-            asyncio.create_task(self._key_commands.run(), name="engine keys"),
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
@@ -247,7 +248,6 @@ class Engine:
     def public_key(self) -> VapidKey:
         """Return the key that browsers are to subscribe with.
 
-        self._key_commands.end()
         Raises:
             PushdeskError: `push_disabled`.
         """
