@@ -122,7 +122,7 @@ class Server(Program):
     """`pushdesk serve`, allowed to send to the simulator."""
 
     def __init__(self, folder: Path, simulator: str, *options: str) -> None:
-        self._data = folder / "data"
+        self.data = folder / "data"
         super().__init__(
             folder,
             "pushdesk: listening on ",
@@ -130,7 +130,7 @@ class Server(Program):
             "--port",
             "0",
             "--data-dir",
-            str(self._data),
+            str(self.data),
             "--allow-endpoint",
             simulator,
             *options,
@@ -138,7 +138,7 @@ class Server(Program):
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:
         """Make one request as the operator."""
-        return self.call(method, f"/api/v1/{path}", body, token=(self._data / "admin.token").read_text().strip())
+        return self.call(method, f"/api/v1/{path}", body, token=(self.data / "admin.token").read_text().strip())
 
     def devices(self, user: str) -> list[dict[str, Any]]:
         """Return a user's subscriptions."""

@@ -188,3 +188,92 @@ def test_a_count_becomes_the_apps_badge(worker: Worker, count: object, badge: in
     if badge is not None:
         eventually(lambda: script.evaluate("() => self.badge !== null"), "the badge is set")
     assert script.evaluate("() => self.badge") == badge
+
+
+SEEN_LONG_AGO = {"user": "anna", "endpoint": "https://push.example/1", "key_id": "00000000", "key_seen_at": 1}
+ANSWERS = {
+    "silent": "() => new Promise(() => {})",
+    "unreachable": "() => { throw new TypeError('Failed to fetch') }",
+    "switched off": "() => new Response('{}', { status: 404 })",
+    "no JSON": "() => new Response('<h1>Sign in to the Wi-Fi</h1>')",
+    "good": "() => Response.json({ public_key: 'BA', key_id: '00000000' })",
+}
+
+
+def asks(answer: str) -> str:
+    """Return what makes the worker's requests be answered so, and counts them."""
+    return f"() => {{ self.asked = 0; self.fetch = async () => {{ self.asked += 1; return ({ANSWERS[answer]})() }} }}"
+
+
+@pytest.fixture
+def subscribed(worker: Worker, chromium: Chromium) -> Iterator[Worker]:
+    """A worker whose device saw the server's key too long ago."""
+    script = worker.script
+    script.evaluate(
+        "(device) => { self.usual = { fetch, open: indexedDB.open }; return writeDevice(device) }",
+        {
+            **SEEN_LONG_AGO,
+            "server": chromium.origin,
+        },
+    )
+    yield worker
+    script.evaluate(
+        "() => { self.fetch = usual.fetch; delete indexedDB.open; following = null; return writeDevice({}) }"
+    )
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_looking_for_a_new_key_keeps_no_push_from_being_shown(subscribed: Worker, answer: str) -> None:
+    subscribed.script.evaluate(asks(answer))
+    assert pushed(subscribed, message(title="First"))["title"] == "First"
+    subscribed.push(message(title="Second"))
+    assert {one["title"] for one in subscribed.shown()} == {"First", "Second"}
+
+
+@pytest.mark.parametrize("answer", ["unreachable", "switched off", "no JSON"])
+def test_what_went_wrong_when_looking_for_a_new_key_is_tried_again_with_the_next_push(
+    subscribed: Worker, answer: str
+) -> None:
+    script = subscribed.script
+    script.evaluate(asks(answer))
+    for count in (1, 2):
+        subscribed.push(message(title="Title"))
+        script.evaluate("() => following")
+        assert script.evaluate("() => self.asked") == count
+    assert script.evaluate("async () => (await readDevice()).key_seen_at") == 1
+    script.evaluate(asks("good"))
+    for _ in range(2):
+        subscribed.push(message(title="Title"))
+        script.evaluate("() => following")
+    assert script.evaluate("() => self.asked") == 1
+
+
+def test_a_clock_that_was_put_back_does_not_put_off_looking_for_a_new_key(subscribed: Worker) -> None:
+    script = subscribed.script
+    in_a_week = "async () => writeDevice({ ...(await readDevice()), key_seen_at: Date.now() + 7 * 24 * 3_600_000 })"
+    script.evaluate(in_a_week)
+    script.evaluate(asks("good"))
+    subscribed.push(message(title="Title"))
+    script.evaluate("() => following")
+    assert script.evaluate("() => self.asked") == 1
+
+
+def test_who_has_switched_off_looks_for_no_key(subscribed: Worker) -> None:
+    script = subscribed.script
+    script.evaluate("async () => writeDevice({ ...(await readDevice()), endpoint: undefined })")
+    script.evaluate(asks("good"))
+    subscribed.push(message(title="Title"))
+    script.evaluate("() => following")
+    assert script.evaluate("() => self.asked") == 0
+
+
+def test_storage_that_fails_keeps_no_push_from_being_shown(subscribed: Worker) -> None:
+    subscribed.script.evaluate("() => { indexedDB.open = () => { throw new DOMException('', 'UnknownError') } }")
+    assert pushed(subscribed, message(title="Title"))["title"] == "Title"
+
+
+def test_pushes_that_come_together_look_for_a_new_key_once(subscribed: Worker) -> None:
+    script = subscribed.script
+    script.evaluate(asks("good"))
+    script.evaluate("() => Promise.all([followKey(), followKey(), followKey()])")
+    assert script.evaluate("() => self.asked") == 1

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pushdesk.errors import EXIT_DONE
 from tests.browser.running import Server
 from tests.browser.visitor import Visitor, changed, only, outcomes
 from tests.browser.waiting import eventually
+from tests.programs import PUSHDESK, bare_environment
+from tests.qr_reader import read_terminal
+from tests.terminal.pseudo import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +47,18 @@ def sent(firefox: Firefox, method: str, path: str) -> list[str]:
     return [token for verb, at, token in firefox.requests() if (verb, at) == (method, path)]
 
 
+def photographed(server: Server, user: str) -> str:
+    """Return what a phone reads from the terminal of somebody who invites a user's browser."""
+
+    async def enroll() -> str:
+        command = (*PUSHDESK, "enroll", user, "--data-dir", str(server.data))
+        async with Terminal(*command, env=bare_environment(server.folder)) as terminal:
+            assert await terminal.end(within_s=30) == EXIT_DONE
+            return terminal.text
+
+    return read_terminal(asyncio.run(enroll()))
+
+
 def test_nobody_gets_in_by_a_name(guest: Visitor, server: Server) -> None:
     guest.firefox.type("pushdesk-user", "mallory")
     guest.firefox.click("pushdesk-toggle")
@@ -51,11 +68,12 @@ def test_nobody_gets_in_by_a_name(guest: Visitor, server: Server) -> None:
     assert server.devices("mallory") == []
 
 
-def test_from_the_link_to_a_push_that_is_decrypted_and_shown(
+def test_from_the_qr_code_to_a_push_that_is_decrypted_and_shown(
     guest: Visitor, server: Server, simulator: Simulator
 ) -> None:
-    link = server.invite("carol")["url"]
-    code = link.partition("#")[2]
+    link = photographed(server, "carol")
+    page, _, code = link.partition("#")
+    assert page == f"{server.url}/enroll"
     guest.firefox.record_requests()
     for _ in range(2):
         guest.firefox.open("about:blank")

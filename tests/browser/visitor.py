@@ -36,7 +36,7 @@ _KEY_AND_ENDPOINT = """
 """
 
 # Firefox's alert windows have no buttons for actions; this is what one would tell the alert's listener.
-_PRESS = """
+PRESS = """
   const [title, pressed] = args;
   const alert = [...Services.wm.getEnumerator("alert:alert")].find((window) => window.arguments?.[1] === title);
   if (!alert || alert.document.readyState !== "complete" || !alert.gAlertListener) return false;
@@ -141,7 +141,7 @@ class Visitor:
 
     def click_notification(self, title: str, action: str = "") -> None:
         """Click a notification, or one of its buttons."""
-        eventually(lambda: self.firefox.evaluate_chrome(_PRESS, title, action), f"the alert {title!r} can be clicked")
+        eventually(lambda: self.firefox.evaluate_chrome(PRESS, title, action), f"the alert {title!r} can be clicked")
 
     def forget_for_a_day(self) -> None:
         """Let it be more than a day ago that this device saw the server's key."""
