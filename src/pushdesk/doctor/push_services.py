@@ -118,9 +118,11 @@ def _advice(fault: FaultKind, host: str, environ: Mapping[str, str]) -> str:
         return f"{host} leads to a private address: see who answers for DNS here. Pushes go to the internet only."
     if fault is FaultKind.TLS:
         return "Look at the clock, and whether a proxy on the way shows a certificate of its own."
+    if fault is FaultKind.PROXY:
+        return "Look at egress_proxy in [push]: that proxy is not there, or does not let this server through."
     proxies = [name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy") if environ.get(name)]
     if proxies:
-        return f"{proxies[0]} is not used: connect directly, or name the proxy in the configuration."
+        return f"{proxies[0]} is not used: name the proxy as egress_proxy in [push], or connect directly."
     if fault is FaultKind.DNS:
         return "Look at the name servers in /etc/resolv.conf."
     return f"Let this machine connect to {host} on port 443: look at firewall and routes."
