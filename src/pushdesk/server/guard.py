@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import web
 
@@ -34,6 +34,14 @@ class Patience:
     """For what was sent last to be read, once a connection is to be closed."""
 
 
+class Guarded(Protocol):
+    """A connection."""
+
+    def make_room(self) -> None:
+        """Close: another needs the place."""
+        ...
+
+
 class Guard:
     """What all connections of a server share: their number, and what they are cut for.
 
@@ -41,7 +49,7 @@ class Guard:
         connections: The open ones.
     """
 
-    def __init__(self, connections: Connections[web.RequestHandler]) -> None:
+    def __init__(self, connections: Connections[Guarded]) -> None:
         self.connections = connections
         self._cut = {cut: Tally(time.monotonic) for cut in Cut}
 

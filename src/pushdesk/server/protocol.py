@@ -6,6 +6,9 @@ aiohttp waits for ever for a header that drips, for an answer to be read, and ta
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 
 MAX_LEFT: Final = 256 * 1024
 """Bytes of a body that nobody wanted, after which the connection is not worth reading to its end."""
+
+
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+"""`SO_LINGER` that resets a connection where it is closed (socket(7))."""
 
 
 @web.middleware
@@ -159,7 +166,7 @@ class _Connection(web.RequestHandler):
         verdict = self._guard.connections.admit(self, network_of(address), is_limited=is_limited)
         if verdict.evicted is not None:
             self._guard.count(Cut.ROOM)
-            verdict.evicted.force_close()
+            verdict.evicted.make_room()
         elif not verdict.is_admitted:
             self.is_too_many = True
             self._guard.count(Cut.TOO_MANY)
@@ -185,7 +192,7 @@ class _Connection(web.RequestHandler):
         finally:
             # A transport that closes waits for what is unread, for ever.
             if self._socket is not None:
-                self._closing_timer = self._loop.call_later(self._patience.closing_s, self._socket.abort)
+                self._closing_timer = self._loop.call_later(self._patience.closing_s, self._abort)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and look at the time if it is a part of a header."""
@@ -207,6 +214,12 @@ class _Connection(web.RequestHandler):
         self._is_working, self._has_begun, self._header_due_s = True, False, None
         self._payload, self._left = payload, 0
         self._guard.connections.work(self)
+
+    def make_room(self) -> None:
+        """Close at once: a connection that is no longer counted does not wait for what is unread."""
+        if self._socket is not None and self._socket.get_write_buffer_size():
+            self._abort()
+        self.force_close()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -290,7 +303,14 @@ class _Connection(web.RequestHandler):
 
     def _cut_reader(self) -> None:
         self._guard.count(Cut.READER)
+        self._abort()
+
+    def _abort(self) -> None:
+        """End a connection whose client does not read, and have the system forget what is not read."""
         if self._socket is not None:
+            opened = self._socket.get_extra_info("socket")
+            with suppress(OSError):
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self._socket.abort()
 
 
