@@ -40,3 +40,11 @@ def test_postgresql_would_take_the_tables() -> None:
         assert str(CreateTable(table).compile(dialect=dialect)).strip().startswith("CREATE TABLE")
         for index in table.indexes:
             assert "CREATE" in str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_what_goes_with_a_removed_row_is_found_by_an_index() -> None:
+    for table in metadata.sorted_tables:
+        first = {next(iter(index.columns)).name for index in table.indexes} | {
+            next(iter(table.primary_key.columns)).name
+        }
+        assert {key.parent.name for key in table.foreign_keys} <= first, table.name

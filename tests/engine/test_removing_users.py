@@ -13,7 +13,7 @@ from msgspec import structs
 from pushdesk.desk import DeliveryChanged, DispatchChanged, Hello, Position, SubscriptionRemoved
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import DispatchState, Outcome, PageQuery
-from tests.engine.outbox_bench import HELLO, broken_disk
+from tests.engine.outbox_bench import HELLO, Watched, broken_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,11 +172,15 @@ async def test_what_is_being_spread_ends_well(bench: OutboxBench, log: Log) -> N
     await bench.subscribe("ada", "one")
     spread = bench.watch("spread")
     spread.hold = asyncio.Event()
+    remove_history = Watched(bench.store.users.remove_history)
+    bench.monkeypatch.setattr(bench.store.users, "remove_history", remove_history)
     await bench.engine.notify("ada", HELLO)
     await spread.begun.get()
     before = await now(bench.engine)
     removing = asyncio.create_task(bench.engine.remove_user("ada"))
     await told(bench.engine, before, lambda event: isinstance(event, SubscriptionRemoved))
+    # The dispatch that deliveries are being written for stays until they are.
+    assert remove_history.begun.empty()
     spread.hold.set()
     await removing
     await assert_nothing_is_left(bench)

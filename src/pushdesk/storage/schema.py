@@ -183,6 +183,8 @@ idempotency_keys = Table(
     Column("dispatch", String(32), ForeignKey("dispatches.id", ondelete="CASCADE"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_idempotency_keys_created_at", "created_at"),
+    # A dispatch that is removed takes its key along: without it, each would be looked for among all keys.
+    Index("ix_idempotency_keys_dispatch", "dispatch"),
 )
 
 deliveries = Table(

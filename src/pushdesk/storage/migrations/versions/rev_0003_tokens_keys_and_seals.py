@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_enrollments")),
     )
     op.create_index("ix_enrollments_user", "enrollments", ["user"])
+    op.create_index("ix_idempotency_keys_dispatch", "idempotency_keys", ["dispatch"])
     op.add_column("server_state", sa.Column("epoch", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("server_state", sa.Column("seal_key_id", sa.String(length=16), nullable=True))
     op.add_column("server_state", sa.Column("seal_check", sa.LargeBinary(), nullable=True))
