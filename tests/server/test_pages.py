@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.server.running import running
 from tests.server.test_bad_input import assert_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.server.running import Running
@@ -115,22 +117,63 @@ async def test_no_path_leads_out_of_the_table(tmp_path: Path, path: str) -> None
         assert b'"code":"not_found"' in answer
 
 
-@pytest.mark.parametrize("path", ["/", "/sw.js", "/api/v1/vapid", "/healthz", "/metrics", "/nothing"])
-async def test_every_answer_carries_the_security_headers(server: Running, path: str) -> None:
-    headers = (await server.ask("GET", path)).headers
-    assert headers["Content-Security-Policy"] == POLICY
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
-    assert "Strict-Transport-Security" not in headers
-    assert headers["Server"] == "pushdesk"
+def assert_security_headers(headers: Mapping[str, str], *, is_https: bool = False) -> None:
+    """Every answer has these, and each once."""
+    expected = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Server": "pushdesk",
+    }
+    if is_https:
+        expected["Strict-Transport-Security"] = "max-age=31536000"
+    assert {name: headers.get(name) for name in expected} == expected
+    assert ("Strict-Transport-Security" in headers) == is_https
     assert headers["Cache-Control"] in {"no-store", "no-cache"}
+    assert re.fullmatch("[0-9a-f]{16}", headers["X-Request-Id"])
+    assert "Set-Cookie" not in headers
 
 
-async def test_https_is_to_be_kept_to_where_it_is_used(tmp_path: Path) -> None:
-    async with running(tmp_path, access_url="https://push.example") as server:
-        for path in ("/", "/nothing"):
-            assert "max-age=" in (await server.ask("GET", path)).headers["Strict-Transport-Security"]
+OF_EVERY_KIND = [
+    pytest.param("GET", "/", 200, id="page"),
+    pytest.param("GET", "/sw.js", 200, id="worker"),
+    pytest.param("HEAD", "/pushdesk.js", 200, id="no content"),
+    pytest.param("GET", "/api/v1/vapid", 200, id="API"),
+    pytest.param("GET", "/healthz", 200, id="health"),
+    pytest.param("GET", "/metrics", 200, id="metrics"),
+    pytest.param("GET", "/api/v1/admin/stats", 401, id="no token"),
+    pytest.param("POST", "/api/v1/enrollments", 400, id="no body"),
+    pytest.param("PUT", "/", 405, id="another method"),
+    pytest.param("GET", "/nothing", 404, id="nothing"),
+    pytest.param("GET", "/%00", 404, id="nonsense"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), OF_EVERY_KIND)
+@pytest.mark.parametrize("is_https", [False, True], ids=["http", "https"])
+async def test_every_answer_carries_the_security_headers(
+    tmp_path: Path, method: str, path: str, status: int, *, is_https: bool
+) -> None:
+    access: dict[str, Any] = {"access_url": "https://push.example"} if is_https else {}
+    async with running(tmp_path, **access) as server:
+        answer = await server.ask(method, path)
+    assert answer.status == status
+    assert_security_headers(answer.headers, is_https=is_https)
+
+
+async def test_an_answer_that_has_not_changed_carries_them_too(server: Running) -> None:
+    etag = (await server.ask("GET", "/")).headers["ETag"]
+    answer = await server.ask("GET", "/", headers={"If-None-Match": etag})
+    assert answer.status == 304
+    assert_security_headers(answer.headers)
+
+
+async def test_a_browser_that_is_sent_elsewhere_is_told_too(server: Running) -> None:
+    host = server.authority.replace("127.0.0.1", "localhost")
+    answer = await server.ask("GET", "/", headers={"Host": host, "Sec-Fetch-Mode": "navigate"})
+    assert answer.status == 302
+    assert_security_headers(answer.headers)
 
 
 async def test_another_method_is_refused_with_those_that_are_taken(server: Running) -> None:

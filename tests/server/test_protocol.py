@@ -20,7 +20,7 @@ from pushdesk.server.protocol import Runner
 from pushdesk.server.request_log import NEW_REQUEST_ID
 from tests.server.running import Answer, running
 from tests.server.test_bad_input import assert_problem
-from tests.server.test_pages import POLICY
+from tests.server.test_pages import POLICY, assert_security_headers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,10 +58,7 @@ async def test_what_cannot_be_read_is_a_problem_that_repeats_nothing(
     received = await server.say(sent)
     answer = read(received)
     assert_problem(answer, status, code)
-    assert answer.headers["Server"] == "pushdesk"
-    assert answer.headers["Content-Security-Policy"] == POLICY
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert_security_headers(answer.headers)
     assert b"canary" not in received
     assert [(line["event"], line["level"]) for line in log.lines] == [("request_unreadable", "info")]
     assert "canary" not in log.text
@@ -82,7 +79,7 @@ async def test_what_follows_a_good_request_is_refused_alike(server: Running) -> 
 
 async def test_https_is_to_be_kept_to_even_then(tmp_path: Path) -> None:
     async with running(tmp_path, access_url="https://push.example") as server:
-        assert "max-age=" in read(await server.say(b"canary\r\n\r\n")).headers["Strict-Transport-Security"]
+        assert_security_headers(read(await server.say(b"canary\r\n\r\n")).headers, is_https=True)
 
 
 async def test_what_nobody_caught_is_told_and_logged_without_its_words(log: Log) -> None:
