@@ -61,8 +61,10 @@ def test_one_that_cannot_be_made_is_broken(tmp_path: Path) -> None:
 
 
 def test_a_file_in_its_place_is_broken(tmp_path: Path) -> None:
-    (tmp_path / "file").touch(mode=0o600)
-    assert found(look(tmp_path / "file"), Check.DATA_DIRECTORY).level is Level.BROKEN
+    (tmp_path / "file").touch(mode=0o644)
+    (finding,) = look(tmp_path / "file")
+    assert (finding.check, finding.level) == (Check.DATA_DIRECTORY, Level.BROKEN)
+    assert "chmod" not in finding.advice
 
 
 def test_an_open_folder_and_open_files_are_broken_with_the_commands_that_close_them(data: Path) -> None:
@@ -90,12 +92,21 @@ def test_many_open_files_are_counted(data: Path) -> None:
 
 def test_a_folder_of_other_things_that_others_may_read_is_broken_as_a_start_would_refuse_it(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    (tmp_path / "thesis.txt").touch(mode=0o600)
-    finding = found(look(tmp_path, holds_other_things=True), Check.DATA_DIRECTORY)
-    assert finding.level is Level.BROKEN
-    assert "--data-dir" in finding.advice
+    (tmp_path / "thesis.txt").touch()
+    (tmp_path / "thesis.txt").chmod(0o644)
+    (finding,) = look(tmp_path, holds_other_things=True)
+    assert (finding.check, finding.level) == (Check.DATA_DIRECTORY, Level.BROKEN)
+    assert finding.advice == "Name a folder of its own with --data-dir."
     tmp_path.chmod(0o700)
-    assert found(look(tmp_path, holds_other_things=True), Check.DATA_DIRECTORY).level is Level.OK
+    findings = look(tmp_path, holds_other_things=True)
+    assert [finding.check for finding in findings] == [Check.DATA_DIRECTORY, Check.OWNER]
+    assert {finding.level for finding in findings} == {Level.OK}
+
+
+def test_one_that_may_not_be_written_is_broken() -> None:
+    itself = Entry("/data", 0o500, ME)
+    directory = Directory(Path("/data"), ME, itself, problem="Permission denied")
+    assert "cannot be used: Permission denied" in found(judge_directory(directory), Check.DATA_DIRECTORY).what
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
@@ -121,7 +132,7 @@ def test_who_is_not_the_owner_is_warned() -> None:
     findings = judge_directory(Directory(Path("/data"), ME, Entry("data", 0o700, 4_000_000)))
     finding = found(findings, Check.OWNER)
     assert finding.level is Level.WARNING
-    assert "sudo -u 4000000 pushdesk doctor" in finding.advice
+    assert "sudo -u '#4000000' pushdesk doctor" in finding.advice
 
 
 def test_this_machines_disk_is_seen(tmp_path: Path) -> None:
@@ -162,6 +173,10 @@ def test_a_log_that_others_may_read_or_that_nobody_rotates_is_a_warning(tmp_path
     os.truncate(log, 60_000_000)
     assert judge_log(log).level is Level.WARNING
     assert "60.0 MB" in judge_log(log).what
+
+
+def test_a_log_that_is_a_folder_is_broken(tmp_path: Path) -> None:
+    assert judge_log(tmp_path).level is Level.BROKEN
 
 
 def test_a_log_to_a_device_is_none_that_grows() -> None:

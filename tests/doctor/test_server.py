@@ -66,8 +66,13 @@ async def test_a_server_that_does_not_answer_is_broken(tmp_path: Path) -> None:
     finding = found(findings, Check.SERVER)
     assert finding.level is Level.BROKEN
     assert "nothing listens there" in finding.what
-    assert f"kill {PID}" in finding.advice
+    assert f"Process {PID} " in finding.what
     assert not any(finding.check is Check.PAGE for finding in findings)
+
+
+@pytest.mark.parametrize("url", ["nonsense:://[x", "http://localhost:port", ""])
+async def test_a_lock_that_holds_nonsense_is_a_server_that_does_not_answer(tmp_path: Path, url: str) -> None:
+    assert found(await look(tmp_path, url), Check.SERVER).level is Level.BROKEN
 
 
 async def test_a_process_that_does_not_listen_is_no_server_to_ask(tmp_path: Path) -> None:

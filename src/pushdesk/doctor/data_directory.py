@@ -57,6 +57,7 @@ class Directory:
     itself: Entry | None = None
     """None if it is not there."""
     files: tuple[Entry, ...] = ()
+    is_folder: bool = True
     problem: str = ""
     """Why it cannot be used, or could not be made, in the system's words."""
     holds_other_things: bool = False
@@ -87,13 +88,13 @@ def look_at_directory(path: Path, *, holds_other_things: bool) -> Directory:
         return Directory(path, me, problem=error.strerror or str(error))
     itself = Entry(str(path), stat.S_IMODE(found.st_mode), found.st_uid)
     if not stat.S_ISDIR(found.st_mode):
-        return Directory(path, me, itself, problem=os.strerror(errno.ENOTDIR))
+        return Directory(path, me, itself, is_folder=False, problem=os.strerror(errno.ENOTDIR))
     try:
         files = tuple(_files(path))
     except OSError as error:
         return Directory(path, me, itself, problem=error.strerror or str(error))
     problem = "" if os.access(path, os.R_OK | os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
-    return Directory(path, me, itself, files, problem, holds_other_things)
+    return Directory(path, me, itself, files, problem=problem, holds_other_things=holds_other_things)
 
 
 def look_at_disk(path: Path) -> Disk | None:
@@ -123,23 +124,21 @@ def judge_directory(directory: Directory) -> list[Finding]:
                 Check.DATA_DIRECTORY, f"{path} is not there yet.", why="The first start of `pushdesk` makes it."
             )
         ]
-    findings = [_judge_owner(directory, itself)]
-    if directory.problem:
-        findings.append(_unusable(directory, f"{path} cannot be used: {directory.problem}."))
-    elif directory.holds_other_things and itself.is_open:
-        findings.append(
+    unusable = _unusable(directory, f"{path} cannot be used: {directory.problem}.") if directory.problem else None
+    if not directory.is_folder:
+        # Whatever it is, it is not ours to say who may have it.
+        return [unusable] if unusable else []
+    if directory.holds_other_things and itself.is_open:
+        return [
             broken(
                 Check.DATA_DIRECTORY,
                 f"{path} holds other things, and others may read it.",
                 why="Secrets will be kept there, so a start refuses a folder that was not made for it.",
-                advice="Name a folder of its own with --data-dir, or close this one: "
-                f"{shlex.join(['chmod', '700', str(path)])}",
+                advice="Name a folder of its own with --data-dir.",
             )
-        )
-    else:
-        findings.append(ok(Check.DATA_DIRECTORY, f"{path} is there."))
-    findings.append(_judge_modes(directory, itself))
-    return findings
+        ]
+    findings = [unusable or ok(Check.DATA_DIRECTORY, f"{path} is there."), _judge_owner(directory, itself)]
+    return findings if directory.holds_other_things else [*findings, _judge_modes(directory, itself)]
 
 
 def judge_disk(disk: Disk | None) -> list[Finding]:
@@ -153,10 +152,17 @@ def judge_log(path: Path) -> Finding:
     """Say what is to be said of the log file: users' ids are in it, and it should not grow for ever."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ok(Check.LOG_FILE, "There is no log yet.")
     except OSError as error:
         return not_looked_at(Check.LOG_FILE, f"The log {path} cannot be looked at: {error.strerror}.")
+    if stat.S_ISDIR(found.st_mode):
+        return broken(
+            Check.LOG_FILE,
+            f"The log {path} is a folder.",
+            why="A start fails when its log cannot be written.",
+            advice="Name a file with --log-file, or leave it out.",
+        )
     if stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) & OTHERS:
         return warning(
             Check.LOG_FILE,
@@ -185,7 +191,7 @@ def size(number: int) -> str:
 def _judge_owner(directory: Directory, itself: Entry) -> Finding:
     owner = name_of(itself.owner)
     foreign = [entry for entry in directory.files if entry.owner != itself.owner]
-    if foreign:
+    if foreign and not directory.holds_other_things:
         return broken(
             Check.OWNER,
             f"{_listed(entry.name for entry in foreign)} in {directory.path} do not belong to {owner}, as the folder.",
@@ -193,12 +199,12 @@ def _judge_owner(directory: Directory, itself: Entry) -> Finding:
             advice=shlex.join(["chown", "-R", owner, str(directory.path)]),
         )
     if directory.me != itself.owner:
-        me = name_of(directory.me)
+        me, user = name_of(directory.me), owner if owner != str(itself.owner) else f"#{owner}"
         return warning(
             Check.OWNER,
             f"{directory.path} belongs to {owner}, and you are {me}.",
             why="What your commands make there, the server could not open; and some of this may look other to it.",
-            advice=f"Run pushdesk as {owner}: sudo -u {shlex.quote(owner)} pushdesk doctor",
+            advice=f"Run pushdesk as {owner}: sudo -u {shlex.quote(user)} pushdesk doctor",
         )
     return ok(Check.OWNER, f"All of it belongs to {owner}.")
 
@@ -269,7 +275,7 @@ def _unusable(directory: Directory, what: str) -> Finding:
         Check.DATA_DIRECTORY,
         what,
         why="Database, keys and token are kept there: without it nothing starts.",
-        advice=f"Name another with --data-dir, or make it {name_of(directory.me)}'s.",
+        advice=f"Name another with --data-dir, or let {name_of(directory.me)} write there.",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from pushdesk.doctor import access_url as access_urls
 from pushdesk.doctor import configuration, data_directory, machine
@@ -289,5 +290,8 @@ def _local_url(found: Circumstances) -> str:
 def _port(found: Circumstances) -> int | None:
     """Return the port that is listened on, or would be; None if it is chosen at the start."""
     if found.server is not None and found.server.url is not None:
-        return int(found.server.url.rpartition(":")[2])
+        try:
+            return urlsplit(found.server.url).port
+        except ValueError:
+            return None
     return found.config.server.port or None

@@ -98,7 +98,7 @@ def judge_server(pages: Pages, pid: int) -> list[Finding]:
                 Check.SERVER,
                 f"Process {pid} holds the data directory and does not answer at {pages.url}: {reason}.",
                 why="It hangs, or is just starting or stopping. No other server can work on this data directory.",
-                advice=f"Look at its log; end it with `kill {pid}` and start it again.",
+                advice="Look at its log; end that process and start it again.",
             )
         ]
     findings = [ok(Check.SERVER, f"The server answers at {pages.url} (process {pid}).")]
