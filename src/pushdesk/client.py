@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from types import NoneType
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -16,6 +17,7 @@ from pushdesk.desk import AnyEvent
 from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S
 from pushdesk.model import (
+    AcceptedTurn,
     AccessToken,
     CacheEntry,
     Delivery,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from pushdesk.desk import Position
-    from pushdesk.model import Notification, Scope
+    from pushdesk.model import Notification, Scope, Turn
 
 T = TypeVar("T")
 
@@ -176,6 +178,11 @@ class HttpDesk:
         )
         return self._member(answer, "dispatch")
 
+    async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
+        """Accept a turn of an agent."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return await self._request("POST", "/api/v1/turns", AcceptedTurn, body=turn, headers=headers)
+
     async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
         """Send the test push to a user's devices, or to one of them."""
         wanted = {"user": user, "subscription": subscription}
@@ -309,7 +316,8 @@ class HttpDesk:
                 method,
                 self._address(path, query or {}),
                 headers=sent,
-                data=None if body is None else msgspec.json.encode(body),
+                # Not as bytes: aiohttp warns of large ones.
+                data=None if body is None else BytesIO(msgspec.json.encode(body)),
                 # A redirect would carry the token elsewhere.
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
 
     from pushdesk.model import (
+        AcceptedTurn,
         AccessToken,
         ExportedKey,
         Invitation,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         PageQuery,
         RevokedKeys,
         Scope,
+        Turn,
         User,
     )
 
@@ -206,6 +208,16 @@ class Desk(Protocol):
         """Accept a notification for a user.
 
         Returns once it is durable, or up to `wait_s` seconds later, as soon as it is settled.
+        """
+        ...
+
+    async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
+        """Accept a turn of an agent: whoever it was for is notified. Returns once it is durable.
+
+        For a sub-agent's turn there is no dispatch, and `reason` says why.
+
+        Raises:
+            PushdeskError: `bad_field` for a user or a URL that cannot be one; `push_disabled`.
         """
         ...
 

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import Meta, Struct
 
+from pushdesk.user_id import check_user
+
 T = TypeVar("T")
 
 
@@ -576,7 +578,7 @@ class SummaryFault(StrEnum):
 class Turn(Struct, frozen=True, omit_defaults=True):
     """A turn of an agent that has ended, with all that its run had resolved: nothing of it is looked up again."""
 
-    user: str
+    user: Annotated[str, Meta(extra={"check": check_user})]
     conversation: Annotated[str, Meta(min_length=1, max_length=200)]
     """A newer turn of the same conversation replaces an older one, on its way and on the screen."""
     title: Annotated[str, Meta(min_length=1)]

@@ -142,7 +142,7 @@ def web_address(value: object) -> str:
 
 def credential(value: object) -> str:
     """Read what is sent in a header to be let in."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,8192}", value):
         raise ValueError("must be one line of visible ASCII characters")
     return value
 

@@ -28,6 +28,7 @@ from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableErro
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
+    AcceptedTurn,
     AccessToken,
     CacheChange,
     CacheEntry,
@@ -61,7 +62,7 @@ from pushdesk.webpush.key_formats import read_key
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Mapping, Sequence
 
-    from pushdesk.model import Notification
+    from pushdesk.model import Notification, Turn
 
 
 NOON: Final = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
@@ -193,6 +194,11 @@ class FakeDesk:
         self._invalidate(user)
         self._count()
         return subscription
+
+    def hold_key(self, key: str, state: KeyState, **fields: Any) -> None:
+        """Have a VAPID key, without a word about it."""
+        wanted: dict[str, Any] = {"created_at": self.now()}
+        self._keys[key] = VapidKey(key, f"B{key}", state, **(wanted | fields))
 
     def change(self, subscription: str, **fields: Any) -> None:
         """Change fields of a subscription."""
@@ -330,6 +336,24 @@ class FakeDesk:
             for delivery in dispatch.deliveries:
                 self._settle(delivery, self.outcomes.get(delivery.subscription, Outcome.ACCEPTED))
         return self._told(self._dispatches[dispatch.id], deliveries=True)
+
+    async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
+        self._answer()
+        self.calls.append(("turn", (turn, idempotency_key)))
+        self._refuse()
+        check_user(turn.user)
+        if turn.parent:
+            return AcceptedTurn(None, reason="sub_agent")
+        name = None if idempotency_key is None else f"key-{idempotency_key}"
+        known = self._dispatches.get(name or "")
+        if known is not None and known.title != turn.title:
+            raise PushdeskError("The key was used with another body.", code="idempotency_conflict")
+        if known is not None:
+            return AcceptedTurn(self._told(known, deliveries=False), repeated=True)
+        dispatch = self._accept(turn.user, turn.title, DispatchKind.TURN, self._of(turn.user), name=name)
+        for delivery in dispatch.deliveries if self.settles else ():
+            self._settle(delivery, self.outcomes.get(delivery.subscription, Outcome.ACCEPTED))
+        return AcceptedTurn(self._told(self._dispatches[dispatch.id], deliveries=False))
 
     async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
         self._answer()

@@ -37,6 +37,8 @@ from pushdesk.model import (
     Scope,
     SubscriptionKeys,
     SubscriptionRequest,
+    Turn,
+    TurnStatus,
 )
 from tests.console.fake_desk import FakeDesk
 from tests.server.running import ADMIN_TOKEN, browser_keys, running
@@ -264,6 +266,34 @@ async def test_a_repeat_with_the_same_key_sends_nothing_again(bench: Bench) -> N
     assert len((await bench.desk.dispatches(PageQuery(filter="Hello"))).items) == 1
     question = bench.desk.notify("anna", Notification("Bye"), idempotency_key="once")
     assert (await code_of(question))[0] == "idempotency_conflict"
+
+
+async def test_a_turn_is_accepted_once_per_key(bench: Bench) -> None:
+    await bench.subscribe("anna")
+    turn = Turn("anna", "c-1", "Parser", TurnStatus.FINISHED, text="It **works**.")
+    accepted = await bench.desk.turn(turn, idempotency_key="once")
+    assert accepted.dispatch is not None
+    assert (accepted.dispatch.user, accepted.dispatch.kind) == ("anna", DispatchKind.TURN)
+    assert (accepted.dispatch.title, accepted.reason) == ("Parser", None)
+    again = await bench.desk.turn(turn, idempotency_key="once")
+    assert again.dispatch is not None
+    assert again.dispatch.id == accepted.dispatch.id
+    question = bench.desk.turn(structs.replace(turn, title="Other"), idempotency_key="once")
+    assert (await code_of(question))[0] == "idempotency_conflict"
+    assert len((await bench.desk.dispatches(PageQuery(filter="Parser"))).items) == 1
+
+
+async def test_of_a_sub_agents_turn_nobody_is_notified(bench: Bench) -> None:
+    turn = Turn("anna", "c-1", "Parser", TurnStatus.FAILED, parent="run-1")
+    accepted = await bench.desk.turn(turn)
+    assert (accepted.dispatch, accepted.reason) == (None, "sub_agent")
+    assert (await bench.desk.dispatches(EVERYTHING)).items == ()
+
+
+async def test_a_turn_for_what_cannot_be_a_user_is_refused(bench: Bench) -> None:
+    for user in ("", "me", "a/b"):
+        turn = Turn(user, "c-1", "Parser", TurnStatus.NEEDS_ACTION)
+        assert await code_of(bench.desk.turn(turn)) == ("bad_field", ("user",))
 
 
 async def test_a_message_too_large_is_refused(bench: Bench) -> None:

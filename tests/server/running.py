@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import os
 import socket
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushdesk.clock import Clock
+    from pushdesk.engine.summariser import Summariser
     from pushdesk.model import Experiment
 
 ADMIN_TOKEN = "an-admin-token-of-more-than-32-characters"
@@ -94,7 +96,12 @@ class Running:
         if content is not None:
             sent.setdefault("Content-Type", "application/json")
         async with self.session.request(
-            method, URL(self.url + path, encoded=True), data=content, headers=sent, allow_redirects=False
+            method,
+            URL(self.url + path, encoded=True),
+            # Not as bytes: aiohttp warns of large ones.
+            data=None if content is None else io.BytesIO(content),
+            headers=sent,
+            allow_redirects=False,
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 
@@ -148,6 +155,8 @@ class Surroundings:
     """Whether the push service of the tests, which is on loopback, may be sent to."""
     timeout_s: float = 15.0
     """How long the push service may take for an answer."""
+    summariser: Summariser | None = None
+    """What sums up turns besides pushdesk itself."""
     patience: Patience = field(default_factory=Patience)
     """How long clients are waited for."""
 
@@ -193,7 +202,13 @@ async def _running(
             async with (
                 around.store or Store(config.data_dir / "pushdesk.db") as store,
                 Engine(
-                    config, access_url=url, store=store, transport=transport, clock=around.clock, log_ring=log_ring
+                    config,
+                    access_url=url,
+                    store=store,
+                    transport=transport,
+                    clock=around.clock,
+                    log_ring=log_ring,
+                    summariser=around.summariser,
                 ) as engine,
                 aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
             ):

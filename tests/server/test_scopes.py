@@ -33,6 +33,7 @@ TABLE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("DELETE", "/api/v1/users/{user}/webpush/subscription"): frozenset({DEVICE, A}),
     ("POST", "/api/v1/users/{user}/webpush/test"): frozenset({DEVICE, A}),
     ("POST", "/api/v1/users/{user}/notifications"): APPLICATIONS,
+    ("POST", "/api/v1/turns"): APPLICATIONS,
     ("GET", "/api/v1/dispatches/{id}"): APPLICATIONS | READERS,
     ("POST", "/api/v1/users/{user}/invitations"): APPLICATIONS,
     ("POST", "/api/v1/enrollments"): EVERYBODY,

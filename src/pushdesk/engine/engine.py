@@ -28,7 +28,9 @@ from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import SubscriptionCache
+from pushdesk.engine.summariser import open_summariser
 from pushdesk.engine.tellers import CacheTeller, LogTeller
+from pushdesk.engine.turns import Turns
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S
 from pushdesk.log import write
@@ -49,8 +51,10 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.config import Config
     from pushdesk.desk import AnyEvent, Position
+    from pushdesk.engine.summariser import Summariser
     from pushdesk.model import (
         Accepted,
+        AcceptedTurn,
         AccessToken,
         CacheEntry,
         Delivery,
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
         Subscription,
         SubscriptionRequest,
         TokenGrant,
+        Turn,
         User,
         VapidKey,
     )
@@ -95,6 +100,7 @@ class Engine:
         uniform: Draws a number between two: for the jitter of retries.
         random_bytes: Gives so many random bytes: for ids and tokens.
         log_ring: The last lines of the log; without it, there are none to be shown.
+        summariser: What sums up turns besides pushdesk itself, if anything.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class Engine:
         uniform: Callable[[float, float], float] = random.uniform,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         log_ring: LogRing | None = None,
+        summariser: Summariser | None = None,
     ) -> None:
         self._access_url = access_url
         self._log_ring = log_ring or LogRing()
@@ -170,6 +177,14 @@ class Engine:
                 identifiers=self._identifiers,
                 clock=clock,
             )
+        self._turns = Turns(
+            dispatcher=self._dispatcher,
+            schedule=self._outbox,
+            access_url=access_url,
+            click_origins=config.click_origins,
+            clock=clock,
+            summariser=summariser,
+        )
         self._registration = Registration(
             subscriptions=store.subscriptions,
             keyring=self._keyring,
@@ -213,6 +228,7 @@ class Engine:
         await self._access_tokens.load()
         await self._outbox.take_stock()
         if self._sends:
+            await self._turns.start()
             await self._outbox.start()
         self._tasks = (
             asyncio.create_task(self._reporter.run(), name="engine reporter"),
@@ -238,6 +254,7 @@ class Engine:
 
     async def drain(self, timeout_s: float) -> int:
         """Take no more, and let what is in flight end; returns how much was left after `timeout_s`."""
+        await self._turns.aclose()
         return await self._outbox.stop(timeout_s)
 
     @property
@@ -320,6 +337,10 @@ class Engine:
         return await self._dispatcher.dispatch(
             user, notification, sender=sender, idempotency_key=idempotency_key, wait_s=wait_s
         )
+
+    async def turn(self, turn: Turn, *, sender: str = ADMIN, idempotency_key: str | None = None) -> AcceptedTurn:
+        """Accept a turn of an agent; see `Turns.accept`."""
+        return await self._turns.accept(turn, sender=sender, idempotency_key=idempotency_key)
 
     async def stats(self) -> Stats:
         """Return the state of the server."""
@@ -491,6 +512,7 @@ async def open_engine(
     try:
         async with (
             Store(config.data_dir / DATABASE_NAME, sealer=Sealer(seal_key(config))) as store,
+            open_summariser(config) as summariser,
             Engine(
                 config,
                 access_url=access_url,
@@ -499,6 +521,7 @@ async def open_engine(
                 clock=clock,
                 uniform=uniform,
                 log_ring=log_ring,
+                summariser=summariser,
             ) as engine,
         ):
             yield engine

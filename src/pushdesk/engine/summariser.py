@@ -30,11 +30,7 @@ MAX_ANSWER: Final = 64 * 1024
 MAX_TOKENS: Final = 100
 """What the answer may have of the model's tokens: enough for a sentence in any script."""
 CALLS: Final = 4
-"""Calls under way at once."""
-WAITING: Final = 32
-"""Texts that may wait for a call to end."""
-MAX_KEY: Final = 1024
-"""Characters of a key in a file."""
+"""Calls under way at once; the others wait."""
 INSTRUCTION: Final = (
     "The user's message is what an AI agent wrote at the end of a turn. Write what it comes to, for a notification on "
     "a phone: one or two sentences of together at most 110 characters, in the language of the message, as plain text. "
@@ -57,11 +53,6 @@ class Summariser(Protocol):
     @property
     def timeout_s(self) -> float:
         """Seconds after which a summary is not waited for any longer."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another text would be taken."""
         ...
 
     async def summarise(self, text: str, model: str) -> str:
@@ -102,7 +93,6 @@ class ChatSummariser:
         self.timeout_s = config.timeout_s if timeout_s is None else timeout_s
         self._url = f"{config.base_url}/chat/completions"
         self._calls = asyncio.Semaphore(CALLS)
-        self._taken = 0
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "pushdesk"}
         self._session = aiohttp.ClientSession(
             headers=headers | ({"Authorization": f"Bearer {api_key}"} if api_key else {}),
@@ -112,14 +102,8 @@ class ChatSummariser:
             trust_env=False,
         )
 
-    @property
-    def has_room(self) -> bool:
-        """Whether fewer texts than may are being summarised, or wait."""
-        return self._taken < CALLS + WAITING
-
     async def summarise(self, text: str, model: str) -> str:
         """Return what the model wrote."""
-        self._taken += 1
         try:
             async with asyncio.timeout(self.timeout_s), self._calls:
                 return _written(await self._ask(text, model))
@@ -127,8 +111,6 @@ class ChatSummariser:
             fault = SummaryFault.TIMEOUT
         except (aiohttp.ClientError, OSError, UnicodeError):
             fault = SummaryFault.UNREACHABLE
-        finally:
-            self._taken -= 1
         # Outside the handler, so that aiohttp's error and the request in it are not kept as this one's context.
         raise SummaryError(fault)
 
@@ -182,7 +164,7 @@ def _api_key(config: SummaryConfig) -> str | None:
         return config.api_key
     try:
         with config.api_key_file.open(encoding="utf-8") as file:
-            return credential(file.read(MAX_KEY).strip())
+            return credential(file.read(10_000).strip())
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except ValueError as error:

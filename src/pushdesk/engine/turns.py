@@ -49,6 +49,8 @@ LONGEST_TITLE: Final = 4000
 """Characters of a title that are looked at: more bytes than a message may have."""
 LONGEST_TAG: Final = 64
 """Characters of a conversation's id that are a tag as they are."""
+MAX_PENDING: Final = 36
+"""Turns that wait for a summary at once: beyond that, pushdesk's own one is used."""
 _ANY_ID: Final = "0" * 26
 
 
@@ -103,6 +105,8 @@ class Turns:
         self._clock = clock
         self._summariser = summariser
         self._pending: dict[tuple[str, str], _Pending] = {}
+        self._waiting = 0
+        """Turns that wait for a summary, or will once they are accepted."""
         self._order: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
@@ -151,18 +155,23 @@ class Turns:
                 older.fetching.cancel()
                 await asyncio.wait((older.releasing,))
             summariser = self._summariser_of(turn)
-            if summariser is not None:
-                due_ms = round((self._clock.time() + summariser.timeout_s) * 1000)
-                notification = structs.replace(notification, send_at=to_datetime(due_ms))
-            accepted = await self._dispatch(turn, notification, sender, idempotency_key)
-            if summariser is not None and accepted.dispatch is not None and not accepted.repeated:
-                await self._wait_for_summary(accepted.dispatch.id, turn, summariser, repeat)
+            if summariser is None:
+                return await self._dispatch(turn, notification, sender, idempotency_key)
+            due_ms = round((self._clock.time() + summariser.timeout_s) * 1000)
+            notification = structs.replace(notification, send_at=to_datetime(due_ms))
+            self._waiting += 1
+            try:
+                accepted = await self._dispatch(turn, notification, sender, idempotency_key)
+                if accepted.dispatch is not None and not accepted.repeated:
+                    await self._wait_for_summary(accepted.dispatch.id, turn, summariser, repeat)
+            finally:
+                self._waiting -= 1
             return accepted
 
     def _summariser_of(self, turn: Turn) -> Summariser | None:
         """Return what is to summarise a turn; None where pushdesk's own summary is all that there will be."""
-        summariser = self._summariser
-        return summariser if summariser and summariser.has_room and turn.model and has_summary(turn) else None
+        is_wanted = turn.model and has_summary(turn) and self._waiting < MAX_PENDING
+        return self._summariser if is_wanted else None
 
     async def _dispatch(
         self, turn: Turn, notification: Notification, sender: str, idempotency_key: str | None
@@ -202,8 +211,10 @@ class Turns:
         fetching = asyncio.create_task(self._fetch(dispatch, turn, summariser), name=f"summary of {dispatch}")
         releasing = asyncio.create_task(self._release(dispatch, fetching), name=f"release of {dispatch}")
         pending = self._pending[conversation] = _Pending(repeat, fetching, releasing)
+        self._waiting += 1
 
         def forget(_done: object) -> None:
+            self._waiting -= 1
             if self._pending.get(conversation) is pending:
                 del self._pending[conversation]
 

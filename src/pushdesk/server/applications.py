@@ -5,15 +5,19 @@ from __future__ import annotations
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from pushdesk.model import Dispatch, DispatchState, Notification
+from pushdesk.model import Dispatch, DispatchState, Notification, Turn
 from pushdesk.server.auth import Access
 from pushdesk.server.parameters import idempotency_key
-from pushdesk.server.routes import AnyRoute, Call, Route, answer
+from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+
+MAX_TURN: Final = 2 * 1024 * 1024
+"""Bytes that a turn may have: its text comes whole."""
 
 
 class WaitQuery(Struct, frozen=True):
@@ -34,6 +38,13 @@ class AcceptedDispatch(Struct, frozen=True):
     dispatch: Dispatch
 
 
+class ToldTurn(Struct, frozen=True):
+    """The dispatch that a turn became, or the reason why there is none."""
+
+    dispatch: Dispatch | None
+    reason: str | UnsetType = UNSET
+
+
 async def notify(call: Call[WaitQuery, Notification]) -> web.Response:
     """Accept a notification."""
     accepted = await call.engine.accept(
@@ -47,10 +58,22 @@ async def notify(call: Call[WaitQuery, Notification]) -> web.Response:
     return answer(AcceptedDispatch(accepted.dispatch), status=200 if accepted.repeated or is_settled else 202)
 
 
+async def turn(call: Call[NoQuery, Turn]) -> web.Response:
+    """Accept a turn of an agent."""
+    accepted = await call.engine.turn(
+        call.body, sender=call.caller.sender, idempotency_key=idempotency_key(call.request)
+    )
+    is_new = accepted.dispatch is not None and not accepted.repeated
+    told = ToldTurn(accepted.dispatch, accepted.reason if accepted.reason is not None else UNSET)
+    return answer(told, status=202 if is_new else 200)
+
+
 async def dispatch(call: Call[DispatchQuery, None]) -> web.Response:
     """Answer with a dispatch and a page of its deliveries."""
     return answer(await call.engine.dispatch(call.request.match_info["id"], cursor=call.query.cursor))
 
+
+_IDEMPOTENCY_KEY: Final = {"Idempotency-Key": "1 to 255 visible characters; makes a repeat harmless for 24 hours"}
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     Route(
@@ -62,7 +85,19 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Notification,
         handler=notify,
         answers={202: AcceptedDispatch, 200: AcceptedDispatch},
-        headers={"Idempotency-Key": "1 to 255 visible characters; makes a repeat harmless for 24 hours"},
+        headers=_IDEMPOTENCY_KEY,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/turns",
+        summary="Notify of an agent's turn that has ended",
+        access=Access.NOTIFY,
+        query=NoQuery,
+        body=Turn,
+        handler=turn,
+        answers={202: ToldTurn, 200: ToldTurn},
+        max_body=MAX_TURN,
+        headers=_IDEMPOTENCY_KEY,
     ),
     Route(
         method="GET",

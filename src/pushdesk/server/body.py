@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
@@ -13,41 +13,61 @@ from msgspec import Struct
 from pushdesk.errors import PushdeskError
 from pushdesk.server.fields import fit
 
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+
 S = TypeVar("S", bound=Struct)
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes that a body may have."""
+"""Bytes that a body may have, unless its route takes more."""
 MAX_DEPTH: Final = 32
 """How deeply objects and arrays may be nested."""
 BODY_TIMEOUT_S: Final = web.AppKey("body_timeout_s", float)
 """Seconds in which a body must have arrived: aiohttp itself waits for a dripping one for ever."""
 
 
-async def read(request: web.Request, shape: type[S]) -> S:
+async def read(request: web.Request, shape: type[S], max_body: int = MAX_BODY) -> S:
     """Return the body as a `shape`.
+
+    Args:
+        request: Whose body has not been read.
+        shape: The Struct to make.
+        max_body: Bytes that it may have.
 
     Raises:
         PushdeskError: `bad_json`, `too_large`, `bad_field` or `unknown_field`.
     """
-    return fit(parse(await _receive(request)), shape)
+    body = await _receive(request, max_body)
+    if len(body) > MAX_BODY:
+        # What is made of a large one is made beside the event loop.
+        return await asyncio.to_thread(lambda: fit(parse(body), shape))
+    return fit(parse(body), shape)
 
 
-async def _receive(request: web.Request) -> bytes:
+async def _receive(request: web.Request, max_body: int) -> bytes:
     if not is_json(request):
         _refuse("The body must be sent as Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         _refuse("The body must be sent without Content-Encoding.")
-    if (request.content_length or 0) > MAX_BODY:
-        raise _too_large()
+    if (request.content_length or 0) > max_body:
+        raise _too_large(max_body)
     try:
         async with asyncio.timeout(request.app[BODY_TIMEOUT_S]):
-            return await request.read()
+            return await _up_to(max_body, request.content)
     except TimeoutError:
         _refuse(f"The body did not arrive within {request.app[BODY_TIMEOUT_S]:g} seconds.")
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large() from None
     except web.RequestPayloadError:
         _refuse("The body ended before it was complete.")
+
+
+async def _up_to(max_body: int, content: StreamReader) -> bytes:
+    """Read a body; aiohttp's own limit is one for all routes, and looks at a body only once all of it is there."""
+    body = bytearray()
+    while chunk := await content.readany():
+        body += chunk
+        if len(body) > max_body:
+            raise _too_large(max_body)
+    return bytes(body)
 
 
 def is_json(request: web.Request) -> bool:
@@ -115,5 +135,5 @@ def _refuse(detail: str) -> NoReturn:
     raise PushdeskError(detail, code="bad_json")
 
 
-def _too_large() -> PushdeskError:
-    return PushdeskError(f"The request's body has more than {MAX_BODY} bytes.", code="too_large")
+def _too_large(max_body: int) -> PushdeskError:
+    return PushdeskError(f"The request's body has more than {max_body} bytes.", code="too_large")

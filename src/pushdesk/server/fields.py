@@ -79,7 +79,20 @@ def _value_faults(value: object, hint: Any, path: str, *, strict: bool) -> Itera
             msgspec.convert(value, hint, strict=strict)
         except msgspec.ValidationError as error:
             faults.append(Fault(path, _reason(error, form)))
+        else:
+            faults.extend(Fault(path, reason) for reason in _refusals(value, hint))
     yield from faults
+
+
+def _refusals(value: object, hint: Any) -> Iterator[str]:  # noqa: ANN401 (a type form)
+    """Yield what the field's own check says of a value that has the right type: `Meta(extra={"check": ...})`."""
+    for meta in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
+        check = (meta.extra or {}).get("check") if isinstance(meta, msgspec.Meta) else None
+        if check is not None:
+            try:
+                check(value)
+            except PushdeskError as error:
+                yield error.detail.rstrip(".")
 
 
 def _without_null(hint: Any) -> Any:  # noqa: ANN401 (a type form)

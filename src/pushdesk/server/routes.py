@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from pushdesk.server.body import read
+from pushdesk.server.body import MAX_BODY, read
 from pushdesk.server.parameters import read_query, user_in_path
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Route(Generic[Q, B]):
     handler: Callable[[Call[Q, B]], Awaitable[web.StreamResponse]]
     answers: Mapping[int, Any]
     """The type of each good answer: a Struct, `None` for no content, a string for another content type."""
+    max_body: int = MAX_BODY
+    """Bytes that the body may have."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers it looks at, with what they are for."""
     frames: Any = None
@@ -97,7 +99,7 @@ def _entrance(route: AnyRoute, engine: Engine, gate: Gate) -> Callable[[web.Requ
         user = user_in_path(request) if route.names_user else ""
         caller = await gate.admit(request, route.access, user)
         query = read_query(request, route.query)
-        body = None if route.body is type(None) else await read(request, route.body)
+        body = None if route.body is type(None) else await read(request, route.body, route.max_body)
         return await route.handler(Call(request, engine, caller, user, query, body))
 
     return enter
