@@ -14,7 +14,7 @@ const BUTTON = {
 /** What is said of an invitation that has not been redeemed, in the states in which nothing else matters more. */
 const ABOUT_INVITATION = {
   off: "You are invited. The invitation is used once you press the button.",
-  on: "Press the button to get those here instead that you are invited to.",
+  on: "Accept the invitation to get its notifications here instead.",
   unsupported: "Take the code along: it has not been used.",
 };
 

@@ -195,6 +195,7 @@ ANSWERS = {
     "silent": "() => new Promise(() => {})",
     "unreachable": "() => { throw new TypeError('Failed to fetch') }",
     "switched off": "() => new Response('{}', { status: 404 })",
+    "token ended": "() => new Response('{}', { status: 401 })",
     "no JSON": "() => new Response('<h1>Sign in to the Wi-Fi</h1>')",
     "good": "() => Response.json({ public_key: 'BA', key_id: '00000000' })",
 }
@@ -277,3 +278,17 @@ def test_pushes_that_come_together_look_for_a_new_key_once(subscribed: Worker) -
     script.evaluate(asks("good"))
     script.evaluate("() => Promise.all([followKey(), followKey(), followKey()])")
     assert script.evaluate("() => self.asked") == 1
+
+
+@pytest.mark.parametrize(("code", "requests"), [(None, 2), ("7M3K-Q0ZT-A9WD-5HXE", 1)])
+def test_only_a_device_that_nobody_invited_starts_afresh_when_its_token_has_ended(
+    subscribed: Worker, code: str | None, requests: int
+) -> None:
+    script = subscribed.script
+    script.evaluate(asks("token ended"))
+    called = script.evaluate(
+        "(device) => call(device, 'GET', 'vapid').catch((error) => error.message)",
+        {"server": "https://push.example", "token": "pdd_made_up", "code": code},
+    )
+    assert called == "pushdesk answered 401"
+    assert script.evaluate("() => self.asked") == requests
