@@ -17,6 +17,7 @@ from pushdesk.cli.output import say, tell
 from pushdesk.cli.seal import seal
 from pushdesk.cli.simulate import simulate
 from pushdesk.cli.tokens import tokens
+from pushdesk.cli.turn import turn
 from pushdesk.cli.users import users
 from pushdesk.errors import EXIT_USAGE
 
@@ -204,6 +205,7 @@ def send(
     end(lambda: run_send(sending, options.given(data_dir=data_dir, config=config), os.environ))
 
 
+app.command()(turn)
 app.command()(doctor)
 app.command()(seal)
 app.command()(simulate)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from pushdesk.cli.datadir import ServerLock
 from pushdesk.cli.hosting import read_config
 from pushdesk.cli.one_shot import ASK_AGAIN_S, DRAIN_S, Reach, drain, open_own, open_remote, server_or_lock
 from pushdesk.cli.output import say, say_json, tell
@@ -17,10 +18,11 @@ from pushdesk.user_id import check_user
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pushdesk.cli.datadir import ServerLock
     from pushdesk.config import Config
     from pushdesk.engine.engine import Engine
     from pushdesk.model import Delivery, Dispatch
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 WORDS: Final[dict[Outcome, str]] = {
     Outcome.WAITING: "… waiting",
@@ -36,6 +38,10 @@ WORDS: Final[dict[Outcome, str]] = {
     Outcome.HELD: "! held",
     Outcome.CANCELLED: "- cancelled",
 }
+
+
+LATER: Final = " The next server to start here goes on with it."
+"""What becomes of what our own engine did not settle."""
 
 
 class Sending(NamedTuple):
@@ -56,11 +62,11 @@ def run_send(sending: Sending, flags: Mapping[str, object], environ: Mapping[str
         PushdeskError: A field cannot be used, the server cannot be reached or refuses.
     """
     check_user(sending.user)
-    return asyncio.run(_send(sending, read_notification(sending.message), read_config(flags, environ), environ))
+    return asyncio.run(_send(sending, read_fields(sending.message, Notification), read_config(flags, environ), environ))
 
 
-def read_notification(fields: Mapping[str, object]) -> Notification:
-    """Make a notification out of what was typed.
+def read_fields(fields: Mapping[str, object], shape: type[S]) -> S:
+    """Make a notification, or whatever else is to be sent, out of what was typed.
 
     Raises:
         PushdeskError: `bad_field`.
@@ -71,7 +77,7 @@ def read_notification(fields: Mapping[str, object]) -> Notification:
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             raise PushdeskError(f"{name}: not UTF-8.", code="bad_field", fields=(name,))
     try:
-        return msgspec.convert(given, Notification)
+        return msgspec.convert(given, shape)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$.")
         field = path.rstrip("`") or "message"
@@ -88,7 +94,7 @@ async def _send(sending: Sending, notification: Notification, config: Config, en
     if sending.as_json:
         say_json(msgspec.to_builtins(dispatch))
     else:
-        _report(dispatch, later="" if isinstance(found, str) else " The next server to start here goes on with it.")
+        report(dispatch, later=LATER if isinstance(found, ServerLock) else "")
     return exit_code(dispatch)
 
 
@@ -97,16 +103,16 @@ async def _send_alone(lock: ServerLock, sending: Sending, notification: Notifica
     async with open_own(lock, config) as engine:
         try:
             accepted = await engine.notify(sending.user, notification, wait_s=sending.wait_s)
-            await _begun(engine, accepted.id)
+            await begun(engine, accepted.id)
         finally:
             await drain(engine)
         return await engine.dispatch(accepted.id)
 
 
-async def _begun(engine: Engine, dispatch: str) -> None:
+async def begun(engine: Engine, dispatch: str) -> None:
     """Wait until a dispatch has come to its devices, behind what was due before it."""
     deadline = asyncio.get_running_loop().time() + DRAIN_S
-    while (await engine.dispatch(dispatch)).state is DispatchState.QUEUED:
+    while (await engine.dispatch(dispatch)).state in {DispatchState.SCHEDULED, DispatchState.QUEUED}:
         if asyncio.get_running_loop().time() > deadline:
             return
         await asyncio.sleep(ASK_AGAIN_S)
@@ -119,7 +125,13 @@ def exit_code(dispatch: Dispatch) -> int:
     return EXIT_DONE if dispatch.counts.get(Outcome.ACCEPTED) else EXIT_NO
 
 
-def _report(dispatch: Dispatch, *, later: str) -> None:
+def report(dispatch: Dispatch, *, later: str) -> None:
+    """Tell what came of a dispatch: a line for each device.
+
+    Args:
+        dispatch: With its deliveries.
+        later: What becomes of it if it is not settled yet.
+    """
     for delivery in dispatch.deliveries:
         say(_line(delivery))
     if dispatch.next is not None:
