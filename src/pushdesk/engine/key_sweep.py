@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pushdesk.log import write
 from pushdesk.log_events import KeySweepEnded, KeySweepFailed
 from pushdesk.log_fields import Failure
+from pushdesk.storage.records import Swept
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,17 +76,16 @@ class KeySweep:
 
     async def _round(self) -> None:
         removed = disabled = restored = 0
-        while not self._ending:
-            swept = await self._bindings.sweep(BATCH)
-            if not (swept.removed or swept.disabled or swept.restored):
-                await self._bindings.end_restoring()
-                break
+        while (swept := await self._bindings.sweep(BATCH)) != Swept():
             removed += len(swept.removed)
             disabled += len(swept.disabled)
             restored += len(swept.restored)
             self._publisher.subscriptions_swept(swept)
             # Whoever waits has a turn before the next batch.
             await asyncio.sleep(0)
+            if self._ending:
+                return
+        await self._bindings.end_restoring()
         if removed or disabled or restored:
             write(KeySweepEnded(removed=removed, disabled=disabled, restored=restored))
             await self._after()
