@@ -139,7 +139,7 @@ class Engine:
         )
         store.on_raised = self._cache.follow
         self._key_census = KeyCensus(
-            listings=store.listings, bindings=store.key_bindings, publisher=self._publisher, clock=clock
+            listings=store.listings, count=store.key_bindings.count, publisher=self._publisher, clock=clock
         )
         self._key_commands = KeyCommands(
             store=store,

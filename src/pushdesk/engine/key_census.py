@@ -14,11 +14,11 @@ from pushdesk.model import KeyState, Page, PageQuery, VapidKey
 from pushdesk.storage.records import KeyCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from pushdesk.clock import Clock
     from pushdesk.engine.publisher import Publisher
-    from pushdesk.storage.key_bindings import KeyBindings
     from pushdesk.storage.listings import Listings
 
 AT_ONCE_S: Final = 0.05
@@ -33,14 +33,21 @@ class KeyCensus:
 
     Args:
         listings: Lists the keys.
-        bindings: Counts.
+        count: Counts.
         publisher: Knows whether anything has changed since.
         clock: For how long counting takes, and for when a retirement will end.
     """
 
-    def __init__(self, *, listings: Listings, bindings: KeyBindings, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        listings: Listings,
+        count: Callable[[], Awaitable[KeyCounts]],
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
         self._listings = listings
-        self._bindings = bindings
+        self._count = count
         self._publisher = publisher
         self._clock = clock
         self._counts = NOTHING
@@ -92,7 +99,7 @@ class KeyCensus:
                 # Lowered before they are counted: what changes meanwhile raises it again.
                 self._publisher.key_counts_are_stale = False
                 try:
-                    self._counts = await self._bindings.count()
+                    self._counts = await self._count()
                 except DatabaseError:
                     self._publisher.key_counts_are_stale = True
                     raise
