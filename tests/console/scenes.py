@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pushdesk.console.app import PushdeskApp
-from pushdesk.model import Outcome, Service, ServiceHealth, SubscriptionState
+from pushdesk.model import KeyState, Outcome, Service, ServiceHealth, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
 
 if TYPE_CHECKING:
@@ -105,6 +105,23 @@ def busy_desk(deliveries: int = 24) -> FakeDesk:
             ),
         ),
     )
+    return desk
+
+
+def rotated_desk() -> FakeDesk:
+    """Return a busy server whose key was rotated two days ago, with an older key that was revoked."""
+    desk = busy_desk()
+    desk.hold_key("00c0ffee", KeyState.REVOKED, created_at=NOON - timedelta(days=400))
+    desk.hold_key(
+        "0badc0de",
+        KeyState.RETIRING,
+        created_at=NOON - timedelta(days=80),
+        retiring_at=NOON - timedelta(days=2),
+        before={Service.FCM: 8, Service.APPLE: 3},
+    )
+    desk.hold_key("7f3a92aa", KeyState.CURRENT, created_at=NOON - timedelta(days=2))
+    desk.set_stats(key_created_at=NOON - timedelta(days=2))
+    desk.subscribe("gus", service=Service.APPLE, browser="Safari", platform="iPad", key_id="0badc0de")
     return desk
 
 

@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Outcome, Service, ServiceHealth
+from pushdesk.model import KeyState, Outcome, Service, ServiceHealth
 from tests.console.fake_desk import NOON, FakeDesk
 from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import console
@@ -25,6 +25,7 @@ def hostile_desk(text: str) -> FakeDesk:
     desk = FakeDesk()
     one = desk.subscribe(text, browser=text, platform=text, fingerprint=text, key_id=text)
     desk.deliver(one, Outcome.REFUSED, reason=text, device=text, next_attempt_at=NOON)
+    desk.hold_key(text, KeyState.RETIRING, retiring_at=NOON, before={Service.MOZILLA: 2})
     desk.set_stats(
         storage=text,
         version=text,
@@ -53,7 +54,22 @@ async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> N
     app = console(desk)
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: app.loaded)
-        for keys in ("1", "question_mark", "escape", "3", "enter", "escape", "5", "enter", "escape", "t", "escape"):
+        for keys in (
+            "1",
+            "question_mark",
+            "escape",
+            "3",
+            "enter",
+            "escape",
+            "5",
+            "enter",
+            "escape",
+            "6",
+            "enter",
+            "escape",
+            "t",
+            "escape",
+        ):
             await pilot.press(keys)
             await settled(pilot)
             _assert_harmless(text_of(app))

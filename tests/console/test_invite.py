@@ -15,7 +15,7 @@ from pushdesk.console.screens.invite import InvitationScreen, InviteScreen
 from pushdesk.console.widgets.qr_code import QrCode
 from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.model import Invitation, PageQuery
-from tests.console.fake_desk import URL, FakeDesk
+from tests.console.fake_desk import CODE, URL, FakeDesk
 from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import console, empty_desk
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from pushdesk.console.app import PushdeskApp
 
-CODE = "0000-0000-0000-0001"
-"""The code of the first invitation that a made-up server makes."""
 LINK = f"{URL}/enroll#{CODE}"
 HALVES = {cell: pair for pair, cell in CELLS.items()}
 BLACK, WHITE = Color.parse("#000000").triplet, Color.parse("#ffffff").triplet

@@ -42,13 +42,13 @@ async def test_a_click_on_a_tab_shows_its_screen() -> None:
         await until_says(pilot, "412/s")
         await pilot.click("ScreenTab", offset=(4, 0))
         await pilot.click(app.screen.query("ScreenTab").last())
-        assert app.current_mode == "deliveries"
+        assert app.current_mode == SCREENS[-1].name
 
 
 async def test_every_binding_has_an_id_and_a_tooltip_and_no_printable_key_has_priority() -> None:
     app = console(busy_desk())
     async with app.run_test() as pilot:
-        for keys in (["1"], ["3"], ["5"], ["t"], ["escape", "question_mark"], ["escape", "q"]):
+        for keys in (["1"], ["3"], ["5"], ["6"], ["e"], ["escape", "t"], ["escape", "question_mark"], ["escape", "q"]):
             await pilot.press(*keys)
             for active in app.screen.active_bindings.values():
                 if type(active.node).__module__.startswith("pushdesk") and active.binding in _own_bindings(active.node):

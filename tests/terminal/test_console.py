@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -126,6 +127,53 @@ async def test_t_sends_a_push_that_a_browser_decrypts(environment: dict[str, str
             terminal.press(CTRL_C)
             assert await terminal.end(within_s=3) == EXIT_DONE
             assert terminal.is_restored
+
+
+async def test_e_makes_an_invitation_that_lets_a_browser_in_and_leaves_no_code_behind(
+    environment: dict[str, str], data: Path
+) -> None:
+    async with Terminal(*PUSHDESK, env=environment) as terminal:
+        await terminal.shows(READY)
+        terminal.press("e")
+        await terminal.shows("Invite a browser")
+        terminal.press(f"ada{CTRL_S}")
+        await terminal.shows("for ada")
+        await terminal.shows("█▀▀▀▀▀█")
+        found = re.search(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b", terminal.text)
+        assert found is not None, terminal.text
+        code = found[0]
+        assert f"{url_of(data)}/enroll#" in terminal.text
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url_of(data)}/api/v1/enrollments", json={"code": code}) as answer,
+        ):
+            assert answer.status == 200
+            assert (await answer.json())["user"] == "ada"
+        terminal.press("\x1b")
+        await terminal.shows("No browser is subscribed yet.")
+        assert code not in terminal.text
+        terminal.press(CTRL_C)
+        assert await terminal.end(within_s=3) == EXIT_DONE
+        assert terminal.is_restored
+    left = [file for file in data.parent.rglob("*") if file.is_file() and code.encode() in file.read_bytes()]
+    assert left == []
+
+
+async def test_a_key_is_rotated_by_typing_the_word_on_the_keys_screen(environment: dict[str, str]) -> None:
+    async with Terminal(*PUSHDESK, env=environment) as terminal:
+        await terminal.shows(READY)
+        terminal.press("6")
+        await terminal.shows("✓ current")
+        terminal.press("r")
+        await terminal.shows('Confirm with the word "rotate".')
+        terminal.press("rotate\r")
+        await terminal.shows("↻ retiring")
+        assert terminal.text.count("✓ current") == 1
+        listed = await run(*PUSHDESK, "keys", "list", "--json", env=environment)
+        assert [key["state"] for key in json.loads(listed.out)] == ["current", "retiring"]
+        terminal.press(CTRL_C)
+        assert await terminal.end(within_s=3) == EXIT_DONE
+        assert terminal.is_restored
 
 
 @pytest.mark.parametrize("leave", ["release", "signal"])

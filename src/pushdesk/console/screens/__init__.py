@@ -54,4 +54,12 @@ SCREENS: Final = (
         "pushdesk.console.screens.deliveries",
         "DeliveriesScreen",
     ),
+    Entry(
+        "keys",
+        "6",
+        "Keys",
+        "The VAPID keys, and what can be done with them",
+        "pushdesk.console.screens.keys",
+        "KeysScreen",
+    ),
 )

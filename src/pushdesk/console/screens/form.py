@@ -117,7 +117,8 @@ class FormScreen(Dialog[Result]):
         """Go on to the next field; from the last one, submit."""
         if event.input is list(self.query(Input))[-1]:
             self.action_submit()
-        else:
+        elif event.input.has_focus:
+            # A key that was pressed twice goes on by one field.
             self.focus_next()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
