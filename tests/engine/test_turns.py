@@ -459,6 +459,22 @@ async def test_a_turn_goes_out_at_its_deadline_whatever_the_summariser_does(
         await runner.done(dispatch)
 
 
+async def test_only_what_is_scheduled_for_later_is_let_go_and_only_once(
+    tmp_path: Path, service: PushService, phone: Device
+) -> None:
+    async with running(tmp_path, service, phone, Deaf(timeout_s=LONG_S)) as runner:
+        outbox = runner.engine._outbox
+        sent = await runner.turn(turn())
+        await runner.done(sent)
+        waiting = await runner.turn(turn("c-2", model="m"))
+        assert not await outbox.release(sent.id, b"other")
+        assert not await outbox.release("unknown", b"other")
+        assert await outbox.release(waiting.id)
+        assert not await outbox.release(waiting.id, b"other")
+        await runner.done(waiting)
+        assert [shown["body"] for shown in await runner.shown(2)] == [LOCAL, LOCAL]
+
+
 class Deaf:
     """A summariser that never ends by itself."""
 
