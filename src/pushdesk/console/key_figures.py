@@ -63,6 +63,8 @@ def said_of_revoking(revoked: RevokedKeys) -> str:
 
 def expected_end(key: VapidKey, now: datetime) -> str:
     """Return when a retiring key will be empty, if it goes on as it did."""
+    if key.subscriptions == 0:
+        return "reached"
     return moment(key.expected_end, now) if key.expected_end else "not known"
 
 

@@ -194,13 +194,13 @@ class KeysScreen(PaneScreen):
 
         def answered(result: object) -> None:
             if result is not None:
-                self.app.notify(order.told(result))
+                self._tell(order.told(result))
 
         self.app.push_screen(TypedScreen(order.title, order.do, message.wanted, order.give), answered)
 
     def on_keys_screen_order_taken(self, message: OrderTaken) -> None:
         """Say what was done."""
-        self.app.notify(message.told)
+        self._tell(message.told)
 
     def on_keys_screen_refused(self, message: Refused) -> None:
         """Show the error."""
@@ -287,7 +287,7 @@ class KeysScreen(PaneScreen):
         def answered(key: VapidKey | None) -> None:
             if key is not None:
                 bound = plural(key.subscriptions, "device is", "devices are")
-                self.app.notify(f"Imported {key.id}: it is {KEYS[key.state].word}, {bound} bound to it.")
+                self._tell(f"Imported {key.id}: it is {KEYS[key.state].word}, {bound} bound to it.")
 
         self.app.push_screen(ImportScreen(), answered)
 
@@ -301,6 +301,11 @@ class KeysScreen(PaneScreen):
 
         if (key := self._rows.current) is not None:
             self.app.push_screen(ExportScreen(key.id), answered)
+
+    def _tell(self, what: str) -> None:
+        self.app.notify(what)
+        # Whoever did something wants to see it at once.
+        self.load()
 
     def _give(self, order: Order[Any]) -> None:
         self.run_worker(self._try(order), group="commands", exit_on_error=False)
