@@ -178,7 +178,7 @@ class TestWhilePushesAreUnderWay:
     async def test_retiring_loses_what_it_says_and_no_more(self, fleet: Fleet) -> None:
         sent = await fleet.notify_all()
         asked = await confirmation(fleet.engine.retire_key(fleet.old))
-        assert f"{len(USERS)} subscriptions ({len(USERS)} at other) are made with the key {fleet.old}" in asked.detail
+        assert f"the key {fleet.old} ends {len(USERS)} subscriptions ({len(USERS)} at other)," in asked.detail
         assert "0 users are left without any device" in asked.detail
         before = list(fleet.service.pushes)
         assert (await fleet.engine.retire_key(fleet.old, confirm="retire")).state is KeyState.RETIRED
@@ -205,7 +205,7 @@ class TestWhilePushesAreUnderWay:
     async def test_revoking_loses_what_it_says_and_no_more(self, fleet: Fleet, log: Log) -> None:
         sent = await fleet.notify_all()
         asked = await confirmation(fleet.engine.revoke_keys())
-        assert f"{2 * len(USERS)} subscriptions ({2 * len(USERS)} at other) are lost" in asked.detail
+        assert f"{2 * len(USERS)} subscriptions ({2 * len(USERS)} at other)." in asked.detail
         before = len(fleet.service.pushes)
         revoked = await fleet.engine.revoke_keys(confirm="revoke")
         assert revoked.lost == {Service.OTHER: 2 * len(USERS)}
@@ -271,7 +271,7 @@ class TestRetiring:
         (key,) = [key for key in (await engine.keys(EVERYTHING)).items if key.id == old]
         assert (key.subscriptions, key.before, key.users_left) == (3, {Service.OTHER: 3}, 2)
         asked = await confirmation(engine.retire_key(old, confirm="yes"))
-        assert "3 subscriptions (3 at other) are made" in asked.detail
+        assert "ends 3 subscriptions (3 at other)" in asked.detail
         assert "2 users are left" in asked.detail
         assert '"retire"' in asked.hint
         assert (await engine.keys(PageQuery(filter=old))).items[0].state is KeyState.RETIRING

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from pushdesk.cli import options
-from pushdesk.cli.confirming import do_confirmed
+from pushdesk.cli.confirmation import do_confirmed
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
 from pushdesk.cli.output import say, say_json, tell

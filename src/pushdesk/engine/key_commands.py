@@ -175,8 +175,8 @@ class KeyCommands:
             _check_confirmed(
                 confirm,
                 RETIRE_WORD,
-                f"{_subscriptions(bound)} made with the key {key} and get nothing more once it is retired. "
-                f"{users} {'user is' if users == 1 else 'users are'} left without any device.",
+                f"Retiring the key {key} ends {_subscriptions(bound)}, until their browsers come by and subscribe "
+                f"again. {users} {'user is' if users == 1 else 'users are'} left without any device.",
             )
         retired = await self._change(key, self._store.keys.retire(key), ends_or_revives=True)
         write(KeyRetired(key=Id(key), subscriptions=sum(bound.values())))
@@ -206,7 +206,7 @@ class KeyCommands:
             REVOKE_WORD,
             "Revoking ends every key that there is. "
             + (
-                f"{_subscriptions(lost)} lost: their browsers get nothing until they come by and subscribe again."
+                f"Lost with them: {_subscriptions(lost)}. Their browsers get nothing until they subscribe again."
                 if lost
                 else "No subscription is lost."
             ),
@@ -335,9 +335,6 @@ def _read(stored: StoredKey) -> SigningKey:
 
 
 def _subscriptions(bound: Mapping[Service, int]) -> str:
-    """Return how many subscriptions there are, as the beginning of a sentence."""
     number = sum(bound.values())
     services = ", ".join(f"{count} at {service}" for service, count in sorted(bound.items()))
-    return (
-        f"{number} {'subscription' if number == 1 else 'subscriptions'} ({services}) {'is' if number == 1 else 'are'}"
-    )
+    return f"{number} {'subscription' if number == 1 else 'subscriptions'} ({services})"
