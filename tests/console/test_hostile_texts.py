@@ -73,7 +73,7 @@ async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> N
             await pilot.press(keys)
             await settled(pilot)
             _assert_harmless(text_of(app))
-        for key in ("3", "d", "escape", "T", "y", "colon", "escape"):
+        for key in ("3", "d", "escape", "e", "ctrl+s", "escape", "T", "y", "colon", "escape"):
             await pilot.press(key)
             await settled(pilot)
             _assert_harmless(text_of(app))

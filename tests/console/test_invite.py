@@ -263,3 +263,19 @@ async def test_a_name_that_cannot_be_typed_is_not_suggested() -> None:
         await until_says(pilot, "1 to 1 of 1")
         await pilot.press("e")
         assert app.screen.query_one("#user", Input).value == ""
+
+
+@pytest.mark.parametrize(
+    "user",
+    ["[red]bo[@click=app.quit]", "漢" * 128, "x\u0323\u0302\u0301" * 32],
+    ids=["markup", "wide", "combining"],
+)
+async def test_a_name_is_shown_as_it_was_written_and_no_longer_than_there_is_room(user: str) -> None:
+    app = console(desk_of(user))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 1 of 1")
+        await pilot.press("e", "ctrl+s")
+        await until_says(pilot, user[:12], CODE, "Close")
+        code = wanted(LINK, border=4)
+        assert scanned(app)[: len(code)] == code
