@@ -37,18 +37,20 @@ from pushdesk.model import (
     Scope,
     SubscriptionKeys,
     SubscriptionRequest,
+    SubscriptionState,
     Turn,
     TurnStatus,
 )
 from tests.console.fake_desk import FakeDesk
 from tests.server.running import ADMIN_TOKEN, browser_keys, running
+from tests.vapid_key_texts import NODE_JSON, OPENSSL_P384, OPENSSL_PUBLIC_ONLY, PHP_JSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from pushdesk.desk import AnyEvent, Desk
-    from pushdesk.model import Subscription
+    from pushdesk.model import Subscription, VapidKey
     from tests.server.running import Running
 
 EVERYTHING = PageQuery()
@@ -399,6 +401,152 @@ async def test_keys_are_paged_sorted_and_filtered(bench: Bench) -> None:
     alike = tuple(key for key in whole if key.id.startswith(beginning))
     assert (await bench.desk.keys(PageQuery(filter=beginning, sort="id"))).items == alike
     assert (await bench.desk.keys(PageQuery(filter=f"x{beginning}"))).items == ()
+
+
+async def key_of(bench: Bench, key: str) -> VapidKey:
+    (found,) = (await bench.desk.keys(PageQuery(filter=key))).items
+    return found
+
+
+async def until_active(bench: Bench, number: int) -> None:
+    """Wait until so many subscriptions are active: those of a key follow it within moments."""
+    async with asyncio.timeout(10), aclosing(bench.desk.events()) as events:
+        async for _ in events:
+            items = (await bench.desk.subscriptions(EVERYTHING)).items
+            if sum(item.state is SubscriptionState.ACTIVE for item in items) == number:
+                return
+
+
+async def test_a_key_is_listed_with_what_was_made_with_it(bench: Bench) -> None:
+    service = (await bench.subscribe("anna")).service
+    for user in ("anna", "bert"):
+        await bench.subscribe(user)
+    (key,) = (await bench.desk.keys(EVERYTHING)).items
+    assert (key.subscriptions, key.services) == (3, {service: 3})
+    assert (key.retiring_at, key.before, key.expected_end, key.users_left) == (None, {}, None, 0)
+    new = await bench.desk.rotate_key(confirm="rotate")
+    await bench.subscribe("anna")
+    old = await key_of(bench, key.id)
+    assert (old.subscriptions, old.services, old.before, old.users_left) == (3, {service: 3}, {service: 3}, 1)
+    assert old.retiring_at is not None
+    assert (await key_of(bench, new.id)).services == {service: 1}
+
+
+async def test_a_retiring_key_is_retired_with_its_word_if_somebody_is_lost(bench: Bench) -> None:
+    device = await bench.subscribe("anna")
+    first = (await bench.desk.stats()).key_id
+    second = (await bench.desk.rotate_key(confirm="rotate")).id
+    await bench.desk.rotate_key(confirm="rotate")
+    assert (await bench.desk.retire_key(second)).state is KeyState.RETIRED
+    with pytest.raises(PushdeskError) as asked:
+        await bench.desk.retire_key(first)
+    assert asked.value.code == "confirm_required"
+    assert f"1 at {device.service}" in asked.value.detail
+    assert '"retire"' in asked.value.hint
+    assert (await key_of(bench, first)).state is KeyState.RETIRING
+    assert (await bench.desk.retire_key(first, confirm="retire")).state is KeyState.RETIRED
+    await until_active(bench, 0)
+    assert (await bench.desk.notify("anna", Notification("Hello"), wait_s=10)).deliveries == ()
+    assert (await key_of(bench, first)).subscriptions == 0
+
+
+async def test_a_key_is_rolled_back_with_its_subscriptions(bench: Bench) -> None:
+    device = await bench.subscribe("anna")
+    old = (await bench.desk.stats()).key_id
+    new = (await bench.desk.rotate_key(confirm="rotate")).id
+    await bench.desk.retire_key(old, confirm="retire")
+    await until_active(bench, 0)
+    assert (await code_of(bench.desk.roll_back_key(old)))[0] == "confirm_required"
+    back = await bench.desk.roll_back_key(old, confirm="rollback")
+    assert (back.id, back.state) == (old, KeyState.CURRENT)
+    assert (await bench.desk.stats()).key_id == old
+    assert (await key_of(bench, new)).state is KeyState.RETIRING
+    await until_active(bench, 1)
+    told = await bench.desk.notify("anna", Notification("Hello"), wait_s=10)
+    assert [delivery.subscription for delivery in told.deliveries] == [device.id]
+    again = await bench.desk.roll_back_key(new, confirm="rollback")
+    assert (again.id, again.state) == (new, KeyState.CURRENT)
+
+
+async def test_revoking_ends_every_key_and_what_was_made_with_them(bench: Bench) -> None:
+    device = await bench.subscribe("anna")
+    await bench.desk.rotate_key(confirm="rotate")
+    await bench.subscribe("bert")
+    with pytest.raises(PushdeskError) as asked:
+        await bench.desk.revoke_keys()
+    assert (asked.value.code, f"2 at {device.service}" in asked.value.detail) == ("confirm_required", True)
+    revoked = await bench.desk.revoke_keys(confirm="revoke")
+    assert revoked.lost == {device.service: 2}
+    assert (await bench.desk.stats()).key_id == revoked.key.id
+    states = {key.id: key.state for key in (await bench.desk.keys(EVERYTHING)).items}
+    assert states.pop(revoked.key.id) is KeyState.CURRENT
+    assert list(states.values()) == [KeyState.REVOKED] * 2
+    assert (await bench.desk.notify("anna", Notification("Hello"), wait_s=10)).deliveries == ()
+    await until_active(bench, 0)
+    assert (await bench.desk.revoke_keys(confirm="revoke")).lost == {}
+    for key in states:
+        for question in (
+            bench.desk.roll_back_key(key, confirm="rollback"),
+            bench.desk.retire_key(key, confirm="retire"),
+            bench.desk.export_key(key, confirm="export"),
+        ):
+            assert await code_of(question) == ("bad_field", ("id",))
+
+
+async def test_a_key_that_was_used_elsewhere_is_taken(bench: Bench) -> None:
+    old = (await bench.desk.stats()).key_id
+    key = await bench.desk.import_key(NODE_JSON)
+    assert (key.state, key.subscriptions) == (KeyState.RETIRING, 0)
+    assert (await bench.desk.stats()).key_id == old
+    assert await code_of(bench.desk.import_key(NODE_JSON)) == ("bad_field", ("text",))
+    assert (await code_of(bench.desk.import_key(PHP_JSON, current=True)))[0] == "confirm_required"
+    current = await bench.desk.import_key(PHP_JSON, current=True, confirm="import")
+    assert current.state is KeyState.CURRENT
+    assert (await bench.desk.stats()).key_id == current.id
+    states = {key.id: key.state for key in (await bench.desk.keys(EVERYTHING)).items}
+    assert states == {old: KeyState.RETIRING, key.id: KeyState.RETIRING, current.id: KeyState.CURRENT}
+
+
+async def test_what_is_no_key_is_a_bad_field(bench: Bench) -> None:
+    for text in ("nonsense", OPENSSL_PUBLIC_ONLY, OPENSSL_P384):
+        assert await code_of(bench.desk.import_key(text)) == ("bad_field", ("text",))
+
+
+async def test_a_key_is_exported_with_its_word(bench: Bench) -> None:
+    key = (await bench.desk.stats()).key_id
+    assert (await code_of(bench.desk.export_key(key)))[0] == "confirm_required"
+    exported = await bench.desk.export_key(key, confirm="export")
+    assert (exported.id, exported.public_key) == (key, (await key_of(bench, key)).public_key)
+    assert exported.pem.startswith("-----BEGIN PRIVATE KEY-----\n")
+    # What was taken out is known when it comes back.
+    assert await code_of(bench.desk.import_key(exported.pem)) == ("bad_field", ("text",))
+    await bench.desk.rotate_key(confirm="rotate")
+    await bench.desk.retire_key(key, confirm="retire")
+    assert (await bench.desk.import_key(exported.pem)).state is KeyState.RETIRING
+
+
+async def test_what_cannot_be_done_with_a_key_is_refused(bench: Bench) -> None:
+    current = (await bench.desk.stats()).key_id
+    before = await bench.desk.keys(EVERYTHING)
+    for question in (
+        bench.desk.retire_key(current, confirm="retire"),
+        bench.desk.roll_back_key(current, confirm="rollback"),
+    ):
+        assert await code_of(question) == ("bad_field", ("id",))
+    missing = "00000000"
+    assert (await code_of(bench.desk.retire_key(missing, confirm="retire")))[0] == "not_found"
+    assert (await code_of(bench.desk.roll_back_key(missing, confirm="rollback")))[0] == "not_found"
+    assert (await code_of(bench.desk.export_key(missing, confirm="export")))[0] == "not_found"
+    assert await bench.desk.keys(EVERYTHING) == before
+
+
+async def test_a_stream_tells_of_every_key_that_changes(bench: Bench) -> None:
+    old = (await bench.desk.stats()).key_id
+    start = await position(bench.desk)
+    new = await bench.desk.rotate_key(confirm="rotate")
+    told = await until_one(bench.desk, lambda e: isinstance(e, KeyChanged) and e.key.id == new.id, after=start)
+    states = {event.key.id: event.key.state for event in told if isinstance(event, KeyChanged)}
+    assert states == {old: KeyState.RETIRING, new.id: KeyState.CURRENT}
 
 
 async def notify_all(bench: Bench, *users: str) -> None:
