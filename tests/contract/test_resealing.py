@@ -248,6 +248,13 @@ async def test_damaged_value_is_left_counted_and_in_nobodys_way(file: Path) -> N
         assert (await store.subscriptions.targets(["user-4"]))["user-4"].targets
 
 
+async def test_erased_private_half_of_a_revoked_key_stays_erased(file: Path) -> None:
+    change(file, "UPDATE vapid_keys SET private_key = x'', state = 'revoked' WHERE id = 'old'")
+    assert (await reseal(file, first())).private_keys == 1
+    assert await reseal(file, first()) == Resealed()
+    assert change(file, "SELECT private_key FROM vapid_keys WHERE id = 'old'") == [(b"",)]
+
+
 async def test_it_is_told_when_the_values_are_done(file: Path) -> None:
     told: list[Resealed] = []
     await reseal(file, first(), on_values=told.append)

@@ -18,6 +18,7 @@ from pushdesk.log_events import AttemptFailed
 from pushdesk.log_fields import Failure, Id
 from pushdesk.model import Outcome, SubscriptionState
 from pushdesk.storage.records import Disabling, Settlement
+from pushdesk.webpush.encryption import encode_base64url
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed, without_endpoint
 from pushdesk.webpush.request import build_request
 from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
@@ -130,7 +131,9 @@ class Pusher:
         self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
     ) -> Settlement:
         if verdict.reason:
-            verdict = replace(verdict, reason=without_endpoint(verdict.reason, job.target.endpoint))
+            target = job.target
+            keys = (encode_base64url(target.p256dh), encode_base64url(target.auth))
+            verdict = replace(verdict, reason=without_endpoint(verdict.reason, target.endpoint, *keys))
         now = utc(self._clock)
         attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
         outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None

@@ -152,7 +152,8 @@ class Resealing:
     def _anew(self, column: str, row: str, stored: Value) -> Value:
         """Return what is to be in a column of a row from now on."""
         sealed_with = key_id_of(stored)
-        if sealed_with == self._to.key_id:
+        # The private half of a revoked key was erased.
+        if sealed_with == self._to.key_id or not stored:
             return stored
         sealer = Sealer() if sealed_with is None else self._known.get(sealed_with)
         if sealer is None:
