@@ -57,6 +57,7 @@ class Sealer:
     def __init__(self, key: bytes | None = None, *, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._cipher = None if key is None else AESGCM(key)
         self._id = b"" if key is None else hashlib.sha256(b"pushdesk sealing key" + key).digest()[:KEY_ID_SIZE]
+        self._head = VERSION + self._id
         self._random_bytes = random_bytes
 
     def __repr__(self) -> str:
@@ -72,7 +73,7 @@ class Sealer:
         if self._cipher is None:
             return value
         nonce = self._random_bytes(NONCE_SIZE)
-        return VERSION + self._id + nonce + self._cipher.encrypt(nonce, value, _place(column, row, self._id))
+        return self._head + nonce + self._cipher.encrypt(nonce, value, _place(column, row, self._id))
 
     def unseal(self, column: str, row: str, stored: bytes) -> bytes:
         """Return the value of a column in a row, be it sealed or not.
@@ -81,10 +82,10 @@ class Sealer:
             OtherKeyError: It is sealed with another key.
             SealBrokenError: It is no longer what was sealed here.
         """
-        sealed_with = key_id_of(stored)
-        if sealed_with is None:
-            return stored
-        if self._cipher is None or sealed_with != self.key_id:
+        if self._cipher is None or not stored.startswith(self._head) or len(stored) < _SHORTEST:
+            sealed_with = key_id_of(stored)
+            if sealed_with is None:
+                return stored
             raise OtherKeyError(f"A value of {column} is sealed with the key {sealed_with}, which is not there.")
         nonce, ciphertext = stored[_HEAD : _HEAD + NONCE_SIZE], stored[_HEAD + NONCE_SIZE :]
         try:
@@ -100,27 +101,29 @@ class Sealer:
 
     def unseal_text(self, column: str, row: str, stored: str) -> str:
         """Return a value that is kept as text, be it sealed or not; see `unseal`."""
-        if key_id_of(stored) is None:
+        sealed = _from_text(stored)
+        if key_id_of(sealed) is None:
             return stored
-        return self.unseal(column, row, _from_text(stored)).decode()
+        return self.unseal(column, row, sealed).decode()
 
 
 def key_id_of(stored: bytes | str) -> str | None:
     """Return the id of the key that a value is sealed with, or None for a plain one."""
     if isinstance(stored, str):
-        if stored[:4].lower() == "http":
-            return None
-        try:
-            stored = _from_text(stored)
-        except ValueError:
-            return None
+        stored = _from_text(stored)
     if not stored.startswith(VERSION) or len(stored) < _SHORTEST:
         return None
     return stored[len(VERSION) : _HEAD].hex()
 
 
 def _from_text(stored: str) -> bytes:
-    return urlsafe_b64decode(stored + "=" * (-len(stored) % 4))
+    """Return what a text stands for if it is a sealed value; nothing for one that is plain."""
+    if stored[:4].lower() == "http":
+        return b""
+    try:
+        return urlsafe_b64decode(stored + "=" * (-len(stored) % 4))
+    except ValueError:
+        return b""
 
 
 def _place(column: str, row: str, key_id: bytes) -> bytes:
