@@ -190,6 +190,18 @@ async def test_an_invited_browser_switches_notifications_on_and_off_and_on(remot
     assert await listed(remote) == {second.json["subscription"]["id"]: "anna"}
 
 
+async def test_an_invited_browser_that_an_operator_removes_is_out(remote: Running) -> None:
+    token, other = await enroll(remote), await enroll(remote)
+    for name, shown in (("a", token), ("b", other)):
+        assert (await remote.ask("POST", SUBSCRIPTION, remote.subscription(name), token=shown)).status == 201
+    (first, *_) = sorted(await listed(remote))
+    removed = await remote.admin("POST", "/api/v1/admin/subscriptions/remove", {"ids": [first]})
+    assert removed.json == {"removed": 1}
+    assert_problem(await remote.ask("POST", TEST, {}, token=token), 401, "unauthorized")
+    assert_problem(await remote.ask("POST", SUBSCRIPTION, remote.subscription("c"), token=token), 401, "unauthorized")
+    assert (await remote.ask("POST", TEST, {}, token=other)).status == 200
+
+
 async def test_an_answer_that_was_lost_costs_an_invited_browser_nothing(remote: Running) -> None:
     token = await enroll(remote)
     old, new = remote.subscription("old"), remote.subscription("new")

@@ -154,12 +154,18 @@ class Subscriptions:
         return removed[0]
 
     async def remove_ids(self, ids: Collection[str]) -> tuple[Subscription, ...]:
-        """Remove subscriptions by id; those that are not there are passed over.
+        """Remove subscriptions by id, with the enrollments that they belong to: an invited browser is out by that.
+
+        Those that are not there are passed over.
 
         Raises:
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
+            invited = and_(subscriptions.c.id.in_(ids), subscriptions.c.enrollment.is_not(None))
+            await transaction.execute(
+                delete(enrollments).where(enrollments.c.id.in_(select(subscriptions.c.enrollment).where(invited)))
+            )
             removed = await self._delete(transaction, subscriptions.c.id.in_(ids))
             await raise_generations(transaction, taken_away(removed))
         return removed
