@@ -28,6 +28,7 @@ class Keyring:
         self._keys = keys
         self._clock = clock
         self._signing: dict[str, SigningKey] = {}
+        self._ended: frozenset[str] = frozenset()
         self._current: VapidKey | None = None
         self.needs_sweeping = False
         """Whether there may be subscriptions that are not in line with their keys."""
@@ -60,8 +61,9 @@ class Keyring:
         (current,) = (key for key in stored if key.state is KeyState.CURRENT)
         is_new = self._current is not None and self._current.id != current.id
         self._signing = signing
+        self._ended = frozenset(key.id for key in stored if key.state not in SIGNING)
         self._current = to_key(current)
-        self.needs_sweeping = any(key.state not in SIGNING or key.is_restoring for key in stored)
+        self.needs_sweeping = bool(self._ended) or any(key.is_restoring for key in stored)
         if is_new:
             write(KeyMadeCurrent(key=Id(current.id)))
 
@@ -75,6 +77,10 @@ class Keyring:
     def signing_key(self, key_id: str) -> SigningKey | None:
         """Return the key that signs for subscriptions made with it, or None if it no longer does."""
         return self._signing.get(key_id)
+
+    def has_ended(self, key_id: str) -> bool:
+        """Return whether this was a key that signed, and does not any more."""
+        return key_id in self._ended
 
     def new(self, key: SigningKey) -> StoredKey:
         """Return a key as it is to be stored, made now."""

@@ -157,7 +157,8 @@ class Registration:
         service = check_endpoint(request.endpoint, allowed_origins=self._allowed_origins)
         p256dh, auth = decode_keys(request.keys.p256dh, request.keys.auth)
         key_id = request.key_id or self._keyring.current.id
-        if self._keyring.signing_key(key_id) is None:
+        # One that has ended is refused where it is stored: there it is seen to the last moment.
+        if self._keyring.signing_key(key_id) is None and not self._keyring.has_ended(key_id):
             raise PushdeskError(
                 f"key_id {key_id} is no key that this server signs with.",
                 code="bad_field",
