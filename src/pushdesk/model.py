@@ -230,7 +230,7 @@ class VapidKey(Struct, frozen=True):
     state: KeyState
     created_at: datetime
     subscriptions: int = 0
-    """Active subscriptions that were made with it."""
+    """Active subscriptions that were made with it; of a key that has ended, those that are yet to follow it."""
     services: dict[Service, int] = {}
     """The same, per push service."""
     retiring_at: datetime | None = None
@@ -238,9 +238,9 @@ class VapidKey(Struct, frozen=True):
     before: dict[Service, int] = {}
     """Active subscriptions that were made with it, per push service, when it began to retire."""
     expected_end: datetime | None = None
-    """When the last subscription will have moved to the current key, if they go on as they did."""
+    """When the last subscription will have moved to the current key, if they go on as they did; None if none did."""
     users_left: int = 0
-    """Users all of whose active subscriptions were made with it: they get nothing more once it is retired."""
+    """Of a retiring key: users all of whose subscriptions were made with it, and who get nothing once it is retired."""
 
 
 class RevokedKeys(Struct, frozen=True):
