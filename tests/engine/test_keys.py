@@ -269,6 +269,21 @@ class TestRetiring:
         assert keys[current.id].state is KeyState.RETIRING
         assert (keys[old].subscriptions, keys[old].services) == (1, {Service.OTHER: 1})
 
+    @pytest.mark.parametrize("end", ["retire", "revoke"])
+    async def test_what_was_held_of_an_ended_key_is_not_served_again(
+        self, engine: Engine, service: PushService, end: str
+    ) -> None:
+        old = engine.public_key().id
+        await subscribe(engine, service, "phone")
+        await engine.rotate_key(confirm="rotate")
+        assert len(await engine.test("ada")) == 1
+        assert [entry.devices for entry in (await engine.cache(EVERYTHING)).items] == [1]
+        await (engine.retire_key(old, confirm=end) if end == "retire" else engine.revoke_keys(confirm=end))
+        # A test asks for no generation: only what is held decides.
+        with pytest.raises(PushdeskError) as missing:
+            await engine.test("ada")
+        assert missing.value.code == "subscription_not_found"
+
     async def test_no_word_is_needed_where_nobody_is_lost(self, engine: Engine) -> None:
         old = engine.public_key().id
         await engine.rotate_key(confirm="rotate")
