@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,6 @@ from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import console, empty_desk, rotated_desk
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
     from textual.pilot import Pilot
@@ -416,8 +416,12 @@ async def test_a_key_is_exported_to_a_new_file_for_its_owner_only(tmp_path: Path
         assert "PRIVATE" not in text_of(app)
 
 
-async def test_an_export_overwrites_nothing_and_asks_for_nothing_then(tmp_path: Path) -> None:
-    file = tmp_path / "out.pem"
+async def test_an_export_overwrites_nothing_and_asks_for_nothing_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that the sentence does not break where the test looks.
+    monkeypatch.chdir(tmp_path)
+    file = Path("out.pem")
     file.write_text("mine")
     desk = rotated_desk()
     app = console(desk)
@@ -425,13 +429,16 @@ async def test_an_export_overwrites_nothing_and_asks_for_nothing_then(tmp_path: 
         await show_keys(app, pilot, "x")
         app.screen.query_one("#file", Input).value = str(file)
         await pilot.press("ctrl+s")
-        await until_says(pilot, "is there already.", "Nothing is overwritten")
+        await until_says(pilot, "out.pem is there already.", "Nothing is overwritten")
         assert desk.calls == []
         assert file.read_text() == "mine"
 
 
-async def test_a_file_that_appears_before_the_word_is_typed_is_not_overwritten(tmp_path: Path) -> None:
-    file = tmp_path / "out.pem"
+async def test_a_file_that_appears_before_the_word_is_typed_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("out.pem")
     app = console(rotated_desk())
     async with app.run_test(size=(120, 40)) as pilot:
         await show_keys(app, pilot, "x")

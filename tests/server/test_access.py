@@ -221,6 +221,6 @@ async def test_health_and_readiness_are_open(server: Running) -> None:
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1/turns", "/api/v1/users", "/api"])
+@pytest.mark.parametrize("path", ["/api/v1/broadcasts", "/api/v1/users", "/api"])
 async def test_what_is_not_there_is_not_found(server: Running, path: str) -> None:
     assert_problem(await server.admin("POST", path, {}), 404, "not_found")

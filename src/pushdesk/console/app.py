@@ -17,6 +17,7 @@ from pushdesk.console.screens import SCREENS
 from pushdesk.console.state import UiState, load_state, save_state
 from pushdesk.console.text import plain
 from pushdesk.console.themes import DARK, LIGHT
+from pushdesk.console.workers import begin
 from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, PushdeskError, UnreachableError
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class PushdeskApp(App[int]):
             self._save_state()
 
     def _follow(self) -> None:
-        self.run_worker(self._start_and_follow(), name="feed", group="feed", exit_on_error=False)
+        begin(self, self._start_and_follow, group="feed")
 
     async def _start_and_follow(self) -> None:
         if self._starting is not None:

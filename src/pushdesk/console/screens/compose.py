@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.status import BAD, BUSY, GOOD, OUTCOMES, QUIET
 from pushdesk.console.text import plain, plain_lines
+from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import Notification, Outcome, PageQuery, Urgency
@@ -161,7 +163,7 @@ class ComposeScreen(Dialog[None]):
             self._answer(missing, BAD)
             return
         self._begin()
-        self.run_worker(self._send(self._user, notification), group="send", exit_on_error=False)
+        begin(self, partial(self._send, self._user, notification), group="send")
 
     def action_test(self) -> None:
         """Send the test push."""
@@ -169,7 +171,7 @@ class ComposeScreen(Dialog[None]):
             self._answer("Whom is it for?", BAD)
             return
         self._begin()
-        self.run_worker(self._test(self._user), group="send", exit_on_error=False)
+        begin(self, partial(self._test, self._user), group="send")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim sending while something is being sent."""

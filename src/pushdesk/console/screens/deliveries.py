@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.content import Content
@@ -17,6 +18,7 @@ from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.filter import FilterInput
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.workers import begin
 from pushdesk.desk import DeliveryChanged
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Outcome, Page, PageQuery
@@ -134,7 +136,7 @@ class DeliveriesScreen(PaneScreen):
     def _fetch(self, query: PageQuery) -> None:
         # What happens until the page is there may be newer than what is on it.
         self._asked, self._since = query, []
-        self.run_worker(self._load(query), group="page", exclusive=True, exit_on_error=False)
+        begin(self, partial(self._load, query), group="page", exclusive=True)
 
     async def _load(self, query: PageQuery) -> None:
         try:

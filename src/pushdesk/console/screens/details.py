@@ -17,6 +17,7 @@ from pushdesk.console.status import DISPATCHES, OUTCOMES, QUIET, SERVICES, SUBSC
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.workers import begin
 from pushdesk.desk import DeliveryChanged, SubscriptionChanged
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, PageQuery
@@ -141,7 +142,7 @@ class DetailsScreen(Dialog[None]):
     def _load(self) -> None:
         self._stale = False
         self._waiting = self.set_timer(RELOAD_S, self._waited)
-        self.run_worker(self._fetch(), group="details", exclusive=True, exit_on_error=False)
+        begin(self, self._fetch, group="details", exclusive=True)
 
     async def _fetch(self) -> None:
         try:

@@ -14,6 +14,7 @@ from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.status import BAD, BUSY
 from pushdesk.console.text import plain
+from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class FormScreen(Dialog[Result]):
             return
         self._set_busy(True)
         self.answer("one moment…", BUSY)
-        self.run_worker(self._perform(), group="form", exit_on_error=False)
+        begin(self, self._perform, group="form")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim submitting while it is being done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from textual.content import Content
@@ -19,6 +20,7 @@ from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.workers import begin
 from pushdesk.desk import KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState, PageQuery, VapidKey
@@ -158,7 +160,7 @@ class KeysScreen(PaneScreen):
         if self._waiting is not None:
             self._waiting.stop()
         self._waiting = self.set_timer(RELOAD_S, self._waited)
-        self.run_worker(self._load(), group="keys", exclusive=True, exit_on_error=False)
+        begin(self, self._load, group="keys", exclusive=True)
 
     async def _load(self) -> None:
         try:
@@ -308,7 +310,7 @@ class KeysScreen(PaneScreen):
         self.load()
 
     def _give(self, order: Order[Any]) -> None:
-        self.run_worker(self._try(order), group="commands", exit_on_error=False)
+        begin(self, partial(self._try, order), group="commands")
 
     async def _try(self, order: Order[Any]) -> None:
         try:

@@ -19,6 +19,7 @@ from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.mix import OutcomeMix
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PageQuery
 
@@ -129,7 +130,7 @@ class OverviewScreen(PaneScreen):
 
     def load(self) -> None:
         """Fetch the latest deliveries."""
-        self.run_worker(self._load(), group="happenings", exclusive=True, exit_on_error=False)
+        begin(self, self._load, group="happenings", exclusive=True)
 
     async def _load(self) -> None:
         try:

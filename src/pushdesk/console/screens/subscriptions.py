@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.content import Content
@@ -17,6 +18,7 @@ from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.filter import FilterInput
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.workers import begin
 from pushdesk.desk import KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState, Page, PageQuery, Subscription, VapidKey
@@ -164,7 +166,7 @@ class SubscriptionsScreen(PaneScreen):
         query = PageQuery(cursor=self._cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort)
         # What happens until the page is there may be newer than what is on it.
         self._asked, self._since = query, []
-        self.run_worker(self._load(query), group="page", exclusive=True, exit_on_error=False)
+        begin(self, partial(self._load, query), group="page", exclusive=True)
 
     async def _load(self, query: PageQuery) -> None:
         try:
@@ -300,7 +302,7 @@ class SubscriptionsScreen(PaneScreen):
 
         def answered(answer: str | None) -> None:
             if answer == DO:
-                self.run_worker(self._remove(current.id), group="commands", exit_on_error=False)
+                begin(self, partial(self._remove, current.id), group="commands")
 
         text = Content.assemble(
             (plain(current.user), "bold"),
@@ -311,7 +313,7 @@ class SubscriptionsScreen(PaneScreen):
     def action_test(self) -> None:
         """Send the test push to the device under the cursor."""
         if (current := self._rows.current) is not None:
-            self.run_worker(self._test(current), group="commands", exit_on_error=False)
+            begin(self, partial(self._test, current), group="commands")
 
     async def _remove(self, subscription: str) -> None:
         try:
