@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushdesk.server.connections import Connections, Verdict
+from pushdesk.server.connections import TIME_TO_SPEAK_S, Connections, Verdict
+from tests.clocks import FrozenClock
 
 IN: Verdict[str] = Verdict(is_admitted=True)
 REFUSED: Verdict[str] = Verdict(is_admitted=False)
@@ -17,19 +18,43 @@ def instead_of(connection: str) -> Verdict[str]:
 
 
 @pytest.fixture
-def connections() -> Connections[str]:
-    return Connections(most=4, most_per_network=3, most_refused=2)
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def connections(clock: FrozenClock) -> Connections[str]:
+    return Connections(most=4, most_per_network=3, most_refused=2, now=clock.monotonic)
 
 
 def test_the_one_that_rested_longest_makes_room(connections: Connections[str]) -> None:
     for number in range(4):
         assert connections.admit(f"c{number}", f"n{number}") == IN
-    connections.work("c0")
-    connections.work("c1")
-    connections.rest("c0")
+        connections.work(f"c{number}")
+    for number in (2, 0, 3):
+        connections.rest(f"c{number}")
+    for name, makes_room in (("d", "c2"), ("e", "c0"), ("f", "c3")):
+        assert connections.admit(name, name) == instead_of(makes_room)
+        connections.work(name)
+    assert connections.admit("g", "g") == REFUSED
+
+
+def test_who_never_asked_for_anything_goes_before_who_may_ask_again(
+    connections: Connections[str], clock: FrozenClock
+) -> None:
+    for number in range(4):
+        connections.admit(f"c{number}", f"n{number}")
+    for number in range(2):
+        connections.work(f"c{number}")
+        connections.rest(f"c{number}")
+    clock.advance(TIME_TO_SPEAK_S)
     assert connections.admit("d", "m") == instead_of("c2")
     assert connections.admit("e", "o") == instead_of("c3")
+    # The silent ones are new: they have a moment to speak.
     assert connections.admit("f", "p") == instead_of("c0")
+    assert connections.admit("g", "q") == instead_of("c1")
+    # But if there is nobody else, it is one of them.
+    assert connections.admit("h", "r") == instead_of("d")
     assert len(connections) == 4
 
 
@@ -70,7 +95,7 @@ def test_the_limit_of_a_network_is_not_for_proxies(connections: Connections[str]
 
 
 def test_a_network_with_more_than_its_share_does_not_drive_out_others() -> None:
-    connections: Connections[str] = Connections(most=10, most_per_network=10)
+    connections: Connections[str] = Connections(most=10, most_per_network=10, now=FrozenClock().monotonic)
     connections.admit("quiet", "n")
     for number in range(9):
         connections.admit(f"flood{number}", "m")
@@ -109,7 +134,7 @@ def test_who_is_not_known_may_do_anything(connections: Connections[str]) -> None
     )
 )
 def test_only_what_rests_makes_room_and_only_where_there_is_none(steps: list[tuple[str, int, str]]) -> None:
-    connections: Connections[int] = Connections(most=4, most_per_network=3)
+    connections: Connections[int] = Connections(most=4, most_per_network=3, now=FrozenClock().monotonic)
     networks: dict[int, str] = {}
     resting: set[int] = set()
     for step, name, network in steps:

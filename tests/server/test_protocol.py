@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -91,7 +92,7 @@ async def test_what_nobody_caught_is_told_and_logged_without_its_words(log: Log)
     app[NEW_REQUEST_ID] = lambda: "0123456789abcdef"
     app.router.add_get("/", fail)
     app[TRUSTED_PROXIES] = ()
-    app[GUARD] = Guard(Connections(most=10, most_per_network=10))
+    app[GUARD] = Guard(Connections(most=10, most_per_network=10, now=time.monotonic))
     runner = Runner(app, shutdown_timeout_s=1.0, patience=Patience(), options={"access_log": None})
     await runner.setup()
     with socket.create_server(("127.0.0.1", 0)) as listener:

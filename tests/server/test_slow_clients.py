@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -237,7 +238,7 @@ async def answering(body: bytes, patience: Patience) -> AsyncIterator[int]:
 
     app = web.Application()
     app[TRUSTED_PROXIES] = ()
-    app[GUARD] = Guard(Connections(most=10, most_per_network=10))
+    app[GUARD] = Guard(Connections(most=10, most_per_network=10, now=time.monotonic))
     app.router.add_get("/", answer)
     runner = Runner(app, shutdown_timeout_s=1.0, patience=patience, options={"access_log": None})
     await runner.setup()

@@ -83,7 +83,7 @@ def create_app(
         body_timeout_s: Seconds in which a request's body must have arrived.
         new_request_id: Makes the ids by which requests are found in the log, of up to 32 hex digits.
         ingress: `[server]`: how many connections and requests it takes, and which proxies it believes.
-        monotonic: A clock in seconds that never jumps, for the rate limits.
+        monotonic: A clock in seconds that never jumps, for the limits.
     """
     ingress = ingress or ServerConfig()
     gate = Gate(
@@ -95,7 +95,11 @@ def create_app(
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[STREAMS] = set()
     app[TRUSTED_PROXIES] = ingress.trusted_proxy
-    app[GUARD] = Guard(Connections(most=ingress.max_connections, most_per_network=ingress.max_connections_per_address))
+    app[GUARD] = Guard(
+        Connections(
+            most=ingress.max_connections, most_per_network=ingress.max_connections_per_address, now=monotonic
+        )
+    )
     app[RATE_LIMITS] = RateLimits(per_token=ingress.rate_per_token, per_address=ingress.rate_per_address, now=monotonic)
     app[METRICS] = Metrics(app[GUARD], app[RATE_LIMITS])
     there = switched_on(ROUTES, is_on)

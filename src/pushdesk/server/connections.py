@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 C = TypeVar("C")
 
 REFUSED_AT_ONCE: Final = 64
 """Connections beyond the cap that are open for as long as it takes to refuse them; more are closed without a word."""
+TIME_TO_SPEAK_S: Final = 1.0
+"""Seconds in which a new connection is not closed for another if there is another to close."""
 
 
 class Verdict(NamedTuple, Generic[C]):
@@ -21,32 +26,66 @@ class Verdict(NamedTuple, Generic[C]):
 
 
 @dataclass(slots=True)
+class _Resting(Generic[C]):
+    """Connections that have nothing to do, the longest resting first."""
+
+    silent: OrderedDict[C, float] = field(default_factory=OrderedDict)
+    """Those that never asked for anything, with the time at which they were opened."""
+    between: OrderedDict[C, None] = field(default_factory=OrderedDict)
+    """Those between two requests."""
+
+    def first_to_go(self, now: float) -> C | None:
+        """Return the one that makes room for another.
+
+        Whoever keeps a connection for the next request loses one that is about to be made if it is closed now; a silent
+        one has nothing to lose, once it has had its time to speak.
+        """
+        silent = next(iter(self.silent.items()), None)
+        if silent is not None and (not self.between or now - silent[1] >= TIME_TO_SPEAK_S):
+            return silent[0]
+        return next(iter(self.between), None)
+
+    def discard(self, connection: C) -> None:
+        """Forget one, known or not."""
+        self.silent.pop(connection, None)
+        self.between.pop(connection, None)
+
+    def __contains__(self, connection: C) -> bool:
+        return connection in self.silent or connection in self.between
+
+
+@dataclass(slots=True)
 class _Neighbours(Generic[C]):
     """The connections of one network."""
 
     count: int = 0
-    resting: OrderedDict[C, None] = field(default_factory=OrderedDict)
+    resting: _Resting[C] = field(default_factory=_Resting)
 
 
 class Connections(Generic[C]):
     """The open connections. One that rests, between requests or before its first, may be closed for another.
 
-    So that idle connections lock nobody out, a new one is let in for the one that has rested longest: of its own
-    network if that has as many as it may, or its even share of all; else of all. One that works makes room for nobody.
+    So that idle connections lock nobody out, a new one is let in for one that rests: of its own network if that has as
+    many as it may, or its even share of all; else of all. The longest resting goes first, and those that never asked
+    for anything before those that did. One that works makes room for nobody.
 
     Args:
         most: How many may be open.
         most_per_network: How many of one network, where that is limited.
+        now: A clock in seconds that never jumps.
         most_refused: How many beyond may be open while they are refused.
     """
 
-    def __init__(self, *, most: int, most_per_network: int, most_refused: int = REFUSED_AT_ONCE) -> None:
+    def __init__(
+        self, *, most: int, most_per_network: int, now: Callable[[], float], most_refused: int = REFUSED_AT_ONCE
+    ) -> None:
         self._most = most
         self._most_per_network = most_per_network
+        self._now = now
         self._most_refused = most_refused
         self._networks: dict[C, str] = {}
         self._neighbours: dict[str, _Neighbours[C]] = {}
-        self._resting: OrderedDict[C, None] = OrderedDict()
+        self._resting: _Resting[C] = _Resting()
         self._refused: set[C] = set()
 
     def __len__(self) -> int:
@@ -61,23 +100,21 @@ class Connections(Generic[C]):
             is_limited: Whether the limit per network is for it: not so for this machine, and for proxies.
         """
         neighbours = self._neighbours.get(network) or _Neighbours()
-        evicted: C | None = None
+        evicted = resting = None
         if is_limited and neighbours.count >= self._most_per_network:
             resting = neighbours.resting
         elif len(self._networks) >= self._most:
             share = self._most / len(self._neighbours.keys() | {network})
             resting = neighbours.resting if neighbours.count >= share else self._resting
-        else:
-            resting = None
         if resting is not None:
-            evicted = next(iter(resting), None)
+            evicted = resting.first_to_go(self._now())
             if evicted is None:
                 return Verdict(is_admitted=False)
             self.leave(evicted)
         self._networks[connection] = network
         neighbours = self._neighbours.setdefault(network, neighbours)
         neighbours.count += 1
-        self.rest(connection)
+        neighbours.resting.silent[connection] = self._resting.silent[connection] = self._now()
         return Verdict(is_admitted=True, evicted=evicted)
 
     def refuse(self, connection: C) -> bool:
@@ -91,15 +128,14 @@ class Connections(Generic[C]):
         """Note that a connection waits for a request from now on, unless it does already."""
         network = self._networks.get(connection)
         if network is not None and connection not in self._resting:
-            self._resting[connection] = None
-            self._neighbours[network].resting[connection] = None
+            self._resting.between[connection] = self._neighbours[network].resting.between[connection] = None
 
     def work(self, connection: C) -> None:
         """Note that a connection has a request to answer."""
         network = self._networks.get(connection)
         if network is not None:
-            self._resting.pop(connection, None)
-            self._neighbours[network].resting.pop(connection, None)
+            self._resting.discard(connection)
+            self._neighbours[network].resting.discard(connection)
 
     def leave(self, connection: C) -> None:
         """Forget a connection, known or not."""
