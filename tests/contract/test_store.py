@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import (
     Delivery,
+    DispatchKind,
     DispatchState,
     KeyState,
     Outcome,
@@ -237,6 +238,35 @@ class TestOutbox:
         assert await store.outbox.open_dispatches(NOW, 10) == ()
         assert await store.outbox.next_due_ms() == (NOW + 1000, {})
         assert (await store.listings.dispatch("m1")).state is DispatchState.SCHEDULED
+
+    async def test_only_what_is_scheduled_for_later_is_released_and_takes_another_message(self, store: Store) -> None:
+        await store.outbox.accept([message(due=NOW + 1000)])
+        assert not await store.outbox.release("m1", b"too late", NOW + 1000)
+        (due,) = await store.outbox.open_dispatches(NOW + 1000, 10)
+        assert due.message.plaintext == b"{}"
+        assert (await store.listings.dispatch("m1")).state is DispatchState.SCHEDULED
+        assert await store.outbox.release("m1", b"in time", NOW + 999)
+        (due,) = await store.outbox.open_dispatches(NOW + 999, 10)
+        assert due.message.plaintext == b"in time"
+        assert (await store.listings.dispatch("m1")).state is DispatchState.QUEUED
+        assert not await store.outbox.release("m1", b"again", NOW)
+
+    async def test_what_is_spread_is_not_released(self, store: Store) -> None:
+        await put(store, subscription())
+        await spread(store, message(due=NOW + 1000))
+        assert not await store.outbox.release("m1", b"other", NOW)
+        await store.outbox.release_claims()
+        (claimed,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
+        assert claimed.message.plaintext == b"{}"
+
+    async def test_of_a_kind_only_what_is_scheduled_for_later_is_released(self, store: Store) -> None:
+        await store.outbox.accept([message("early", due=NOW + 1000), message("late", due=NOW + 3000)])
+        await store.outbox.release_kind(DispatchKind.TURN, NOW + 2000)
+        assert (await store.listings.dispatch("late")).state is DispatchState.SCHEDULED
+        await store.outbox.release_kind(DispatchKind.NOTIFICATION, NOW + 2000)
+        assert [each.message.id for each in await store.outbox.open_dispatches(NOW + 2000, 10)] == ["early", "late"]
+        assert (await store.listings.dispatch("early")).state is DispatchState.SCHEDULED
+        assert (await store.listings.dispatch("late")).state is DispatchState.QUEUED
 
     async def test_a_dispatch_without_devices_is_done(self, store: Store) -> None:
         await store.outbox.accept([message()])

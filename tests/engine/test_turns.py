@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import sqlite3
@@ -35,6 +36,8 @@ from pushdesk.webpush.request import topic_header
 from pushdesk.webpush.transport import AiohttpTransport
 from tests.chat_server import SUMMARY, ChatServer, completion
 from tests.contract.tracing import tracing
+from tests.engine.cache_bench import soon
+from tests.engine.outbox_bench import Watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -475,6 +478,28 @@ async def test_only_what_is_scheduled_for_later_is_let_go_and_only_once(
         assert [shown["body"] for shown in await runner.shown(2)] == [LOCAL, LOCAL]
 
 
+async def test_a_summary_that_comes_once_the_turn_is_due_changes_nothing_of_it(
+    tmp_path: Path, service: PushService, phone: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Late(timeout_s=0.2)
+    async with running(tmp_path, service, phone, late) as runner:
+        table = runner.engine._store.outbox
+        spread, release = Watched(table.spread), Watched(table.release)
+        spread.hold = asyncio.Event()
+        monkeypatch.setattr(table, "spread", spread)
+        monkeypatch.setattr(table, "release", release)
+        dispatch = await runner.turn(turn(model="m"))
+        await soon(spread.begun.get())
+        late.answer.set()
+        await soon(release.begun.get())
+        spread.hold.set()
+        await runner.done(dispatch)
+        assert [shown["body"] for shown in await runner.shown()] == [LOCAL]
+        with closing(sqlite3.connect(runner.file)) as database:
+            ((message,),) = database.execute("SELECT message FROM dispatches WHERE id = ?", (dispatch.id,)).fetchall()
+        assert json.loads(message)["notification"]["body"] == LOCAL
+
+
 class Deaf:
     """A summariser that never ends by itself."""
 
@@ -484,6 +509,18 @@ class Deaf:
     async def summarise(self, _text: str, _model: str) -> str:
         await asyncio.Event().wait()
         raise AssertionError
+
+
+class Late(Deaf):
+    """A summariser that answers when it is told to."""
+
+    def __init__(self, *, timeout_s: float) -> None:
+        super().__init__(timeout_s=timeout_s)
+        self.answer = asyncio.Event()
+
+    async def summarise(self, _text: str, _model: str) -> str:
+        await self.answer.wait()
+        return SUMMARY
 
 
 class Broken(Deaf):
