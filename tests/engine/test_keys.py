@@ -30,6 +30,7 @@ from pushdesk.webpush.encryption import decode_base64url
 from pushdesk.webpush.key_formats import read_key
 from tests import vapid_key_texts as texts
 from tests.engine.conftest import ACCESS_URL
+from tests.engine.outbox_bench import Watched
 from tests.engine.reads import town
 
 if TYPE_CHECKING:
@@ -268,6 +269,36 @@ class TestRetiring:
         keys = {key.id: key for key in (await engine.keys(EVERYTHING)).items}
         assert keys[current.id].state is KeyState.RETIRING
         assert (keys[old].subscriptions, keys[old].services) == (1, {Service.OTHER: 1})
+
+    async def test_what_was_not_sent_because_of_it_is_late_and_disables_nothing_after_its_return(
+        self, bench: OutboxBench
+    ) -> None:
+        old = bench.engine.public_key().id
+        phone = await bench.subscribe("ada", "phone")
+        await bench.engine.rotate_key(confirm="rotate")
+        spread, settle = bench.watch("spread"), bench.watch("settle")
+        sweep = Watched(bench.store.key_bindings.sweep)
+        bench.watched.append(sweep)
+        bench.monkeypatch.setattr(bench.store.key_bindings, "sweep", sweep)
+        spread.hold, settle.hold, sweep.hold = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        bench.service.pushes.clear()
+        dispatch = await bench.engine.notify("ada", HELLO)
+        await spread.begun.get()
+        await bench.engine.retire_key(old, confirm="retire")
+        spread.hold.set()
+        ((settlement,), *_) = await settle.begun.get()
+        assert settlement.delivery.outcome is Outcome.KEY_MISMATCH
+        await bench.engine.roll_back_key(old, confirm="rollback")
+        sweep.hold.set()
+        restored = "SELECT retiring_at IS NULL FROM vapid_keys WHERE state = 'current'"
+        await until(bench.engine, lambda: bench.sql(restored) == [(1,)])
+        settle.hold.set()
+        assert (await bench.done(dispatch)).counts == {Outcome.KEY_MISMATCH: 1}
+        assert bench.service.pushes == []
+        assert await states(bench.engine) == {SubscriptionState.ACTIVE: 1}
+        (delivery,) = (await bench.engine.notify("ada", HELLO, wait_s=10)).deliveries
+        assert (delivery.subscription, delivery.outcome) == (phone.id, Outcome.ACCEPTED)
+        assert await bench.failures() == [0]
 
     @pytest.mark.parametrize("end", ["retire", "revoke"])
     async def test_what_was_held_of_an_ended_key_is_not_served_again(

@@ -91,7 +91,11 @@ class Pusher:
         try:
             answer = await self._senders.send(job.target.service, build)
         except _NotSentError as reason:
-            return self._settle(job, reason.verdict)
+            settlement = self._settle(job, reason.verdict)
+            if reason.verdict.outcome is Outcome.KEY_MISMATCH:
+                # Its row is the sweep's to change: by the time this is written down, the key may be back.
+                return replace(settlement, disabling=None, attempted=False)
+            return settlement
         except TransportFault as fault:
             asked = started is not None and fault.kind is not FaultKind.ADDRESS_REFUSED
             waited_ms = (self._clock.monotonic() - (started or 0)) * 1000 if asked else None
