@@ -522,6 +522,22 @@ class TestBringingBack:
         shown = {key.id: key for key in (await store.listings.keys(EVERYTHING)).items}
         assert shown["old"].before == {Service.MOZILLA: 1}
 
+    @pytest.mark.parametrize("back", [CURRENT, RETIRING])
+    async def test_restoring_goes_on_when_it_is_made_current_once_more(self, store: Store, back: KeyState) -> None:
+        await subscribe(store, "one")
+        await subscribe(store, "two")
+        await store.keys.retire("old")
+        await sweep(store)
+        await store.keys.bring_back("old", back, LATER)
+        assert len((await store.key_bindings.sweep(1)).restored) == 1
+        if back is CURRENT:
+            await store.keys.make_current(stored("newer", LATER))
+        assert (await states(store))["old"] is RETIRING
+        await store.keys.bring_back("old", CURRENT, LATER + 1)
+        assert [len(batch.restored) for batch in await sweep(store)] == [1]
+        assert await devices(store) == {"id-one", "id-two"}
+        assert not any(key.is_restoring for key in await store.keys.all())
+
     async def test_a_key_that_is_retired_while_it_is_restored_ends_all_the_same(self, store: Store) -> None:
         await subscribe(store, "one")
         await subscribe(store, "two", "bo")
