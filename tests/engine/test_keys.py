@@ -146,6 +146,15 @@ async def states(engine: Engine) -> Counter[SubscriptionState]:
     return Counter(item.state for item in (await engine.subscriptions(EVERYTHING)).items)
 
 
+def held_sweep(bench: OutboxBench) -> asyncio.Event:
+    """Have no subscription brought in line with its key before this is set."""
+    sweep = Watched(bench.store.key_bindings.sweep)
+    sweep.hold = asyncio.Event()
+    bench.watched.append(sweep)
+    bench.monkeypatch.setattr(bench.store.key_bindings, "sweep", sweep)
+    return sweep.hold
+
+
 async def confirmation(question: Any) -> PushdeskError:
     with pytest.raises(PushdeskError) as asked:
         await question
@@ -277,10 +286,8 @@ class TestRetiring:
         phone = await bench.subscribe("ada", "phone")
         await bench.engine.rotate_key(confirm="rotate")
         spread, settle = bench.watch("spread"), bench.watch("settle")
-        sweep = Watched(bench.store.key_bindings.sweep)
-        bench.watched.append(sweep)
-        bench.monkeypatch.setattr(bench.store.key_bindings, "sweep", sweep)
-        spread.hold, settle.hold, sweep.hold = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        sweep = held_sweep(bench)
+        spread.hold, settle.hold = asyncio.Event(), asyncio.Event()
         bench.service.pushes.clear()
         dispatch = await bench.engine.notify("ada", HELLO)
         await spread.begun.get()
@@ -289,7 +296,7 @@ class TestRetiring:
         ((settlement,), *_) = await settle.begun.get()
         assert settlement.delivery.outcome is Outcome.KEY_MISMATCH
         await bench.engine.roll_back_key(old, confirm="rollback")
-        sweep.hold.set()
+        sweep.set()
         restored = "SELECT retiring_at IS NULL FROM vapid_keys WHERE state = 'current'"
         await until(bench.engine, lambda: bench.sql(restored) == [(1,)])
         settle.hold.set()
@@ -314,6 +321,18 @@ class TestRetiring:
         with pytest.raises(PushdeskError) as missing:
             await engine.test("ada")
         assert missing.value.code == "subscription_not_found"
+
+    async def test_what_was_held_of_a_key_that_came_back_is_not_served_either(self, bench: OutboxBench) -> None:
+        old = bench.engine.public_key().id
+        await bench.subscribe("ada", "phone")
+        await bench.engine.rotate_key(confirm="rotate")
+        held_sweep(bench)
+        await bench.engine.retire_key(old, confirm="retire")
+        with pytest.raises(PushdeskError):
+            await bench.engine.test("ada")
+        assert [entry.devices for entry in (await bench.engine.cache(EVERYTHING)).items] == [0]
+        await bench.engine.roll_back_key(old, confirm="rollback")
+        assert len(await bench.engine.test("ada")) == 1
 
     async def test_no_word_is_needed_where_nobody_is_lost(self, engine: Engine) -> None:
         old = engine.public_key().id
