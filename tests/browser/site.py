@@ -36,13 +36,8 @@ class Site:
             page = page.replace(placeholder, value)
         self.page = page
 
-    def bring_its_own_library(self, server: str) -> None:
-        """Have the page load a copy of `pushdesk.js` from the site, and not from the server."""
-        assert f'"{server}/pushdesk.js"' in self.page
-        self.page = self.page.replace(f'"{server}/pushdesk.js"', '"/pushdesk.js"')
-
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the page, or with the copy of a script."""
+        """Answer with the page, or with the copy of the worker."""
         if request.path == "/":
             return web.Response(text=self.page, content_type="text/html")
         return web.FileResponse(assets_directory() / request.path.removeprefix("/"))
@@ -56,7 +51,7 @@ def serving_site() -> Iterator[Site]:
     thread.start()
     site = Site("")
     app = web.Application()
-    for path in ("/", "/sw.js", "/pushdesk.js"):
+    for path in ("/", "/sw.js"):
         app.router.add_get(path, site.serve)
     runner = web.AppRunner(app, access_log=None)
 

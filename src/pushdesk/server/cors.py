@@ -2,7 +2,8 @@
 
 The server's half of the CORS protocol (https://fetch.spec.whatwg.org/#http-cors-protocol). A browser asks before it
 lets such a page send JSON or a token, and shows the page no answer that does not name its origin. Who is not listed
-gets no such headers at all. There are no credentials in the protocol's sense: tokens travel in `Authorization`.
+gets no such headers at all, but for the client library: anybody may load it, so that it can say what is wrong. There
+are no credentials in the protocol's sense: tokens travel in `Authorization`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pushdesk.server.routes import AnyRoute
 
 CLIENT_LIBRARY: Final = "/pushdesk.js"
-"""Modules are loaded by the same protocol; everything else of the page's is for the page."""
+"""Modules are loaded by the same protocol, and this one is public; all else of the page's is for the page."""
 _MAX_AGE_S: Final = 3600
 """How long a browser may remember an answer; the request itself is checked again in any case."""
 
@@ -33,9 +34,10 @@ def let_listed_origins_in(
     Args:
         app: An application with these routes.
         routes: Its routes; the browser routes are picked from them.
-        origins: The listed origins; without any, nothing changes.
+        origins: The listed origins; without any, there is only the client library.
         access_url: Where the own page is, for the refusal of others.
     """
+    app.on_response_prepare.append(_share_client_library)
     if not origins:
         return
     methods: dict[str, list[str]] = {}
@@ -44,11 +46,10 @@ def let_listed_origins_in(
             methods.setdefault(route.path, []).append(route.method)
     for path, taken in methods.items():
         app.router.add_route("OPTIONS", path, _preflight(taken, origins, access_url))
-    paths = frozenset({*methods, CLIENT_LIBRARY})
 
     async def name_origin(request: web.Request, response: web.StreamResponse) -> None:
         resource = request.match_info.route.resource
-        if resource is None or resource.canonical not in paths:
+        if resource is None or resource.canonical not in methods:
             return
         # Also for those that are not listed, so that no cache gives one the answer to the other.
         response.headers.add("Vary", "Origin")
@@ -57,6 +58,12 @@ def let_listed_origins_in(
             response.headers["Access-Control-Allow-Origin"] = origin[0]
 
     app.on_response_prepare.append(name_origin)
+
+
+async def _share_client_library(request: web.Request, response: web.StreamResponse) -> None:
+    # The same for everybody: no cache can give one site what is another's.
+    if request.path == CLIENT_LIBRARY:
+        response.headers["Access-Control-Allow-Origin"] = "*"
 
 
 def _preflight(
