@@ -252,7 +252,11 @@ class HttpDesk:
         return self._member(await self._request("POST", f"{_ADMIN}/cache/clear", dict[str, int]), "cleared")
 
     async def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
-        """Follow what happens; ends with `UnreachableError` when the connection is lost."""
+        """Follow what happens; ends with `UnreachableError` when the connection is lost.
+
+        Raises:
+            PushdeskError: `unauthorized` also when the token is revoked meanwhile.
+        """
         path = f"{_ADMIN}/events"
         query = {"after": str(after.seq), "epoch": after.epoch} if after else {}
         try:
@@ -272,10 +276,15 @@ class HttpDesk:
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise self._unreachable() from None
         async with socket:
-            async for message in socket:
-                if message.type is not aiohttp.WSMsgType.TEXT:
-                    break
+            while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
                 yield self._decode(message.data, tuple[AnyEvent, ...])
+        # What the server said: the socket's own `close_code` is another when the connection went before our answer.
+        if message.type is aiohttp.WSMsgType.CLOSE and message.data == aiohttp.WSCloseCode.POLICY_VIOLATION:
+            raise PushdeskError(
+                f"{self.url} no longer takes the token.",
+                code="unauthorized",
+                hint="It was revoked. pushdesk tokens create makes another.",
+            )
         raise UnreachableError(
             f"The connection to {self.url} was lost.", hint="It may be stopping, or the network in between."
         )

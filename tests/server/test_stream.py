@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,8 +14,10 @@ import pytest
 from aiohttp import WSCloseCode, WSMsgType
 from msgspec import structs
 
+from pushdesk.client import HttpDesk
 from pushdesk.desk import StatsChanged
-from pushdesk.model import LogLevel
+from pushdesk.errors import PushdeskError
+from pushdesk.model import LogLevel, Scope
 from pushdesk.server import stream
 from tests.server.running import ADMIN_TOKEN
 from tests.server.test_bad_input import assert_problem
@@ -118,6 +120,39 @@ async def test_a_stream_needs_the_token_and_no_page(server: Running, headers: di
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await connect(server, **headers)
     assert caught.value.status == status
+
+
+async def test_a_stream_ends_with_its_token_and_no_others(server: Running) -> None:
+    revoked, kept = [await server.engine.create_token(name, [Scope.READ]) for name in ("revoked", "kept")]
+    async with (
+        connect(server, Authorization=f"Bearer {revoked.token}") as socket,
+        connect(server, Authorization=f"Bearer {kept.token}") as other,
+        connect(server) as admin,
+    ):
+        for opened in (socket, other, admin):
+            await batch(opened)
+        answer = await server.admin("POST", "/api/v1/admin/tokens/revoke", {"id": revoked.access.id})
+        assert answer.status == 200
+        message = await socket.receive(timeout=5)
+        while message.type is WSMsgType.TEXT:
+            message = await socket.receive(timeout=5)
+        assert (message.type, message.data) == (WSMsgType.CLOSE, WSCloseCode.POLICY_VIOLATION)
+        assert message.extra == "The token was revoked."
+        await server.subscribe("anna", "a")
+        for opened in (other, admin):
+            await until(opened, "subscription")
+
+
+async def test_who_follows_with_a_token_that_is_revoked_is_told_so(server: Running) -> None:
+    made = await server.engine.create_token("console", [Scope.READ])
+    async with HttpDesk(server.url, made.token) as desk, aclosing(desk.events()) as events, asyncio.timeout(10):
+        await anext(events)
+        await server.admin("POST", "/api/v1/admin/tokens/revoke", {"id": made.access.id})
+        with pytest.raises(PushdeskError) as caught:
+            async for _ in events:
+                pass
+    assert (caught.value.code, caught.value.detail) == ("unauthorized", f"{server.url} no longer takes the token.")
+    assert "revoked" in caught.value.hint
 
 
 async def test_open_streams_end_with_the_server_at_once(server: Running) -> None:

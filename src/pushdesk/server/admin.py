@@ -29,7 +29,7 @@ from pushdesk.server.body import read
 from pushdesk.server.browsers import Deliveries
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 from pushdesk.server.service_listing import service_page
-from pushdesk.server.stream import EVENTS, EventsQuery, follow
+from pushdesk.server.stream import EVENTS, EventsQuery, close_streams_of, follow
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -121,8 +121,10 @@ async def create_token(call: Call[NoQuery, TokenRequest]) -> web.Response:
 
 
 async def revoke_token(call: Call[NoQuery, TokenId]) -> web.Response:
-    """End an access token."""
-    return answer(RevokedToken(await call.engine.revoke_token(call.body.id)))
+    """End an access token, and what is open with it."""
+    access = await call.engine.revoke_token(call.body.id)
+    await close_streams_of(call.request.app, access.id)
+    return answer(RevokedToken(access))
 
 
 async def remove_user(call: Call[NoQuery, None]) -> web.Response:

@@ -39,10 +39,11 @@ class EventsQuery(Struct, frozen=True):
 
 
 class Stream:
-    """One reader's WebSocket."""
+    """One reader's WebSocket, and the id of the access token that it was let in with."""
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport | None) -> None:
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport | None, *, token: str) -> None:
         self.socket = socket
+        self.token = token
         self._transport = transport
 
     async def write(self, desk: Desk, after: Position | None) -> None:
@@ -53,8 +54,9 @@ class Stream:
                     async with asyncio.timeout(SLOW_READER_S):
                         await self.socket.send_frame(msgspec.json.encode(batch), WSMsgType.TEXT)
         except (ConnectionError, TimeoutError):
-            # A close frame would only wait behind what is not read.
-            self._abort()
+            # A close frame would only wait behind what is not read. Who sent one already sees to the end of it.
+            if not self.socket.closed:
+                self._abort()
         except PushdeskError as error:
             await self.close(WSCloseCode.INTERNAL_ERROR, error.detail)
         except Exception as error:  # noqa: BLE001 (whatever it is, the reader is told and the log too)
@@ -87,25 +89,34 @@ async def follow(call: Call[EventsQuery, None]) -> web.StreamResponse:
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, timeout=CLOSE_S, max_msg_size=4096)
     if not socket.can_prepare(call.request):
         raise PushdeskError("This route is a WebSocket.", code="bad_field", fields=("Upgrade",))
-    await socket.prepare(call.request)
-    stream = Stream(socket, call.request.transport)
+    stream = Stream(socket, call.request.transport, token=call.caller.sender)
+    # Before anything is waited for: a token that is revoked meanwhile finds it.
     call.request.app[STREAMS].add(stream)
-    writer = asyncio.create_task(stream.write(call.engine, after))
     try:
-        async for _ in socket:
-            # Only the end of it is of interest.
-            pass
+        await socket.prepare(call.request)
+        writer = asyncio.create_task(stream.write(call.engine, after))
+        try:
+            async for _ in socket:
+                # Only the end of it is of interest.
+                pass
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
     finally:
         call.request.app[STREAMS].discard(stream)
-        writer.cancel()
-        with suppress(asyncio.CancelledError):
-            await writer
     return socket
 
 
 async def close_streams(app: web.Application) -> None:
     """Close every stream, so that nothing waits for them."""
     await asyncio.gather(*(stream.close(WSCloseCode.GOING_AWAY, "The server stops.") for stream in app[STREAMS].copy()))
+
+
+async def close_streams_of(app: web.Application, token: str) -> None:
+    """Close the streams of an access token that has ended."""
+    ended = [stream for stream in app[STREAMS] if stream.token == token]
+    await asyncio.gather(*(stream.close(WSCloseCode.POLICY_VIOLATION, "The token was revoked.") for stream in ended))
 
 
 def _position(query: EventsQuery) -> Position | None:
