@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+import threading
 from collections import Counter
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 from pushdesk.clock import SystemClock
 from pushdesk.config import Config, PushConfig, SummaryConfig
+from pushdesk.engine import turns
 from pushdesk.engine.engine import DATABASE_NAME, Engine
 from pushdesk.engine.summariser import ChatSummariser
 from pushdesk.errors import DatabaseError, PushdeskError
@@ -32,6 +34,7 @@ from pushdesk.model import (
     Urgency,
 )
 from pushdesk.storage.store import Store
+from pushdesk.summary import summarise
 from pushdesk.webpush.request import topic_header
 from pushdesk.webpush.transport import AiohttpTransport
 from tests.chat_server import SUMMARY, ChatServer, completion
@@ -440,6 +443,87 @@ def summed_up_due(runner: Runner, ids: list[str]) -> list[int]:
     return [rows[each] for each in ids]
 
 
+class Reader:
+    """Pushdesk's own summariser: which thread each text was read in, and one text that is read until it is let go."""
+
+    def __init__(self, held: str = "") -> None:
+        self.threads: dict[str, int] = {}
+        self.reading = threading.Event()
+        self.let_go = threading.Event()
+        self._held = held
+
+    def __call__(self, text: str) -> str:
+        self.threads[text] = threading.get_ident()
+        if text == self._held:
+            self.reading.set()
+            assert self.let_go.wait(10)
+        return summarise(text)
+
+
+SHORT_TEXT = "It works. " * 1600
+LONG_TEXT = "It works. " * 1700
+
+
+@pytest.mark.parametrize("field", ["text", "error"])
+async def test_what_is_long_is_summed_up_beside_the_event_loop(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    reader = Reader()
+    monkeypatch.setattr(turns, "summarise", reader)
+    monkeypatch.setattr(turns, "summarise_error", reader)
+    for text in (SHORT_TEXT, LONG_TEXT):
+        told: dict[str, Any] = {"text": None, "status": TurnStatus.FAILED, field: text}
+        await runner.turn(turn(**told))
+    here = threading.get_ident()
+    assert {text: ident == here for text, ident in reader.threads.items()} == {SHORT_TEXT: True, LONG_TEXT: False}
+    bodies = [shown["body"] for shown in await runner.shown(2)]
+    assert bodies == [("It works. " * 12).strip()] * 2
+
+
+async def test_what_somebody_else_wrote_is_summed_up_beside_the_event_loop_if_it_is_long(
+    tmp_path: Path, service: PushService, phone: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Reader()
+    monkeypatch.setattr(turns, "summarise", reader)
+    verbose = Late(LONG_TEXT, timeout_s=LONG_S)
+    verbose.answer.set()
+    async with running(tmp_path, service, phone, verbose) as runner:
+        await runner.turn(turn(model="m"))
+        await runner.shown()
+    here = threading.get_ident()
+    assert {text: ident == here for text, ident in reader.threads.items()} == {turn().text: True, LONG_TEXT: False}
+
+
+@pytest.mark.parametrize("has_summariser", [False, True])
+async def test_a_short_turn_waits_for_the_longer_one_of_its_conversation_that_came_first(
+    tmp_path: Path,
+    service: PushService,
+    phone: Device,
+    summariser: ChatSummariser,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    has_summariser: bool,
+) -> None:
+    reader = Reader(held=LONG_TEXT)
+    monkeypatch.setattr(turns, "summarise", reader)
+    async with running(tmp_path, service, phone, summariser if has_summariser else None) as runner:
+        older = asyncio.create_task(runner.turn(turn(text=LONG_TEXT)))
+        try:
+            assert await asyncio.to_thread(reader.reading.wait, 10)
+            newer = asyncio.create_task(runner.turn(turn(text="Short.")))
+            # Another conversation does not wait; by then the newer one would be accepted, too.
+            other = await runner.turn(turn("c-2", text="Short, too."))
+            await runner.done(other)
+            assert not newer.done()
+        finally:
+            reader.let_go.set()
+        ids = [dispatch.id for dispatch in await asyncio.gather(older, newer)]
+        assert [other.id, *ids] == sorted([other.id, *ids])
+        due = summed_up_due(runner, ids)
+        assert due == sorted(due)
+        await runner.shown(3)
+
+
 async def test_a_repeat_lets_the_turn_that_it_repeats_wait_on(summed_up: Runner, chat: ChatServer) -> None:
     chat.hold = asyncio.Event()
     first = await summed_up.turn(turn(model="m"), idempotency_key="k")
@@ -514,13 +598,14 @@ class Deaf:
 class Late(Deaf):
     """A summariser that answers when it is told to."""
 
-    def __init__(self, *, timeout_s: float) -> None:
+    def __init__(self, says: str = SUMMARY, *, timeout_s: float) -> None:
         super().__init__(timeout_s=timeout_s)
         self.answer = asyncio.Event()
+        self._says = says
 
     async def summarise(self, _text: str, _model: str) -> str:
         await self.answer.wait()
-        return SUMMARY
+        return self._says
 
 
 class Broken(Deaf):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from msgspec import structs
@@ -29,12 +29,14 @@ from pushdesk.user_id import check_user
 from pushdesk.webpush.request import message as pushed_message
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from pushdesk.clock import Clock
     from pushdesk.engine.dispatcher import Dispatcher
     from pushdesk.engine.summariser import Summariser
     from pushdesk.model import Turn
+
+T = TypeVar("T")
 
 SUB_AGENT: Final = "sub_agent"
 """Why nobody is notified of a turn that has a parent."""
@@ -49,6 +51,8 @@ LONGEST_TITLE: Final = 4000
 """Characters of a title that are looked at: more bytes than a message may have."""
 LONGEST_TAG: Final = 64
 """Characters of a conversation's id that are a tag as they are."""
+LONG: Final = 16 * 1024
+"""Characters above which a text is summed up in a thread: nasty Markdown takes a tenth of a second."""
 MAX_PENDING: Final = 36
 """Turns that wait for a summary at once: beyond that, pushdesk's own one is used."""
 _ANY_ID: Final = "0" * 26
@@ -143,13 +147,12 @@ class Turns:
         check_user(turn.user)
         if turn.parent:
             return AcceptedTurn(None, reason=SUB_AGENT)
-        notification = self._fitting(to_notification(turn))
         repeat = None if idempotency_key is None else (sender, idempotency_key)
-        if self._summariser is None:
-            return await self._dispatch(turn, notification, sender, idempotency_key)
         conversation = (turn.user, turn.conversation)
-        # One after the other: an older turn that were due after a newer one would take its place on the screen.
+        # One after the other, from what is shown of it on, which takes as long as its text is long: an older turn that
+        # were due after a newer one would take its place on the screen.
         async with self._order.setdefault(conversation, asyncio.Lock()):
+            notification = self._fitting(to_notification(turn, await _body(turn)))
             older = self._pending.get(conversation)
             if older is not None and (repeat is None or older.repeat != repeat):
                 older.fetching.cancel()
@@ -249,17 +252,18 @@ class Turns:
 
 async def _summarised(turn: Turn, summariser: Summariser) -> Notification:
     """Return what is shown of a turn, with a remote summary."""
-    body = summarise(await summariser.summarise(turn.text or "", turn.model or ""))
+    written = await summariser.summarise(turn.text or "", turn.model or "")
+    body = await _summed_up(len(written), summarise, written)
     if not body:
         raise SummaryError(SummaryFault.UNUSABLE)
-    return structs.replace(to_notification(turn), body=body)
+    return to_notification(turn, body)
 
 
-def to_notification(turn: Turn) -> Notification:
-    """Return what is shown of a turn."""
+def to_notification(turn: Turn, body: str) -> Notification:
+    """Return what is shown of a turn, with a summary of it."""
     return Notification(
         title=clean(turn.title[:LONGEST_TITLE]) or NAMELESS,
-        body=_body(turn),
+        body=body,
         tag=topic_of(turn.conversation),
         url=turn.url,
         renotify=True,
@@ -280,6 +284,15 @@ def topic_of(conversation: str) -> str:
     return f"turn:{hashlib.sha256(conversation.encode()).hexdigest()}"
 
 
-def _body(turn: Turn) -> str:
+async def _body(turn: Turn) -> str:
+    return await _summed_up(len(turn.text or "") + len(turn.error or ""), _body_of, turn)
+
+
+def _body_of(turn: Turn) -> str:
     error = summarise_error(turn.error) if turn.error and turn.status is TurnStatus.FAILED else ""
     return error or (summarise(turn.text) if turn.text else "") or FALLBACKS[turn.status]
+
+
+async def _summed_up(length: int, sum_up: Callable[[T], str], what: T) -> str:
+    """Sum up what has so many characters: if they are many, in a thread, beside the event loop."""
+    return await asyncio.to_thread(sum_up, what) if length > LONG else sum_up(what)
