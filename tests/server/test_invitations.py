@@ -12,6 +12,7 @@ import pytest
 from pushdesk.model import Experiment, Scope
 from tests.clocks import FrozenClock
 from tests.server.running import ADMIN_TOKEN, Running, Surroundings, browser_keys, running
+from tests.server.test_access import with_another_secret
 from tests.server.test_bad_input import assert_problem
 
 if TYPE_CHECKING:
@@ -188,6 +189,16 @@ async def test_an_invited_browser_switches_notifications_on_and_off_and_on(remot
     second = await remote.ask("POST", SUBSCRIPTION, remote.subscription("second"), token=token)
     assert (second.status, second.json["token"]) == (201, token)
     assert await listed(remote) == {second.json["subscription"]["id"]: "anna"}
+
+
+async def test_an_invited_browsers_token_with_another_secret_is_not_valid(remote: Running) -> None:
+    token = await enroll(remote)
+    body = remote.subscription("a")
+    wrong = with_another_secret(token)
+    assert_problem(await remote.ask("POST", SUBSCRIPTION, body, token=wrong), 401, "unauthorized")
+    assert (await remote.ask("POST", SUBSCRIPTION, body, token=token)).status == 201
+    assert_problem(await remote.ask("POST", TEST, {}, token=wrong), 401, "unauthorized")
+    assert (await remote.ask("POST", TEST, {}, token=token)).status == 200
 
 
 async def test_an_invited_browser_that_an_operator_removes_is_out(remote: Running) -> None:
