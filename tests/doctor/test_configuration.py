@@ -8,8 +8,10 @@ import pytest
 
 from pushdesk.config import load
 from pushdesk.doctor.configuration import judge_allowed, judge_error, judge_mode, judge_sites
-from pushdesk.doctor.findings import Level
+from pushdesk.doctor.examination import examine
+from pushdesk.doctor.findings import Check, Level
 from pushdesk.errors import StartUpError
+from tests.doctor.surroundings import circumstances
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +93,31 @@ def test_what_strangers_could_have_this_server_post_to_is_said(
 )
 def test_sites_on_which_no_browser_subscribes_are_said(origins: tuple[str, ...], levels: list[Level]) -> None:
     assert [finding.level for finding in judge_sites(origins)] == levels
+
+
+ON = "[experiments]\nturn-summaries = true\n"
+SAID = '[summary]\nbase_url = "http://localhost:11434/v1"\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "flags", "levels"),
+    [
+        ("", {}, []),
+        (ON, {}, [Level.WARNING]),
+        (ON + SAID, {}, [Level.OK]),
+        (SAID, {}, []),
+        ("", {"--dev": True}, []),
+    ],
+    ids=["off", "nobody is named", "somebody is named", "off, and somebody is named", "somebody develops"],
+)
+async def test_summaries_that_nobody_writes_are_said(
+    file: Path, written: str, flags: dict[str, object], levels: list[Level]
+) -> None:
+    file.write_text(written, encoding="utf-8")
+    config = load(flags, {}, default_data_dir=file.parent)
+    findings = [
+        each for each in await examine(circumstances(file.parent, config=config)) if each.check is Check.SUMMARIES
+    ]
+    assert [each.level for each in findings] == levels
+    if levels == [Level.WARNING]:
+        assert "[summary] base_url" in findings[0].advice

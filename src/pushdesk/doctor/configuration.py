@@ -1,4 +1,4 @@
-"""The configuration: whether it can be read, by whom it can be changed, and which endpoints it lets in."""
+"""The configuration: whether it can be read, by whom it can be changed, whom it lets in, and whether it is complete."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 from pushdesk.config_file import read_config_file
 from pushdesk.doctor.findings import Check, Finding, broken, ok, warning
 from pushdesk.errors import PushdeskError
+from pushdesk.model import Experiment
 from pushdesk.webpush.endpoint import is_allowed_address
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pushdesk.config import Config
 
 OTHERS: Final = 0o077
 WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -114,6 +117,26 @@ def judge_sites(origins: tuple[str, ...]) -> list[Finding]:
             )
         ]
     return [ok(Check.ALLOWED_ORIGINS, f"Pages of {', '.join(origins)} may subscribe browsers.")] if origins else []
+
+
+def judge_summaries(config: Config) -> list[Finding]:
+    """Say whether there is who writes the summaries of turns, if the experiment is set to be on.
+
+    Whoever develops has every experiment on, and meant nothing by it.
+    """
+    if Experiment.TURN_SUMMARIES not in config.experiments:
+        return []
+    if config.summary.base_url is None:
+        return [
+            warning(
+                Check.SUMMARIES,
+                "turn-summaries is on, and nobody is asked for summaries.",
+                why="Without [summary] base_url every turn is summed up by pushdesk, as if the experiment were off.",
+                advice='Name an API like OpenAI\'s: [summary] base_url = "http://localhost:11434/v1"; '
+                "or switch turn-summaries off in [experiments].",
+            )
+        ]
+    return [ok(Check.SUMMARIES, f"Summaries of turns are asked for at {config.summary.base_url}.")]
 
 
 def is_local(origin: str) -> bool:

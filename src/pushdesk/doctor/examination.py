@@ -119,6 +119,7 @@ def _here(found: Circumstances) -> list[Finding]:
         configuration.judge_error(found.config_error, config.file),
         *configuration.judge_mode(config.file),
         *configuration.judge_sites(config.server.allow_origin),
+        *configuration.judge_summaries(config),
         *data_directory.judge_directory(directory),
         *data_directory.judge_disk(data_directory.look_at_disk(config.data_dir)),
         data_directory.judge_log(config.log.file or config.data_dir / "pushdesk.log"),

@@ -32,6 +32,7 @@ class Check(StrEnum):
     CONFIGURATION_MODE = "configuration.mode"
     ALLOWED_ENDPOINTS = "configuration.allowed_endpoints"
     ALLOWED_ORIGINS = "configuration.allowed_origins"
+    SUMMARIES = "configuration.summaries"
     DATA_DIRECTORY = "data_directory.usable"
     OWNER = "data_directory.owner"
     MODES = "data_directory.modes"
