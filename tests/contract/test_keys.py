@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine as Driver
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.dialects import postgresql
 
 from pushdesk.errors import DatabaseError, PushdeskError
@@ -18,7 +18,8 @@ from pushdesk.storage.key_bindings import select_users_left
 from pushdesk.storage.records import KeyCounts, Raised, StoredKey, Swept, Targets
 from pushdesk.storage.store import Store
 from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
-from tests.contract.tracing import tracing
+from tests.contract.test_seal import raw
+from tests.contract.tracing import built_to_leave_what_is_deleted, tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -138,6 +139,23 @@ class TestStates:
         }
         with closing(sqlite3.connect(path)) as connection:
             assert not connection.execute("SELECT 1 FROM vapid_keys WHERE private_key LIKE '%pem old%'").fetchall()
+
+    async def test_a_private_half_that_was_revoked_is_not_left_in_the_files(self, path: Path) -> None:
+        secret = b"the private half " * 15
+        with built_to_leave_what_is_deleted():
+            async with Store(path) as store:
+                for name in ("old", "new"):
+                    await store.keys.make_current(replace(stored(name), private_key=secret))
+            assert raw(path).count(secret) == 2
+            async with Store(path) as store:
+                async with store._database.write() as transaction:
+                    assert await transaction.scalar(text("PRAGMA secure_delete")) == 1
+                await store.keys.revoke_all(stored("newest"))
+                with closing(sqlite3.connect(path)) as connection:
+                    assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+                assert b"private half" not in raw(path)
+                await sweep(store)
+            assert b"private half" not in raw(path)
 
     @pytest.mark.parametrize("state", [CURRENT, RETIRED, REVOKED])
     async def test_only_a_retiring_key_is_retired(self, store: Store, state: KeyState) -> None:

@@ -65,3 +65,22 @@ def tracing() -> Iterator[Trace]:
         yield trace
     finally:
         event.remove(Engine, "connect", set_up)
+
+
+@contextmanager
+def built_to_leave_what_is_deleted() -> Iterator[None]:
+    """Have SQLite's own default be to leave deleted content in the file, for the connections made inside of this.
+
+    Which it is unless SQLite was built with `SECURE_DELETE`.
+    """
+
+    def set_up(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA secure_delete = OFF")
+        cursor.close()
+
+    event.listen(Engine, "connect", set_up)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", set_up)

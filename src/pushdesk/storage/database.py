@@ -163,8 +163,7 @@ class Database:
                 # The driver's own: SQLAlchemy would begin a transaction, in which there is no VACUUM.
                 driver = (await connection.get_raw_connection()).driver_connection
                 assert driver is not None  # noqa: S101 (it is connected)
-                for statement in ("PRAGMA secure_delete = ON", "VACUUM"):
-                    await driver.execute_fetchall(statement)
+                await driver.execute_fetchall("VACUUM")
                 ((is_busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise DatabaseError(f"The database could not be written anew: {error}.", hint=_ROOM) from error
@@ -205,6 +204,8 @@ def _set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driv
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # Whether what is deleted is overwritten, a key that leaked among it, would depend on how SQLite was built.
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()
 
 
