@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,10 +106,23 @@ async def test_what_was_removed_before_does_not_linger_in_free_pages(file: Path)
     async with Store(file) as store:
         for number in range(200):
             await put(store, subscription(f"removed-{number}", user=f"removed-{number}"))
-        await store.subscriptions.remove_ids([f"id-removed-{number}" for number in range(200)])
+    with closing(sqlite3.connect(file)) as connection, connection:
+        # As one does that was built without SECURE_DELETE, and wrote here before.
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM subscriptions WHERE id LIKE 'id-removed-%'")
     assert b"removed-199" in raw(file)
     await reseal(file, first())
     assert [secret for secret in (*PLAIN, b"/removed-") if secret in raw(file)] == []
+
+
+async def test_sealing_leaves_nothing_plain_in_a_log_that_somebody_else_keeps_open(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        # Whoever closes the database now is not the last to do so, and leaves the log there.
+        connection.execute("SELECT count(*) FROM subscriptions").fetchall()
+        await reseal(file, first())
+        assert file.with_name(f"{file.name}-wal").stat().st_size
+        assert lingering(file) == []
+    assert lingering(file) == []
 
 
 async def test_sealing_twice_changes_nothing_and_says_so(file: Path) -> None:
