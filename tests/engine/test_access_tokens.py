@@ -71,6 +71,13 @@ async def test_the_scope_admin_allows_everything(store: Store, clock: FrozenCloc
     assert all(grant.allows(scope) for scope in Scope)
 
 
+async def test_a_token_with_another_secret_is_none(store: Store, clock: FrozenClock) -> None:
+    tokens = await opened(store, clock)
+    made = (await tokens.create("backup", [Scope.READ])).token
+    assert tokens.grant(made[:-1] + ("1" if made[-1] == "0" else "0")) is None
+    assert tokens.grant(made) is not None
+
+
 async def test_letting_somebody_in_asks_the_database_nothing(tmp_path: Path, clock: FrozenClock) -> None:
     with tracing() as trace:
         async with Store(tmp_path / "traced.db") as store:
