@@ -120,7 +120,8 @@ class Limit(StrEnum):
 
     TOKEN = "token"  # noqa: S105 (what is limited)
     ADDRESS = "address"
-    FAILURES = "failures"
+    WRONG_TOKEN = "wrong_token"  # noqa: S105 (what is limited)
+    WRONG_CODE = "wrong_code"
 
 
 class Cut(StrEnum):

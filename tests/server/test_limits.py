@@ -134,10 +134,23 @@ async def test_wrong_tokens_are_limited_on_this_machine_too_and_right_ones_go_on
         assert await statuses(server, 2, "GET", STATS, token=wrong) == [401, 429]
 
 
-async def test_codes_cannot_be_guessed_but_a_right_one_is_no_guess(tmp_path: Path, clock: FrozenClock) -> None:
-    async def redeem(server: Running, code: str) -> Answer:
-        return await server.ask("POST", "/api/v1/enrollments", {"code": code})
+async def redeem(server: Running, code: str) -> Answer:
+    return await server.ask("POST", "/api/v1/enrollments", {"code": code})
 
+
+async def test_who_sends_wrong_tokens_keeps_nobody_from_redeeming(tmp_path: Path, clock: FrozenClock) -> None:
+    async with limited(tmp_path, clock) as server:
+        answers = await statuses(server, FAILURES_AT_ONCE + 3, "GET", STATS, token=WRONG)
+        assert answers[-1] == 429
+        assert (await redeem(server, (await server.engine.invite("anna")).code)).status == 200
+        assert (await redeem(server, "no such code")).status == 403
+        for _ in range(FAILURES_AT_ONCE):
+            await redeem(server, "no such code")
+        clock.advance(6)
+        assert await statuses(server, 2, "GET", STATS, token=WRONG) == [401, 429]
+
+
+async def test_codes_cannot_be_guessed_but_a_right_one_is_no_guess(tmp_path: Path, clock: FrozenClock) -> None:
     async with limited(tmp_path, clock) as server:
         for number in range(FAILURES_AT_ONCE * 2):
             code = (await server.engine.invite(f"user{number}")).code

@@ -136,12 +136,10 @@ def test_a_limit_of_nothing_is_none(clock: FrozenClock) -> None:
     assert passed(lambda: limits.failed(HERE), 50) == FAILURES_AT_ONCE
 
 
-def test_failures_are_limited_on_this_machine_too(clock: FrozenClock, limits: RateLimits) -> None:
+def test_wrong_tokens_are_limited_on_this_machine_too(clock: FrozenClock, limits: RateLimits) -> None:
     assert passed(lambda: limits.failed(OURS), 50) == FAILURES_AT_ONCE
-    assert passed(lambda: limits.check_failures(OURS), 1) == 0
-    assert passed(lambda: limits.check_failures(HERE), 50) == 50
+    assert passed(lambda: limits.failed(HERE), 50) == FAILURES_AT_ONCE
     clock.advance(6)
-    assert passed(lambda: limits.check_failures(OURS), 50) == 50
     assert passed(lambda: limits.failed(OURS), 50) == 1
 
 
@@ -166,6 +164,19 @@ def test_a_guess_counts_unless_it_is_right_or_the_servers_own_fault(limits: Rate
         with pytest.raises(PushdeskError, match="No"):
             redeem(limits, "forbidden")
     assert refusal(lambda: redeem(limits)).retry_after_s == 6
+
+
+def test_wrong_tokens_hold_up_no_codes_and_wrong_codes_no_tokens(limits: RateLimits) -> None:
+    assert passed(lambda: limits.failed(HERE), 50) == FAILURES_AT_ONCE
+    redeem(limits)
+    for _ in range(FAILURES_AT_ONCE):
+        with pytest.raises(PushdeskError, match="No"):
+            redeem(limits, "forbidden")
+    assert "codes" in refusal(lambda: redeem(limits)).detail
+    assert "tokens" in refusal(lambda: limits.failed(HERE)).detail
+    assert limits.refused[Limit.WRONG_TOKEN] == 50 - FAILURES_AT_ONCE + 1
+    assert limits.refused[Limit.WRONG_CODE] == 1
+    assert passed(lambda: limits.failed(THERE), 50) == FAILURES_AT_ONCE
 
 
 def test_guesses_at_once_are_counted_before_any_of_them_is_answered(limits: RateLimits) -> None:
@@ -197,7 +208,7 @@ def test_a_flood_is_a_line_now_and_then_with_how_many_there_were(
 ) -> None:
     passed(lambda: limits.check_token("0a1b"), 1020)
     passed(lambda: limits.check_address(HERE), 61)
-    assert limits.refused == {Limit.TOKEN: 1000, Limit.ADDRESS: 1, Limit.FAILURES: 0}
+    assert limits.refused == {Limit.TOKEN: 1000, Limit.ADDRESS: 1, Limit.WRONG_TOKEN: 0, Limit.WRONG_CODE: 0}
     clock.advance(PERIOD_S)
     passed(lambda: limits.check_token("0a1b"), 21)
     told = [(line["limit"], line["requests"], line.get("token")) for line in log.of("requests_limited")]

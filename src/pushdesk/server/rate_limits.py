@@ -1,4 +1,4 @@
-"""Rate limits: per access token, per address without one, and for failures, so that nobody guesses tokens or codes."""
+"""Rate limits: per access token, per address without one, and for wrong tokens and codes, which nobody shall guess."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _ROUNDING: Final = 0.01
 _DETAILS: Final = {
     Limit.TOKEN: ("There are too many requests with this access token.", "`rate_per_token` in [server] is the limit."),
     Limit.ADDRESS: ("There are too many requests from this address.", "An access token has a limit of its own."),
-    Limit.FAILURES: ("Too many wrong tokens or codes came from this address.", ""),
+    Limit.WRONG_TOKEN: ("Too many wrong tokens came from this address.", ""),
+    Limit.WRONG_CODE: ("Too many wrong codes came from this address.", ""),
 }
 
 
@@ -101,7 +102,9 @@ class RateLimits:
         self._addresses = (
             Buckets(rate=per_address, burst=per_address * ADDRESS_BURST_S, now=now) if per_address else None
         )
-        self._failures = Buckets(rate=FAILURES_PER_S, burst=FAILURES_AT_ONCE, now=now)
+        # Apart: a script with an old token keeps nobody behind the same address from redeeming an invitation.
+        self._wrong_tokens = Buckets(rate=FAILURES_PER_S, burst=FAILURES_AT_ONCE, now=now)
+        self._wrong_codes = Buckets(rate=FAILURES_PER_S, burst=FAILURES_AT_ONCE, now=now)
         self._refused = {limit: Tally(now) for limit in Limit}
 
     @property
@@ -123,21 +126,17 @@ class RateLimits:
         if self._addresses is not None and not client.is_local:
             self._refuse_if(self._addresses.take(client.network), Limit.ADDRESS)
 
-    def check_failures(self, client: Client) -> None:
-        """Refuse an address that has failed too often, this machine's own too. Counts nothing."""
-        self._refuse_if(self._failures.wait_s(client.network), Limit.FAILURES)
-
     def failed(self, client: Client) -> None:
-        """Count a failure, such as a token that is not valid."""
-        self._refuse_if(self._failures.take(client.network), Limit.FAILURES)
+        """Count a token that is not valid; this machine's own programs' too."""
+        self._refuse_if(self._wrong_tokens.take(client.network), Limit.WRONG_TOKEN)
 
     @contextmanager
     def guess(self, client: Client) -> Iterator[None]:
-        """Surround the redeeming of something that can be guessed: it counts as a failure unless it succeeds.
+        """Surround the redeeming of a code: it counts as a wrong one unless it succeeds; this machine's own too.
 
         It is counted before it is tried, so that many guesses at once are no way around the limit.
         """
-        self.failed(client)
+        self._refuse_if(self._wrong_codes.take(client.network), Limit.WRONG_CODE)
         is_wrong = False
         try:
             yield
@@ -146,7 +145,7 @@ class RateLimits:
             raise
         finally:
             if not is_wrong:
-                self._failures.give_back(client.network)
+                self._wrong_codes.give_back(client.network)
 
     def _refuse_if(self, wait_s: float, limit: Limit, *, token: str | None = None) -> None:
         if not wait_s:
