@@ -396,6 +396,14 @@ class KeySweepEnded(InfoEvent, frozen=True, kw_only=True):
     restored: int
 
 
+class KeySweepStopped(InfoEvent, frozen=True, kw_only=True):
+    """The server stops while subscriptions are brought in line with their keys; the next start goes on with it."""
+
+    removed: int
+    disabled: int
+    restored: int
+
+
 class KeySweepFailed(FailureEvent, frozen=True):
     """Subscriptions could not be brought in line with their keys; it is tried again every second."""
 

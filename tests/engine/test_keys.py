@@ -508,6 +508,8 @@ class TestTheSweep:
             # The engine is left in the middle of the sweep.
         assert 0 < rows(file) <= left
         assert log.of("key_sweep_ended") == []
+        (line,) = log.of("key_sweep_stopped")
+        assert line["removed"] == 20_000 - rows(file)
         async with open_engine(Config(data_dir=tmp_path), access_url=ACCESS_URL) as engine:
             assert (await engine.stats()).subscriptions == 0
             await until(engine, lambda: rows(file) == 0)

@@ -54,7 +54,7 @@ class KeyCommands:
         cache: Who has which subscriptions.
         census: Counts what was made with each.
         publisher: Told of every key that has changed.
-        clock: Since when a key is retiring.
+        clock: Since when a key is retiring, and how long the sweep is at work.
     """
 
     def __init__(
@@ -78,7 +78,11 @@ class KeyCommands:
         """Whether a command failed that may have been committed all the same."""
         self._told: Mapping[str, VapidKey] = {}
         self._sweep = KeySweep(
-            bindings=store.key_bindings, publisher=publisher, before=self._see_to_order, after=self._swept
+            bindings=store.key_bindings,
+            publisher=publisher,
+            before=self._see_to_order,
+            after=self._swept,
+            clock=clock,
         )
 
     async def run(self) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.log import write
-from pushdesk.log_events import KeySweepEnded, KeySweepFailed
+from pushdesk.log_events import KeySweepEnded, KeySweepFailed, KeySweepStopped
 from pushdesk.log_fields import Failure
 from pushdesk.storage.records import Swept
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from pushdesk.clock import Clock
     from pushdesk.engine.publisher import Publisher
     from pushdesk.storage.key_bindings import KeyBindings
 
@@ -23,14 +25,25 @@ BACK_OFF_S: Final = 1.0
 """How long a failing database is left alone."""
 
 
+async def wait_at_most(seconds: float, event: asyncio.Event) -> None:
+    """Wait for an event, but no longer than this."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
 class KeySweep:
     """Works in the background, whenever it is woken, until nothing is left to be done.
+
+    After each batch it rests for as long as that took, so that others have the writer for half of the time at least.
 
     Args:
         bindings: Does a batch.
         publisher: Told of what each has changed.
         before: Called before each round: puts in order what a failed command may have left.
         after: Called after each round that has changed something.
+        clock: How long a batch takes.
+        wait: Waits so many seconds, or until an event that comes before.
     """
 
     def __init__(
@@ -40,13 +53,19 @@ class KeySweep:
         publisher: Publisher,
         before: Callable[[], Awaitable[None]],
         after: Callable[[], Awaitable[None]],
+        clock: Clock,
+        wait: Callable[[float, asyncio.Event], Awaitable[None]] = wait_at_most,
     ) -> None:
         self._bindings = bindings
         self._publisher = publisher
         self._before = before
         self._after = after
+        self._clock = clock
+        self._wait = wait
         self._wake = asyncio.Event()
-        self._ending = False
+        self._ending = asyncio.Event()
+        self._done: Counter[str] = Counter()
+        """What was done since the log was last told."""
 
     def wake(self) -> None:
         """See what there is to do."""
@@ -54,14 +73,16 @@ class KeySweep:
 
     def end(self) -> None:
         """Let `run` end after the batch that is under way; what is left is done after the next start."""
-        self._ending = True
+        self._ending.set()
         self._wake.set()
 
     async def run(self) -> None:
         """Work whenever there is something to do, until the end."""
         while True:
             await self._wake.wait()
-            if self._ending:
+            if self._ending.is_set():
+                if self._done:
+                    self._tell(KeySweepStopped)
                 return
             self._wake.clear()
             try:
@@ -69,23 +90,26 @@ class KeySweep:
                 await self._round()
             except Exception as error:  # noqa: BLE001 (whatever it was, what is left is still to be done)
                 write(KeySweepFailed(Failure.of(error)))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(BACK_OFF_S):
-                        await self._wake.wait()
+                await self._wait(BACK_OFF_S, self._wake)
                 self._wake.set()
 
     async def _round(self) -> None:
-        removed = disabled = restored = 0
-        while (swept := await self._bindings.sweep(BATCH)) != Swept():
-            removed += len(swept.removed)
-            disabled += len(swept.disabled)
-            restored += len(swept.restored)
+        while True:
+            began = self._clock.monotonic()
+            swept = await self._bindings.sweep(BATCH)
+            if swept == Swept():
+                break
+            self._done.update(removed=len(swept.removed), disabled=len(swept.disabled), restored=len(swept.restored))
             self._publisher.subscriptions_swept(swept)
-            # Whoever waits has a turn before the next batch.
-            await asyncio.sleep(0)
-            if self._ending:
+            await self._wait(self._clock.monotonic() - began, self._ending)
+            if self._ending.is_set():
                 return
         await self._bindings.end_restoring()
-        if removed or disabled or restored:
-            write(KeySweepEnded(removed=removed, disabled=disabled, restored=restored))
+        if self._done:
+            self._tell(KeySweepEnded)
             await self._after()
+
+    def _tell(self, kind: type[KeySweepEnded | KeySweepStopped]) -> None:
+        done = self._done
+        write(kind(removed=done["removed"], disabled=done["disabled"], restored=done["restored"]))
+        done.clear()
