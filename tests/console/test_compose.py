@@ -91,6 +91,43 @@ async def test_a_refusal_leaves_what_was_written() -> None:
         await until(pilot, lambda: not isinstance(app.screen, ComposeScreen))
 
 
+async def test_a_click_that_leads_elsewhere_is_refused_by_the_server_and_nothing_that_was_typed_is_lost() -> None:
+    url = "https://shop.example.com/orders/" + "4711/" * 120
+    # The server's own words: the console does not know where it lets clicks lead.
+    with pytest.raises(PushdeskError) as refused:
+        build_message(Notification("Tea", url=url), dispatch="0" * 26, access_url=URL, click_origins=())
+    assert (refused.value.code, refused.value.fields) == ("bad_field", ("url",))
+    desk = busy_desk()
+    desk.refusals.append(refused.value)
+    app = console(desk)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("t")
+        typed = {"user": "ada", "title": "Tea", "url": url}
+        for name, value in typed.items():
+            app.screen.query_one(f"#{name}", Input).value = value
+        app.screen.query_one("#text", TextArea).text = "is\nready"
+        await until_says(pilot, "shop.example.com")
+        await pilot.press("ctrl+s")
+        await until_says(
+            pilot,
+            "an origin that is not allowed: url.",
+            "[push] click_origin",
+            "--click-origin ORIGIN",
+            " Send ",
+            " Cancel ",
+        )
+        assert toasts(app) == []
+        assert {name: app.screen.query_one(f"#{name}", Input).value for name in typed} == typed
+        assert app.screen.query_one("#text", TextArea).text == "is\nready"
+        # What is put right is sent.
+        app.screen.query_one("#url", Input).value = "/orders/4711"
+        await until(pilot, lambda: "not allowed" not in text_of(app))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not isinstance(app.screen, ComposeScreen))
+
+
 async def test_a_message_that_is_too_large_is_seen_before_it_is_sent() -> None:
     app = console(busy_desk())
     async with app.run_test(size=(120, 40)) as pilot:
