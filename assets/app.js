@@ -11,6 +11,9 @@ const BUTTON = {
   error: "Try again",
 };
 
+/** What is said where nothing but an invitation lets anybody in. */
+const BY_INVITATION = "This server lets browsers in by invitation only. Enter the code of yours.";
+
 /** What is said of an invitation that has not been redeemed, in the states in which nothing else matters more. */
 const ABOUT_INVITATION = {
   off: "You are invited. The invitation is used once you press the button.",
@@ -27,18 +30,23 @@ const test = document.querySelector("#pushdesk-test");
 const status = document.querySelector("#pushdesk-status");
 const [message, advice] = status.children;
 
+/** Whether the server lets browsers in by invitation only: then no name is typed, but one's own is shown. */
+const takesNoNames = "byInvitation" in form.dataset;
+
 const push = new Pushdesk();
 /** Whether the form takes an invitation's code, not a name. */
-let isByCode = false;
+let isByCode = takesNoNames;
 
 function paint() {
   const state = push.state;
   status.dataset.state = state.name;
   message.textContent = state.message;
-  advice.textContent = [state.advice, isByCode && code.value && ABOUT_INVITATION[state.name]].filter(Boolean).join(" ");
+  const withoutCode = takesNoNames && state.name === "off" ? BY_INVITATION : "";
+  const aboutInvitation = code.value ? ABOUT_INVITATION[state.name] : withoutCode;
+  advice.textContent = [state.advice, isByCode && aboutInvitation].filter(Boolean).join(" ");
   toggle.textContent = isByCode && state.name === "on" ? "Accept the invitation" : BUTTON[state.name];
   toggle.disabled = ["unsupported", "blocked", "working"].includes(state.name);
-  user.readOnly = ["on", "working"].includes(state.name);
+  user.readOnly = takesNoNames || ["on", "working"].includes(state.name);
   code.readOnly = state.name === "working";
   for (const field of [user, code]) {
     // A field that is hidden must not keep the form from being submitted.
@@ -49,7 +57,7 @@ function paint() {
   way.disabled = state.name === "working";
   // Each in the other's place, so that nothing moves.
   test.hidden = state.name !== "on";
-  way.hidden = state.name === "on" && !isByCode;
+  way.hidden = isByCode ? takesNoNames && !user.value : state.name === "on";
 }
 
 function choose(byCode) {
@@ -70,7 +78,7 @@ async function leaveInvitation() {
   history.replaceState(null, "", "/");
   code.value = "";
   user.value = await push.user();
-  choose(false);
+  choose(takesNoNames && !user.value);
   if (hadFocus) user.focus();
 }
 
@@ -98,6 +106,9 @@ const permission = await navigator.permissions?.query({ name: "notifications" })
 permission?.addEventListener("change", () => push.refresh());
 
 paint();
+const known = await push.user();
+// What was typed before a reload stays.
+user.value = takesNoNames ? known : user.value || known;
+choose(takesNoNames && !user.value);
 await readInvitation();
-user.value ||= await push.user();
 await push.start();

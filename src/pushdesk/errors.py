@@ -33,7 +33,7 @@ ERROR_KINDS: Final[dict[str, ErrorKind]] = {
     "unknown_field": ErrorKind(400, EXIT_USAGE, "A field is not known here"),
     "bad_keys": ErrorKind(400, EXIT_USAGE, "The subscription's keys cannot be used"),
     "endpoint_refused": ErrorKind(400, EXIT_USAGE, "The endpoint is not one this server sends to"),
-    "unauthorized": ErrorKind(401, EXIT_REFUSED, "A token is needed"),
+    "unauthorized": ErrorKind(401, EXIT_REFUSED, "A valid token is needed"),
     "forbidden": ErrorKind(403, EXIT_REFUSED, "This is not allowed"),
     "not_found": ErrorKind(404, EXIT_NO, "There is nothing here"),
     "subscription_not_found": ErrorKind(404, EXIT_NO, "There is no such subscription"),

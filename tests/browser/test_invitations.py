@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 ENROLLMENTS = "/api/v1/enrollments"
+FIELDS = """
+  const isShown = (id) => [id, document.querySelector(`#${id}`).offsetParent !== null];
+  return Object.fromEntries(["pushdesk-user", "pushdesk-code", "pushdesk-way"].map(isShown));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +63,21 @@ def photographed(server: Server, user: str) -> str:
     return read_terminal(asyncio.run(enroll()))
 
 
-def test_nobody_gets_in_by_a_name(guest: Visitor, server: Server) -> None:
-    guest.firefox.type("pushdesk-user", "mallory")
+def test_where_nobody_gets_in_by_a_name_the_page_asks_for_the_code_and_not_for_a_name(
+    guest: Visitor, server: Server
+) -> None:
+    state, said = guest.reload()
+    assert state == "off"
+    assert "by invitation only" in said
+    assert guest.firefox.evaluate(FIELDS) == {"pushdesk-user": False, "pushdesk-code": True, "pushdesk-way": False}
+    guest.firefox.type("pushdesk-code", server.invite("named")["code"])
     guest.firefox.click("pushdesk-toggle")
     state, said = guest.settled()
-    assert state == "error"
-    assert "ask for an invitation" in said
-    assert server.devices("mallory") == []
+    assert state == "on", said
+    for _ in range(2):
+        assert guest.firefox.evaluate(FIELDS)["pushdesk-user"]
+        assert guest.firefox.evaluate("return document.querySelector('#pushdesk-user').value") == "named"
+        guest.reload()
 
 
 def test_from_the_qr_code_to_a_push_that_is_decrypted_and_shown(
@@ -100,7 +112,6 @@ def test_from_the_qr_code_to_a_push_that_is_decrypted_and_shown(
 
 def test_a_code_can_be_typed_as_people_do(guest: Visitor, server: Server) -> None:
     code = server.invite("typist")["code"]
-    guest.firefox.click("pushdesk-way")
     guest.firefox.type("pushdesk-code", f" {code.lower().replace('-', ' ')}")
     guest.firefox.click("pushdesk-toggle")
     state, said = guest.settled()

@@ -158,7 +158,7 @@ def test_a_listed_site_can_name_nobody_by_itself(customer: Firefox, site: Site, 
     customer.open(site.origin)
     says(customer, "Notifications are off.")
     customer.click("notify")
-    says(customer, "Without a token only the page on the server's own machine may name a user")
+    says(customer, "A page of another origin needs an invitation.")
     assert server.devices("anybody") == []
 
 

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from pushdesk.server.local_page import Place, Visit, has_other_local_name, is_local_caller, local_page_refusal
+from pushdesk.server.local_page import (
+    Place,
+    Visit,
+    has_other_local_name,
+    is_local_caller,
+    local_page_refusal,
+    takes_names,
+)
 
 PLACE = Place("http://localhost:8484", listens_on_loopback_only=True, local_identity=True)
 VISIT = Visit(
@@ -38,7 +45,8 @@ def with_header(name: str) -> dict[str, Any]:
 )
 def test_the_local_page_may_name_a_user(change: dict[str, Any], access_url: str) -> None:
     place = replace(PLACE, access_url=access_url)
-    assert local_page_refusal(replace(VISIT, **change), place) == ""
+    assert local_page_refusal(replace(VISIT, **change), place) is None
+    assert takes_names(replace(VISIT, **change, is_json=False), place)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,7 @@ def test_the_local_page_may_name_a_user(change: dict[str, Any], access_url: str)
         ({"peer": ""}, "machine"),
         ({"peer": "fe80::1"}, "machine"),
         ({"peer": "::ffff:192.168.1.7"}, "machine"),
-        ({"hosts": ("127.0.0.1:8484",)}, "sent to"),
+        ({"hosts": ("127.0.0.1:8484",)}, "sent to http://localhost:8484"),
         ({"hosts": ("localhost:8485",)}, "sent to"),
         ({"hosts": ("localhost",)}, "sent to"),
         ({"hosts": ("evil.example:8484",)}, "sent to"),
@@ -73,15 +81,28 @@ def test_the_local_page_may_name_a_user(change: dict[str, Any], access_url: str)
     ],
 )
 def test_a_request_that_misses_a_clause_may_not(change: dict[str, Any], word: str) -> None:
-    assert word in local_page_refusal(replace(VISIT, **change), PLACE)
+    visit = replace(VISIT, **change)
+    refusal = local_page_refusal(visit, PLACE)
+    assert refusal is not None
+    assert word in " ".join(refusal)
+    assert takes_names(visit, PLACE) is ("is_json" in change)
 
 
-def test_nobody_may_be_named_where_the_server_listens_to_others() -> None:
-    assert "loopback" in local_page_refusal(VISIT, replace(PLACE, listens_on_loopback_only=False))
-
-
-def test_nobody_may_be_named_where_it_is_switched_off() -> None:
-    assert "[identity]" in local_page_refusal(VISIT, replace(PLACE, local_identity=False))
+@pytest.mark.parametrize(
+    ("change", "for_operators"),
+    [({"listens_on_loopback_only": False}, "more than loopback"), ({"local_identity": False}, "[identity] local")],
+)
+def test_where_nobody_may_be_named_an_invitation_is_the_advice_and_operators_are_told_why(
+    change: dict[str, Any], for_operators: str
+) -> None:
+    place = replace(PLACE, **change)
+    refusal = local_page_refusal(VISIT, place)
+    assert refusal is not None
+    assert refusal.detail == "This server lets browsers in by invitation only."
+    assert refusal.hint.startswith("Ask for an invitation, and enter its code.")
+    assert for_operators in refusal.hint
+    assert place.access_url not in refusal.hint
+    assert not takes_names(VISIT, place)
 
 
 @pytest.mark.parametrize("host", ["localhost:8484", "127.0.0.1:8484", "[::1]:8484", "localhost"])

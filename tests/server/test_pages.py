@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,27 @@ async def test_an_invitation_leads_to_the_same_page(server: Running) -> None:
     assert invited.content == page.content
     for name in ("Content-Type", "Content-Security-Policy", "Cache-Control", "ETag", "Referrer-Policy"):
         assert invited.headers[name] == page.headers[name]
+
+
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ({"local_identity": False}, {}),
+        ({"listening_on_loopback_only": False}, {}),
+        ({}, {"X-Forwarded-For": "1.2.3.4"}),
+    ],
+)
+async def test_the_page_is_told_where_it_can_name_nobody(
+    tmp_path: Path, options: dict[str, Any], headers: dict[str, str]
+) -> None:
+    file = (assets_directory() / "index.html").read_bytes()
+    etag = f'"{hashlib.sha256(file).hexdigest()[:32]}"'
+    async with running(tmp_path, **options) as server:
+        for path in ("/", "/enroll"):
+            # A browser that has the other one does not keep it.
+            page = await server.ask("GET", path, headers=headers | {"If-None-Match": etag})
+            assert page.status == 200
+            assert page.content == file.replace(b"<form>", b"<form data-by-invitation>") != file
 
 
 async def test_a_browser_under_another_name_of_this_machine_is_sent_to_the_one_that_works(server: Running) -> None:

@@ -86,9 +86,10 @@ def create_app(
         monotonic: A clock in seconds that never jumps, for the limits.
     """
     ingress = ingress or ServerConfig()
+    place = Place(access_url, listening_on_loopback_only, local_identity, allowed_origins)
     gate = Gate(
         engine,
-        place=Place(access_url, listening_on_loopback_only, local_identity, allowed_origins),
+        place=place,
         admin_tokens=(admin_token,) if session_token is None else (admin_token, session_token),
     )
     middlewares = (log_requests, count_requests, problems, turn_away, limit(gate), hide_switched_off)
@@ -96,9 +97,7 @@ def create_app(
     app[STREAMS] = set()
     app[TRUSTED_PROXIES] = ingress.trusted_proxy
     app[GUARD] = Guard(
-        Connections(
-            most=ingress.max_connections, most_per_network=ingress.max_connections_per_address, now=monotonic
-        )
+        Connections(most=ingress.max_connections, most_per_network=ingress.max_connections_per_address, now=monotonic)
     )
     app[RATE_LIMITS] = RateLimits(per_token=ingress.rate_per_token, per_address=ingress.rate_per_address, now=monotonic)
     app[METRICS] = Metrics(app[GUARD], app[RATE_LIMITS])
@@ -109,7 +108,7 @@ def create_app(
     register(app, ROUTES, engine=engine, gate=gate)
     let_listed_origins_in(app, ROUTES, origins=allowed_origins, access_url=access_url)
     switch_off(app, [route for route in ROUTES if route not in there])
-    register_assets(app, read_assets(assets or assets_directory()), access_url=access_url)
+    register_assets(app, read_assets(assets or assets_directory()), place)
     app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")
     app.on_response_prepare.append(before_answer)
     app.on_response_prepare.append(name_request)

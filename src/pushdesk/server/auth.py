@@ -158,7 +158,7 @@ class Gate:
             raise PushdeskError(
                 "The token is not valid.",
                 code="unauthorized",
-                hint="It may have been revoked, or end with a newer one.",
+                hint="Look whether it was copied whole. If so, it was revoked, or a newer one took its place.",
             )
         if access is not Access.DEVICE:
             raise PushdeskError("A device token does not allow this.", code="forbidden")
@@ -186,14 +186,10 @@ class Gate:
                 hint="Send it as Authorization: Bearer TOKEN. pushdesk tokens create makes one.",
             )
         refusal = local_page_refusal(visit, self._place)
-        if not refusal and await self._engine.is_invited(user):
+        if refusal is None and await self._engine.is_invited(user):
             refusal = IS_INVITED
-        if refusal:
-            raise PushdeskError(
-                f"Without a token only the page on the server's own machine may name a user: {refusal}.",
-                code="unauthorized",
-                hint=f"Open {self._place.access_url} on that machine, or ask for an invitation.",
-            )
+        if refusal is not None:
+            raise PushdeskError(refusal.detail, code="unauthorized", hint=refusal.hint)
 
     def _is_admin(self, token: str) -> bool:
         digest = _digest(token)

@@ -6,8 +6,8 @@ Pure: everything a decision rests on is in a `Visit`.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from yarl import URL
 
@@ -16,8 +16,24 @@ if TYPE_CHECKING:
 
 _PROXY_HEADERS: Final = frozenset({"forwarded", "x-real-ip", "via"})
 _PROXY_PREFIX: Final = "x-forwarded-"
-IS_INVITED: Final = "an invitation let a browser of that user in, so that others need one as well"
-"""The clause that the request itself does not tell: an invited user is named by nobody without a token."""
+_BY_INVITATION: Final = "This server lets browsers in by invitation only."
+_ASK: Final = "Ask for an invitation, and enter its code."
+
+
+class Refusal(NamedTuple):
+    """Why a user may not be named without a token."""
+
+    detail: str
+    """For whoever has the page before them."""
+    hint: str
+    """What they can do, and after that what an operator should know."""
+
+
+IS_INVITED: Final = Refusal(
+    "An invitation let a browser of that user in, so that others need one as well.",
+    f"{_ASK} pushdesk enroll makes one.",
+)
+"""What the request itself does not tell: an invited user is named by nobody without a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +65,52 @@ class Place:
     """Origins of other sites whose pages may use the browser routes, with a token."""
 
 
-def local_page_refusal(visit: Visit, place: Place) -> str:
-    """Say why a request may not name a user without a token; an empty string if it may.
+def local_page_refusal(visit: Visit, place: Place) -> Refusal | None:
+    """Say why a request may not name a user without a token; None if it may.
 
     Args:
         visit: The request.
         place: The server.
     """
+    elsewhere = f"Open {place.access_url} on that machine, or ask for an invitation."
     clauses = (
-        (place.local_identity, "[identity] local is false"),
-        (place.listens_on_loopback_only, "the server listens on more than loopback"),
-        (is_loopback(visit.peer), "the request does not come from this machine"),
+        (
+            place.local_identity,
+            Refusal(_BY_INVITATION, f"{_ASK} For operators: [identity] local is false; pushdesk enroll invites."),
+        ),
+        (
+            place.listens_on_loopback_only,
+            Refusal(
+                _BY_INVITATION,
+                f"{_ASK} For operators: the server listens on more than loopback; pushdesk enroll invites.",
+            ),
+        ),
+        (
+            is_loopback(visit.peer),
+            Refusal("Only browsers on the server's own machine need no invitation.", elsewhere),
+        ),
         (
             len(visit.hosts) == 1 and _authority(visit.hosts[0], place.access_url) == _own_authority(place.access_url),
-            f"it was not sent to {place.access_url}",
+            Refusal(f"Without an invitation, this has to be sent to {place.access_url}.", elsewhere),
         ),
-        (not came_through_proxy(visit.header_names), "it came through a proxy"),
-        (is_own_origin(visit.origins, place.access_url), "it comes from a page of another origin"),
-        (visit.is_json, "its Content-Type is not application/json"),
+        (
+            not came_through_proxy(visit.header_names),
+            Refusal(
+                _BY_INVITATION, f"{_ASK} For operators: the request came through a proxy; pushdesk enroll invites."
+            ),
+        ),
+        (
+            is_own_origin(visit.origins, place.access_url),
+            Refusal("A page of another origin needs an invitation.", "Give it the code of one: docs/sites.md."),
+        ),
+        (visit.is_json, Refusal("The Content-Type is not application/json.", "Send it as JSON, or with a token.")),
     )
-    return next((reason for holds, reason in clauses if not holds), "")
+    return next((refusal for holds, refusal in clauses if not holds), None)
+
+
+def takes_names(visit: Visit, place: Place) -> bool:
+    """Whether a page that is asked for like this could name a user without a token."""
+    return local_page_refusal(replace(visit, is_json=True), place) is None
 
 
 def is_loopback(address: str) -> bool:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from aiohttp import web
 
 from pushdesk.server.auth import visit_of
-from pushdesk.server.local_page import has_other_local_name
+from pushdesk.server.local_page import has_other_local_name, takes_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from pushdesk.server.local_page import Place
 
 Handler: TypeAlias = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 
@@ -30,6 +32,8 @@ CONTENT_TYPES: Final = {
     ".woff2": "font/woff2",
 }
 """What is served, and as what; other files are left where they are."""
+_BY_INVITATION: Final = (b"<form>", b"<form data-by-invitation>")
+"""How the page is told that it takes no names."""
 
 
 class Asset(NamedTuple):
@@ -43,7 +47,7 @@ class Asset(NamedTuple):
 def read_assets(directory: Path) -> dict[str, Asset]:
     """Return every file to serve by its path; `/` and `/enroll`, where invitations lead, are the page itself."""
     assets = {
-        f"/{file.relative_to(directory).as_posix()}": _asset(file)
+        f"/{file.relative_to(directory).as_posix()}": _asset(file.read_bytes(), CONTENT_TYPES[file.suffix])
         for file in sorted(directory.rglob("*"))
         if file.is_file() and file.suffix in CONTENT_TYPES and not file.name.startswith(".")
     }
@@ -52,28 +56,34 @@ def read_assets(directory: Path) -> dict[str, Asset]:
     return assets
 
 
-def register_assets(app: web.Application, assets: dict[str, Asset], *, access_url: str) -> None:
+def register_assets(app: web.Application, assets: dict[str, Asset], place: Place) -> None:
     """Add a route for every file."""
     for path, asset in assets.items():
         page = _page(path, asset)
-        app.router.add_get(path, _under_its_own_name(page, f"{access_url}{path}") if asset is assets.get("/") else page)
+        app.router.add_get(path, _local_page(path, asset, place) if asset is assets.get("/") else page)
 
 
-def _under_its_own_name(page: Handler, address: str) -> Handler:
-    """Send a browser that opens the page under another name of this machine (127.0.0.1) to the one that works."""
+def _local_page(path: str, asset: Asset, place: Place) -> Handler:
+    """Serve the page, which is told whether it takes names: an invitation is the only way in where it does not.
 
-    async def named(request: web.Request) -> web.StreamResponse:
+    A browser that opens it under another name of this machine (127.0.0.1) is sent to the one that works.
+    """
+    address = f"{place.access_url}{path}"
+    by_name = _page(path, asset)
+    by_invitation = _page(path, _asset(asset.content.replace(*_BY_INVITATION), asset.content_type))
+
+    async def local_page(request: web.Request) -> web.StreamResponse:
+        visit = visit_of(request)
         is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate"
-        if is_navigation and has_other_local_name(visit_of(request), address):
+        if is_navigation and has_other_local_name(visit, address):
             raise web.HTTPFound(address)
-        return await page(request)
+        return await (by_name if takes_names(visit, place) else by_invitation)(request)
 
-    return named
+    return local_page
 
 
-def _asset(file: Path) -> Asset:
-    content = file.read_bytes()
-    return Asset(content, CONTENT_TYPES[file.suffix], hashlib.sha256(content).hexdigest()[:32])
+def _asset(content: bytes, content_type: str) -> Asset:
+    return Asset(content, content_type, hashlib.sha256(content).hexdigest()[:32])
 
 
 def _page(path: str, asset: Asset) -> Handler:
