@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Service, Subscription
-from pushdesk.plain_text import plain_text
+from pushdesk.plain_text import plain_text, printable
 from pushdesk.tracebacks import where
 
 MAX_REASON: Final = 200
@@ -73,9 +73,7 @@ class UserId(str):
         """Replace what could not be printed, and a token that somebody put in a user's place."""
         if _TOKEN.match(text):
             return super().__new__(cls, REPLACED)
-        return super().__new__(
-            cls, "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_USER])
-        )
+        return super().__new__(cls, printable(text[:MAX_USER]))
 
 
 class Reason(str):

@@ -24,13 +24,31 @@ _SHORT_SECRETS: Final = re.compile(r"[\w%+~-]{20,}")
 """As short as an `auth`, which has 22 characters."""
 
 
+_JOINERS: Final = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")
+"""Not printable to Python, and part of words in many scripts and of many emoji."""
+
+
+def is_printable(character: str) -> bool:
+    """Say whether a character can be shown to a person: neither control nor what turns the writing direction."""
+    return character.isprintable() or character in _JOINERS
+
+
+def printable(text: str, instead: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """Return a text with something else in place of what is not printable."""
+    return "".join(character if is_printable(character) else instead for character in text)
+
+
 def plain_text(text: str) -> str:
     """Make a stranger's text fit for a person: no control characters, escape sequences, markup, URLs or secrets."""
     text = without_escape_sequences(text[:MAX_TEXT], " ")
     text = _MARKUP.sub(" ", text)
-    text = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
+    text = "".join(character if _is_plain(character) else " " for character in text)
     text = _SECRETS.sub("…", _URLS.sub("…", text))
     return " ".join(text.split())
+
+
+def _is_plain(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "CZ" or character in _JOINERS
 
 
 def without_escape_sequences(text: str, instead: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushdesk import plain_text as module
-from pushdesk.plain_text import plain_text, without_secrets
+from pushdesk.plain_text import plain_text, printable, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_cleaning_takes_time_in_proportion_to_the_text(pattern: str, piece: str)
 )
 def test_nothing_like_a_path_or_a_secret_is_left_of_what_a_library_says(text: str, plain: str) -> None:
     assert without_secrets(text) == plain
+
+
+def test_what_joins_letters_and_emoji_stays() -> None:
+    joined = "\N{MAN}\u200d\N{GIRL} \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    assert plain_text(joined) == joined
+    assert printable(joined) == joined
+    assert printable("a\u202eb\x1bc\ud800") == "a\ufffdb\ufffdc\ufffd"

@@ -19,6 +19,7 @@ from pushdesk.log_events import AccessTokenMade, AccessTokenRevoked, AccessToken
 from pushdesk.log_fields import Failure, Id, Word
 from pushdesk.model import AccessToken, NewAccessToken, Scope, TokenGrant
 from pushdesk.paging import Listing, Sort
+from pushdesk.plain_text import is_printable
 from pushdesk.storage.records import StoredToken
 from pushdesk.storage.times import to_datetime
 
@@ -93,7 +94,7 @@ class AccessTokens:
             DatabaseError: There is no new token.
         """
         name = name.strip()
-        if not name or len(name) > MAX_NAME or not name.isprintable():
+        if not name or len(name) > MAX_NAME or not all(map(is_printable, name)):
             raise PushdeskError(
                 f"A token's name has 1 to {MAX_NAME} printable characters.", code="bad_field", fields=("name",)
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pushdesk.plain_text import printable
+
 
 def plain(text: str) -> str:
     """Return `text` on one line, without control and escape sequences or what turns the writing direction."""
-    return "".join(character if character.isprintable() else " " for character in text).strip()
+    return printable(text, instead=" ").strip()
