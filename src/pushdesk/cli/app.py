@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Final
 
 import typer
 
@@ -18,10 +19,13 @@ from pushdesk.cli.seal import seal
 from pushdesk.cli.simulate import simulate
 from pushdesk.cli.tokens import tokens
 from pushdesk.cli.turn import turn
+from pushdesk.cli.usage import Commands, run_to_end
 from pushdesk.cli.users import users
 from pushdesk.errors import EXIT_USAGE
 
-app = typer.Typer(
+GROUPS: Final = (keys, tokens, users)
+
+app = Commands(
     name="pushdesk",
     help="A self-hosted Web Push server with an operator's console in the terminal.",
     add_completion=False,
@@ -32,8 +36,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="pushdesk")
+    """Run the command line, and end with its exit code."""
+    sys.exit(run_to_end(app, sys.argv[1:]))
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -90,6 +94,7 @@ def console(
         end(lambda: run_console(flags, os.environ))
     if flags:
         flag = next(iter(flags))
+        command = f"{command} COMMAND" if command in {group.info.name for group in GROUPS} else command
         tell(f"{flag} stands before the command. Write `pushdesk {command} {flag} ...`.")
         raise typer.Exit(EXIT_USAGE)
 
@@ -210,6 +215,5 @@ app.command()(doctor)
 app.command()(seal)
 app.command()(simulate)
 app.command()(enroll)
-app.add_typer(keys)
-app.add_typer(tokens)
-app.add_typer(users)
+for group in GROUPS:
+    app.add_typer(group)

@@ -14,6 +14,7 @@ from pushdesk.cli import options
 from pushdesk.cli.ending import end
 from pushdesk.cli.output import say, say_json
 from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_USAGE, PushdeskError
+from pushdesk.plain_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,9 +130,8 @@ def report(findings: Sequence[Finding]) -> list[str]:
 
 def _wrapped(mark: str, text: str) -> list[str]:
     """Return a text in lines of a terminal's width, the first with a mark; a command's words are not broken."""
-    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return textwrap.wrap(
-        printable,
+        printable(text),
         WIDTH,
         initial_indent=mark,
         subsequent_indent=" " * len(mark),

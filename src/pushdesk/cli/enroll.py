@@ -14,7 +14,7 @@ import typer
 from pushdesk.cli import options
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
-from pushdesk.cli.output import say, say_json, tell
+from pushdesk.cli.output import draw, say, say_json, tell
 from pushdesk.errors import PushdeskError
 from pushdesk.invitation_code import read_lifetime
 from pushdesk.user_id import check_user
@@ -91,5 +91,4 @@ def _show_qr_code(url: str) -> None:
         return
     is_plain = os.environ.get("TERM") == "dumb"
     before, after = ("", "") if is_plain else (COLOURS, NO_COLOURS)
-    sys.stdout.write("".join(f"{before}{line}{after}\n" for line in lines))
-    sys.stdout.flush()
+    draw("".join(f"{before}{line}{after}\n" for line in lines))

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from pushdesk.cli.usage import Commands, show_help
+
 Host: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -87,13 +89,15 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 def group(name: str, about: str) -> typer.Typer:
     """Make a group of commands, such as `pushdesk tokens`."""
-    return typer.Typer(
+    made = Commands(
         name=name,
         help=about,
-        no_args_is_help=True,
+        invoke_without_command=True,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    made.callback()(show_help)
+    return made
 
 
 def given(**arguments: object) -> dict[str, object]:

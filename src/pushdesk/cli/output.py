@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
-from typing import TextIO
+from typing import Final, TextIO
+
+from pushdesk.errors import PushdeskError
+from pushdesk.plain_text import printable
+
+_IN_ASCII: Final = str.maketrans({"✓": "ok", "✗": "x", "↻": "~", "…": "...", "→": "->", "“": '"', "”": '"'})
+"""What stands for the signs that commands use, where they cannot be shown."""
+_LOST_TERMINAL: Final = {errno.EIO, errno.ENXIO}
 
 
 def say(line: str) -> None:
-    """Write a line of the result to stdout."""
-    _write(sys.stdout, line)
+    """Write a line of the result to stdout.
+
+    Raises:
+        PushdeskError: It could not be written. That nobody reads it any more is no error.
+    """
+    _say(f"{_shown(line, sys.stdout)}\n")
 
 
 def say_json(value: object) -> None:
@@ -18,21 +30,60 @@ def say_json(value: object) -> None:
 
     Args:
         value: What `json.dumps` takes.
+
+    Raises:
+        PushdeskError: As for `say`.
     """
     say(json.dumps(value, separators=(",", ":")))
 
 
+def draw(drawing: str) -> None:
+    """Write to stdout what may hold escape sequences of our own.
+
+    Raises:
+        PushdeskError: As for `say`.
+    """
+    _say(drawing)
+
+
 def tell(line: str) -> None:
-    """Write a line about how things go to stderr."""
-    _write(sys.stderr, f"pushdesk: {line}")
-
-
-def _write(stream: TextIO, line: str) -> None:
-    """Write what can be printed of a line; a reader that has gone away, or a terminal that has, is not an error."""
-    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
+    """Write a line about how things go to stderr; if that fails, there is nobody to be told."""
+    if sys.stderr is None:
+        return
     try:
-        stream.write(printable.encode(stream.encoding, "replace").decode(stream.encoding) + "\n")
-        stream.flush()
+        sys.stderr.write(f"{_shown(f'pushdesk: {line}', sys.stderr)}\n")
+        sys.stderr.flush()
     except OSError:
-        # The interpreter flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        leave(sys.stderr)
+
+
+def leave(stream: TextIO) -> None:
+    """Have what is left for a stream go nowhere: the interpreter flushes once more at its end, and would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _say(text: str) -> None:
+    stream = sys.stdout
+    if stream is None:  # Whoever started us closed it.
+        raise PushdeskError("The output is closed.")
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        is_lost = error.errno == errno.EPIPE or (error.errno in _LOST_TERMINAL and stream.isatty())
+        leave(stream)
+        if not is_lost:
+            raise PushdeskError(f"The output cannot be written: {error.strerror}.") from None
+
+
+def _shown(line: str, stream: TextIO | None) -> str:
+    """Return what a stream can show of a line."""
+    shown = printable(line)
+    encoding = stream.encoding if stream is not None else "utf-8"
+    try:
+        shown.encode(encoding)
+    except UnicodeEncodeError:
+        shown = shown.translate(_IN_ASCII).encode(encoding, "replace").decode(encoding)
+    return shown

@@ -72,10 +72,6 @@ def read_fields(fields: Mapping[str, object], shape: type[S]) -> S:
         PushdeskError: `bad_field`.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    for name, value in given.items():
-        # What is not UTF-8 on the command line comes as half surrogate pairs (PEP 383).
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            raise PushdeskError(f"{name}: not UTF-8.", code="bad_field", fields=(name,))
     try:
         return msgspec.convert(given, shape)
     except msgspec.ValidationError as error:

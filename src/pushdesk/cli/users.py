@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 users = options.group("users", "Those who get notifications: remove them.")
 
 
-@users.callback()
-def group() -> None:
-    """Have the name of the command written although there is only one."""
-
-
 @users.command()
 def remove(
     user: Annotated[str, typer.Argument(metavar="USER", help="Whom to remove")],
