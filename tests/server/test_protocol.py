@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,10 +18,10 @@ from pushdesk.server.client_address import TRUSTED_PROXIES
 from pushdesk.server.connections import Connections
 from pushdesk.server.guard import GUARD, Guard, Patience
 from pushdesk.server.middleware import SECURITY_HEADERS, security_headers
-from pushdesk.server.protocol import Runner
+from pushdesk.server.protocol import MAX_LEFT, Runner
 from pushdesk.server.request_log import NEW_REQUEST_ID
 from tests.server.running import Answer, running
-from tests.server.test_bad_input import assert_problem
+from tests.server.test_bad_input import NOTIFICATIONS, assert_problem
 from tests.server.test_pages import POLICY, assert_security_headers
 
 if TYPE_CHECKING:
@@ -111,3 +112,22 @@ async def test_what_nobody_caught_is_told_and_logged_without_its_words(log: Log)
     assert re.search(r"test_protocol\.py:\d+ fail", line["where"])
     assert line["request"] == answer.headers["X-Request-Id"] == "0123456789abcdef"
     assert "canary" not in log.text
+
+
+async def test_a_client_that_sends_on_what_was_refused_is_no_failure_of_ours(tmp_path: Path, log: Log) -> None:
+    async with running(tmp_path) as server:
+        parts = urlsplit(server.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        try:
+            head = f"POST {NOTIFICATIONS} HTTP/1.1\r\nHost: {server.authority}\r\nContent-Length: 10000000\r\n\r\n"
+            writer.write(head.encode())
+            assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+            with suppress(ConnectionError):
+                for _ in range(2 * MAX_LEFT // 4096):
+                    writer.write(b"x" * 4096)
+                    await writer.drain()
+                async with asyncio.timeout(10):
+                    await reader.read()
+        finally:
+            writer.transport.abort()
+    assert [line["event"] for line in log.lines if line["level"] == "error"] == []

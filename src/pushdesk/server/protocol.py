@@ -268,6 +268,10 @@ class _Connection(web.RequestHandler):
 
     def log_exception(self, *_args: object, exc_info: BaseException | None = None, **_more: object) -> None:
         """Log a failure of the connection itself, without its message, which quotes what was received."""
+        if isinstance(exc_info, RuntimeError) and not self._is_working and not self.connected:
+            # After the answer aiohttp reads what is left of the body; that the connection is closed meanwhile, by us
+            # because it is too much or by the client, is no failure.
+            return
         write(ConnectionFailed(failure=None if exc_info is None else Failure.of(exc_info)))
 
     def _await_header(self, patience_s: float) -> None:
