@@ -13,15 +13,17 @@ import pytest
 
 from pushdesk.simulator.fleet import personas, run_browsers
 from tests.programs import PUSHDESK, bare_environment, run, serving
-from tests.simulator.application import encrypted
+from tests.simulator.application import Application, encrypted
 from tests.simulator.desk_server import DeskServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    import aiohttp
+
     from pushdesk.simulator.service import Simulator
-    from tests.simulator.application import Application
+    from tests.simulator.wire import Clock
 
 Line = tuple[str, str]
 
@@ -47,6 +49,7 @@ async def crowd(
             server=server,
             say=lambda line: lines.put_nowait(("say", line)),
             complain=lambda line: lines.put_nowait(("complain", line)),
+            key_again_after_s=0.05,
         )
     )
     try:
@@ -64,6 +67,24 @@ async def test_every_push_is_a_line_without_control_characters(simulator: Simula
         await application.post(server.last["endpoint"], encrypted(body, server.last["keys"]))
 
         assert (await lines.get())[1].endswith(": Red [31m alert [/x] ä")
+
+
+async def test_a_rotated_key_is_followed_by_all_each_in_the_place_of_what_it_had(
+    simulator: Simulator, application: Application, session: aiohttp.ClientSession, clock: Clock
+) -> None:
+    rotated = Application(session, clock)
+    async with DeskServer(application.public_key) as server, crowd(3, simulator, server.url) as (lines, _):
+        assert await lines.get() == ("say", "3 virtual browsers are subscribed, for ada, bo")
+        before = [body["endpoint"] for _, _, _, body in server.asked]
+        server.public_key = rotated.public_key
+        again = "the server has another key: 3 virtual browsers have subscribed again"
+        assert await lines.get() == ("say", again)
+        after = [body for _, _, _, body in server.asked[3:]]
+        assert [body["replaces"] for body in after] == before
+        assert not {body["endpoint"] for body in after} & set(before)
+        body = json.dumps({"notification": {"title": "With the new key"}}).encode()
+        await rotated.post(server.last["endpoint"], encrypted(body, server.last["keys"]))
+        assert (await lines.get())[1].endswith(": With the new key")
 
 
 async def test_a_server_that_is_not_up_is_waited_for_and_said_once(

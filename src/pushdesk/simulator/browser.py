@@ -147,6 +147,18 @@ class VirtualBrowser:
         self._replaces = None
         self.token = answer.token or self.token
 
+    async def has_current_key(self) -> bool:
+        """Whether the subscription, if there is one, was made with the key that its server has now.
+
+        Raises:
+            UnreachableError: The server does not answer.
+            PushdeskError: The server refused.
+        """
+        if self._registration is None or self._server is None:
+            return True
+        key = await SubscriptionApi(self._session, self._server).key()
+        return self._registration.server_key == key.public_key
+
     async def unsubscribe(self) -> None:
         """End the subscription at the push service and have the server remove it.
 

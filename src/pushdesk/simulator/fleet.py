@@ -6,15 +6,16 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from pushdesk.errors import PushdeskError
+from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.simulator.browser import VirtualBrowser
 from pushdesk.simulator.decryption import ReceivedMessage
 from pushdesk.simulator.display import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _SERVER_AGAIN_AFTER_S = 0.5
+_KEY_AGAIN_AFTER_S = 5.0
 _RETRIED = frozenset({"rate_limited", "unreachable"})
 
 _USERS = ("ada", "bo", "cy", "dee", "eli", "fay", "gus", "hana", "ivo", "jun", "kai", "lea", "mo", "nia", "oz")
@@ -60,8 +61,11 @@ async def run_browsers(
     server: str,
     say: Callable[[str], None],
     complain: Callable[[str], None],
+    key_again_after_s: float = _KEY_AGAIN_AFTER_S,
 ) -> None:
     """Subscribe `count` virtual browsers with a server and show what they are pushed, until cancelled.
+
+    When the server's key has changed they subscribe again, as pages and workers do that come by.
 
     Args:
         count: How many.
@@ -69,6 +73,7 @@ async def run_browsers(
         server: The pushdesk server's URL; waited for if it is not up yet.
         say: Takes a line about what happens, for instance a push received.
         complain: Takes a line about what went wrong and is tried again.
+        key_again_after_s: Seconds between two looks at the server's key.
 
     Raises:
         PushdeskError: The server refused a subscription.
@@ -90,7 +95,32 @@ async def run_browsers(
         users = list(dict.fromkeys(browser.user for browser in names))
         named = ", ".join(users[: len(_USERS)]) + (", ..." if len(users) > len(_USERS) else "")
         say(f"{count} virtual browsers are subscribed, for {named}")
-        await asyncio.gather(*(browser.closed() for browser in names))
+        following = asyncio.create_task(_follow_key(tuple(names), server, say, complain, key_again_after_s))
+        stack.callback(following.cancel)
+        await asyncio.gather(following, *(browser.closed() for browser in names))
+
+
+async def _follow_key(
+    browsers: Sequence[VirtualBrowser],
+    server: str,
+    say: Callable[[str], None],
+    complain: Callable[[str], None],
+    again_after_s: float,
+) -> None:
+    """Have the browsers subscribe again whenever the server has another key; one of them looks, for all."""
+    while browsers:
+        await asyncio.sleep(again_after_s)
+        try:
+            if await browsers[-1].has_current_key():
+                continue
+            for browser in browsers:
+                await _subscribe(browser, server, complain)
+            say(f"the server has another key: {len(browsers)} virtual browsers have subscribed again")
+        except UnreachableError:
+            # It is looked at again, and whoever runs the server knows.
+            continue
+        except PushdeskError as error:
+            complain(str(error))
 
 
 async def _subscribe(browser: VirtualBrowser, server: str, complain: Callable[[str], None]) -> None:
