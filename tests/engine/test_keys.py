@@ -188,7 +188,7 @@ class TestWhilePushesAreUnderWay:
     async def test_retiring_loses_what_it_says_and_no_more(self, fleet: Fleet) -> None:
         sent = await fleet.notify_all()
         asked = await confirmation(fleet.engine.retire_key(fleet.old))
-        assert f"the key {fleet.old} ends {len(USERS)} subscriptions ({len(USERS)} at other)," in asked.detail
+        assert f"the key {fleet.old} ends {len(USERS)} subscriptions ({len(USERS)} at others)," in asked.detail
         assert "0 users are left without any device" in asked.detail
         before = list(fleet.service.pushes)
         assert (await fleet.engine.retire_key(fleet.old, confirm="retire")).state is KeyState.RETIRED
@@ -215,7 +215,7 @@ class TestWhilePushesAreUnderWay:
     async def test_revoking_loses_what_it_says_and_no_more(self, fleet: Fleet, log: Log) -> None:
         sent = await fleet.notify_all()
         asked = await confirmation(fleet.engine.revoke_keys())
-        assert f"{2 * len(USERS)} subscriptions ({2 * len(USERS)} at other)." in asked.detail
+        assert f"{2 * len(USERS)} subscriptions ({2 * len(USERS)} at others)." in asked.detail
         before = len(fleet.service.pushes)
         revoked = await fleet.engine.revoke_keys(confirm="revoke")
         assert revoked.lost == {Service.OTHER: 2 * len(USERS)}
@@ -348,10 +348,20 @@ class TestRetiring:
         (key,) = [key for key in (await engine.keys(EVERYTHING)).items if key.id == old]
         assert (key.subscriptions, key.before, key.users_left) == (3, {Service.OTHER: 3}, 2)
         asked = await confirmation(engine.retire_key(old, confirm="yes"))
-        assert "ends 3 subscriptions (3 at other)" in asked.detail
+        assert "ends 3 subscriptions (3 at others)" in asked.detail
         assert "2 users are left" in asked.detail
         assert '"retire"' in asked.hint
         assert (await engine.keys(PageQuery(filter=old))).items[0].state is KeyState.RETIRING
+
+    async def test_it_calls_the_push_services_what_people_call_them(self, bench: OutboxBench) -> None:
+        old = bench.engine.public_key().id
+        for service in Service:
+            await bench.subscribe(f"user of {service}", service)
+            bench.sql("UPDATE subscriptions SET service = ? WHERE \"user\" = ?", service, f"user of {service}")
+        await bench.engine.rotate_key(confirm="rotate")
+        named = "5 subscriptions (1 at FCM, 1 at Mozilla, 1 at Apple, 1 at WNS, 1 at others)"
+        assert named in (await confirmation(bench.engine.retire_key(old))).detail
+        assert named in (await confirmation(bench.engine.revoke_keys())).detail
 
     async def test_the_current_key_is_not_retired(self, engine: Engine) -> None:
         with pytest.raises(PushdeskError, match="current"):

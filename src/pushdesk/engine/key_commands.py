@@ -20,6 +20,7 @@ from pushdesk.model import ExportedKey, KeyState, RevokedKeys, Service
 from pushdesk.storage.keys import can_be_brought_back, cannot
 from pushdesk.storage.transaction import to_its_end
 from pushdesk.webpush.key_formats import read_key
+from pushdesk.webpush.services import NAMES
 from pushdesk.webpush.vapid import SigningKey
 
 if TYPE_CHECKING:
@@ -340,5 +341,5 @@ def _read(stored: StoredKey) -> SigningKey:
 
 def _subscriptions(bound: Mapping[Service, int]) -> str:
     number = sum(bound.values())
-    services = ", ".join(f"{count} at {service}" for service, count in sorted(bound.items()))
+    services = ", ".join(f"{bound[service]} at {name}" for service, name in NAMES.items() if service in bound)
     return f"{number} {'subscription' if number == 1 else 'subscriptions'} ({services})"

@@ -25,6 +25,15 @@ MAX_REASON: Final = 200
 MAX_RETRY_AFTER_S: Final = 1e9
 """So that no sum with it overflows; whoever waits clamps it to what is left of the message's TTL."""
 
+NAMES: Final = {
+    Service.FCM: "FCM",
+    Service.MOZILLA: "Mozilla",
+    Service.APPLE: "Apple",
+    Service.WNS: "WNS",
+    Service.OTHER: "others",
+}
+"""What a person calls them, in a sentence: so many subscriptions at ..."""
+
 _HOSTS: Final = {
     "fcm.googleapis.com": Service.FCM,
     "updates.push.services.mozilla.com": Service.MOZILLA,
