@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import stat
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,9 +19,6 @@ from tests.programs import PUSHDESK, Finished, bare_environment, run, serving
 from tests.push_service import PushService
 from tests.subscribing import subscribe
 from tests.terminal.pseudo import Terminal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -101,10 +100,12 @@ async def test_without_a_server_it_is_done_for_the_next_one(environment: dict[st
 async def test_scripts_that_do_not_confirm_change_nothing(environment: dict[str, str]) -> None:
     before = await listed(environment)
     (key,) = before
-    for words in (["rotate"], ["revoke"], ["export"], ["export", key, "--output", "key.pem"]):
+    file = Path(environment["HOME"]) / "key.pem"
+    for words in (["rotate"], ["revoke"], ["export"], ["export", key, "--output", str(file)]):
         asked = await keys(environment, *words)
         assert (asked.code, asked.out, asked.err.count("\n")) == (EXIT_USAGE, "", 1)
         assert asked.err.endswith("Confirm with --yes.\n")
+    assert not file.exists()
     assert await listed(environment) == before
 
 
@@ -129,6 +130,60 @@ async def test_a_key_is_exported_to_a_file_of_ours_alone_and_imported_elsewhere(
     imported = await keys(elsewhere, "import", str(file))
     assert imported == (EXIT_DONE, f"{key} is retiring from now on, and fits no devices\n", "")
     assert (await listed(elsewhere))[key]["state"] == "retiring"
+
+
+async def test_a_key_that_cannot_be_kept_is_not_fetched(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    async with serving(env=environment) as server:
+        for name, reason in (
+            ("missing/key.pem", "No such file or directory"),
+            ("mine/key.pem", "Not a directory"),
+            ("mine", "is there already"),
+            ("link", "is there already"),
+        ):
+            refused = await keys(environment, "export", "--yes", "--output", str(tmp_path / name))
+            assert (refused.code, refused.out, refused.err.count("\n")) == (EXIT_USAGE, "", 1), name
+            assert reason in refused.err
+        await server.end(signal.SIGTERM)
+        assert "key_exported" not in await server.errors()
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_no_file_is_left_where_no_key_came(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    async with serving(env=environment) as server:
+        missing = await keys(environment, "export", "00000000", "--yes", "--output", str(file))
+        assert missing.code == EXIT_NO
+        assert not file.exists()
+        # No file may grow, as on a full disk.
+        full = ("sh", "-c", 'ulimit -f 0; exec "$@"', "sh")
+        refused = await run(*full, *PUSHDESK, "keys", "export", "--yes", "--output", str(file), env=environment)
+        assert (refused.code, refused.err) == (EXIT_USAGE, f"pushdesk: {file} cannot be written: File too large.\n")
+        assert not file.exists()
+        await server.end(signal.SIGTERM)
+        assert (await server.errors()).count("key_exported") == 1
+
+
+@pytest.mark.pty
+async def test_the_key_that_was_warned_of_is_exported_whichever_is_current_by_then(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "key.pem"
+    async with serving(env=environment) as server:
+        key = await vapid(server.url)
+        command = (*PUSHDESK, "keys", "export", "--output", str(file))
+        async with Terminal(*command, env=environment) as terminal:
+            await terminal.says("type export to confirm:")
+            assert f"the key {key}" in terminal.text
+            assert file.read_text() == ""
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert (await keys(environment, "rotate", "--yes")).code == EXIT_DONE
+            terminal.press("export\n")
+            assert await terminal.end(within_s=30) == EXIT_DONE
+        assert await vapid(server.url) != key
+    assert read_key(file.read_text()).id == key
 
 
 async def test_a_key_comes_from_a_pipe_too_and_becomes_current_if_that_is_confirmed(

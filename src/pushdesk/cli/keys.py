@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -20,7 +21,7 @@ from pushdesk.errors import EXIT_DONE, PushdeskError
 from pushdesk.model import ExportedKey, KeyState, PageQuery, Service, VapidKey
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from pushdesk.desk import Desk
 
@@ -217,20 +218,25 @@ def export(
     """Write a key with its private half: whoever has it can send to every device that is bound to it."""
 
     def run() -> int:
-        if output is not None and os.path.lexists(output):
-            raise _bad(f"{output} is there already.", hint="Nothing is overwritten: give another name.")
+        chosen = key
 
         async def act(desk: Desk, word: str) -> ExportedKey:
-            return await desk.export_key(key or await _current(desk), confirm=word)
+            nonlocal chosen
+            # Once: the key that is exported is the one that was warned of, whichever is current by then.
+            chosen = chosen or (await desk.stats()).key_id
+            return await desk.export_key(chosen, confirm=word)
 
         reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
-        exported = do_confirmed(act, "export", yes=yes, reach=reach, flags=flags)
-        text = _written(exported, form, as_json=as_json)
+        # Before the key is fetched, which is told in the log: where it cannot be kept, nobody is given it.
+        with nullcontext() if output is None else _new_file(output) as fill:
+            exported = do_confirmed(act, "export", yes=yes, reach=reach, flags=flags)
+            text = _written(exported, form, as_json=as_json)
+            if fill is not None:
+                fill(text)
         if output is None:
             for line in text.splitlines():
                 say(line)
         else:
-            _write_new(output, text)
             tell(f"the key {exported.id} is in {output}.")
         return EXIT_DONE
 
@@ -287,10 +293,6 @@ async def _all(desk: Desk) -> list[VapidKey]:
         query = msgspec.structs.replace(query, cursor=page.next)
 
 
-async def _current(desk: Desk) -> str:
-    return (await desk.stats()).key_id
-
-
 def _written(key: ExportedKey, form: Format, *, as_json: bool) -> str:
     if as_json:
         return msgspec.json.encode(key).decode() + "\n"
@@ -307,8 +309,7 @@ def _read(file: str) -> str:
             with Path(file).open("rb") as opened:
                 content = opened.read(LARGEST + 1)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _bad(f"{file} cannot be read: {reason}.") from None
+        raise _bad(f"{file} cannot be read: {_reason(error)}.") from None
     if len(content) > LARGEST:
         raise _bad(f"{file} is too large to be a key.")
     try:
@@ -317,13 +318,38 @@ def _read(file: str) -> str:
         raise _bad(f"{file} is not a text in UTF-8.") from None
 
 
-def _write_new(file: str, text: str) -> None:
+@contextmanager
+def _new_file(name: str) -> Iterator[Callable[[str], None]]:
+    """Make a file that only its owner may read, and give what fills it; on any error it is removed again."""
     try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-            opened.write(text)
+        file = os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+    except FileExistsError:
+        raise _bad(f"{name} is there already.", hint="Nothing is overwritten: give another name.") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _bad(f"{file} cannot be written: {reason}.") from None
+        raise _not_written(name, error) from None
+
+    def fill(text: str) -> None:
+        try:
+            with file:
+                file.write(text)
+        except OSError as error:
+            raise _not_written(name, error) from None
+
+    try:
+        yield fill
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    finally:
+        file.close()
+
+
+def _not_written(name: str, error: Exception) -> PushdeskError:
+    return _bad(f"{name} cannot be written: {_reason(error)}.")
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _bad(detail: str, hint: str = "") -> PushdeskError:
