@@ -199,7 +199,7 @@ async def test_preview_and_size_are_those_of_the_message_that_is_pushed() -> Non
     ("url", "says"),
     [
         ("javascript:alert(1)", "These are no http or https addresses: url."),
-        ("https://x/" + "x" * 2048, "url: expected `str` of length <= 2048."),
+        ("https://x/" + "x" * 2048, "url: must have at most 2048 characters."),
     ],
 )
 async def test_a_url_that_cannot_be_pushed_is_told_and_not_sent(url: str, says: str) -> None:

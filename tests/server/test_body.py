@@ -68,7 +68,7 @@ def test_every_field_of_a_wrong_type_or_value_is_named() -> None:
     )
     assert error.code == "bad_field"
     assert error.fields == ("title", "silent", "ttl", "urgency", "send_at")
-    assert "urgency: expected one of very-low, low, normal, high." in error.detail
+    assert "urgency: must be one of very-low, low, normal, high." in error.detail
 
 
 def test_missing_fields_are_named_in_nested_objects_too() -> None:

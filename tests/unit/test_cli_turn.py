@@ -124,10 +124,10 @@ async def test_the_configured_summariser_is_asked(
         (["finished", "--text-file", "/nowhere/x"], "--text-file: /nowhere/x cannot be read: No such file"),
         (["finished", "--text-file", "/"], "--text-file: / cannot be read: Is a directory."),
         (["finished", "--text-file", "/dev/zero"], "--text-file: more than 2097152 bytes."),
-        (["finished", "--text", os.fsdecode(b"\xff")], "text: not UTF-8."),
+        (["finished", "--text", os.fsdecode(b"\xff")], "--text: not UTF-8."),
         (["finished", "--idempotency-key", "a b"], "--idempotency-key must be 1 to 255 visible ASCII characters."),
-        (["finished", "--model", "m" * 201], "model: expected `str` of length <= 200."),
-        (["finished", "--conversation", ""], "conversation: expected `str` of length >= 1."),
+        (["finished", "--model", "m" * 201], "model: must have at most 200 characters."),
+        (["finished", "--conversation", ""], "conversation: must not be empty."),
         (["finished", "--url", "javascript:alert(1)"], "These are no http or https addresses: url."),
     ],
 )

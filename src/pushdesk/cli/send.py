@@ -11,8 +11,9 @@ from pushdesk.cli.datadir import ServerLock
 from pushdesk.cli.hosting import read_config
 from pushdesk.cli.one_shot import ASK_AGAIN_S, DRAIN_S, Reach, drain, open_own, open_remote, server_or_lock
 from pushdesk.cli.output import say, say_json, tell
-from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
+from pushdesk.errors import EXIT_DONE, EXIT_NO
 from pushdesk.model import DispatchState, Notification, Outcome
+from pushdesk.server.fields import fit
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -71,13 +72,7 @@ def read_fields(fields: Mapping[str, object], shape: type[S]) -> S:
     Raises:
         PushdeskError: `bad_field`.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
-    try:
-        return msgspec.convert(given, shape)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$.")
-        field = path.rstrip("`") or "message"
-        raise PushdeskError(f"{field}: {problem[0].lower()}{problem[1:]}.", code="bad_field", fields=(field,)) from None
+    return fit({name: value for name, value in fields.items() if value is not None}, shape)
 
 
 async def _send(sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]) -> int:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
+from pushdesk.field_reasons import one_of, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ def fit(values: Mapping[str, object], shape: type[S], *, strict: bool = True) ->
 
 def _struct_faults(values: object, shape: type[Struct], path: str, *, strict: bool) -> Iterator[Fault]:
     if not isinstance(values, dict):
-        yield Fault(path, "expected an object")
+        yield Fault(path, "must be an object")
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name in values:
@@ -72,15 +73,15 @@ def _value_faults(value: object, hint: Any, path: str, *, strict: bool) -> Itera
         item = get_args(form)[0]
         for index, element in enumerate(value):
             faults.extend(_value_faults(element, item, f"{path}[{index}]", strict=strict))
-    elif reason := _unusable(value):
-        faults.append(Fault(path, reason))
+    elif unusable := _unusable(value):
+        faults.append(Fault(path, unusable))
     if not faults:
         try:
             msgspec.convert(value, hint, strict=strict)
         except msgspec.ValidationError as error:
             faults.append(Fault(path, _reason(error, form)))
         else:
-            faults.extend(Fault(path, reason) for reason in _refusals(value, hint))
+            faults.extend(Fault(path, refusal) for refusal in _refusals(value, hint))
     yield from faults
 
 
@@ -107,9 +108,8 @@ def _without_null(hint: Any) -> Any:  # noqa: ANN401 (a type form)
 
 def _reason(error: msgspec.ValidationError, form: object) -> str:
     if isinstance(form, EnumMeta):
-        return "expected one of " + ", ".join(form.__members__[name].value for name in form.__members__)
-    # The field is named already; the rest of msgspec's sentence names types and bounds, no values.
-    return str(error).partition(" - at ")[0].replace("Expected", "expected", 1)
+        return one_of(form.__members__[name].value for name in form.__members__)
+    return reason(error)
 
 
 def _unusable(value: object) -> str:

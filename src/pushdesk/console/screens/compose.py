@@ -20,6 +20,7 @@ from pushdesk.console.status import BAD, BUSY, GOOD, OUTCOMES, QUIET
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
+from pushdesk.field_reasons import reason
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import Notification, Outcome, PageQuery, Urgency
 
@@ -228,8 +229,8 @@ class ComposeScreen(Dialog[None]):
             msgspec.convert(msgspec.to_builtins(notification), Notification)
             self._message(notification)
         except msgspec.ValidationError as error:
-            problem, _, path = str(error).partition(" - at `$.")
-            return f"{path.rstrip('`')}: {problem[0].lower()}{problem[1:]}."
+            _, _, path = str(error).partition(" - at `$.")
+            return f"{path.rstrip('`')}: {reason(error)}."
         except PushdeskError as error:
             return str(error)
         return ""
