@@ -334,6 +334,10 @@ class UserRemoved(InfoEvent, frozen=True, kw_only=True):
     subscriptions: int
 
 
+class UserRemovalUnfinished(FailureEvent, frozen=True):
+    """Some of what a removed user was sent before is still there; the next start goes on with it."""
+
+
 class KeyMadeCurrent(InfoEvent, frozen=True, kw_only=True):
     """Browsers subscribe with this VAPID key from now on."""
 

@@ -138,6 +138,37 @@ async def test_a_removal_that_was_broken_off_is_finished_by_another(store: Store
     assert not any(rows(path, "ada").values())
 
 
+async def test_whom_a_crash_left_half_removed_the_next_start_knows(store: Store, path: Path) -> None:
+    for user in ("ada", "bo", "cy"):
+        await populate(store, user)
+    await remove(store, "bo")
+    assert await store.users.remove("ada") is not None
+    await store.outbox.accept([message("zz-later", "ada")])
+    async with Store(path) as restarted:
+        (left,) = await restarted.users.unfinished()
+        assert left == RemovedUser("ada", False, (), "ada-0", "ada-0-id-ada-own")
+        while (batch := await restarted.users.remove_history(left)).deliveries or batch.dispatches:
+            assert await restarted.users.unfinished() == (left,)
+        assert await restarted.users.unfinished() == ()
+        found = (await restarted.listings.dispatches(PageQuery())).items
+        assert {item.id for item in found} == {"zz-later", "cy-0"}
+
+
+async def test_the_end_of_one_removal_is_not_that_of_a_later_one(store: Store) -> None:
+    await populate(store, "ada")
+    first = await store.users.remove("ada")
+    assert first is not None
+    await put(store, subscription("new", user="ada"))
+    await spread(store, message("zz-later", "ada"))
+    second = await store.users.remove("ada")
+    for removed, left in ((first, 1), (second, 0)):
+        assert removed is not None
+        while (batch := await store.users.remove_history(removed)).deliveries or batch.dispatches:
+            pass
+        assert len(await store.users.unfinished()) == left
+    assert (await store.listings.dispatches(PageQuery())).items == ()
+
+
 async def test_what_a_user_is_sent_who_comes_back_meanwhile_stays(store: Store, path: Path) -> None:
     await populate(store, "ada")
     removed = await store.users.remove("ada")

@@ -13,16 +13,18 @@ from msgspec import structs
 from pushdesk.desk import DeliveryChanged, DispatchChanged, Hello, Position, SubscriptionRemoved
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import DispatchState, Outcome, PageQuery
-from tests.engine.outbox_bench import HELLO, Watched, broken_disk
+from tests.engine.outbox_bench import HELLO, Watched, broken_disk, open_bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pushdesk.desk import AnyEvent
     from pushdesk.engine.engine import Engine
     from pushdesk.storage.records import RemovedHistory, RemovedUser
     from tests.engine.outbox_bench import OutboxBench
     from tests.logs import Log
+    from tests.push_service import PushService
 
 EVERYTHING = PageQuery()
 
@@ -222,6 +224,60 @@ async def test_a_key_of_a_request_is_free_again(bench: OutboxBench) -> None:
     await bench.engine.remove_user("ada")
     again = await bench.engine.notify("ada", structs.replace(HELLO, title="Another"), idempotency_key="once")
     assert again.id != first.id
+
+
+async def all_removed(bench: OutboxBench) -> None:
+    """Wait until nobody is half removed."""
+    async with asyncio.timeout(10):
+        while await bench.store.users.unfinished():
+            pass
+
+
+async def ids(bench: OutboxBench) -> set[str]:
+    """Return the ids of all dispatches and deliveries."""
+    engine = bench.engine
+    return {item.id for listing in (engine.dispatches, engine.deliveries) for item in (await listing(EVERYTHING)).items}
+
+
+async def test_a_start_goes_on_with_a_removal_that_a_crash_broke_off(
+    service: PushService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bench(service, tmp_path, monkeypatch) as bench:
+        await bench.waiting("ada", "one")
+        await bench.engine.notify("ada", HELLO, wait_s=10)
+        old = await ids(bench)
+        # All that was done when the crash came.
+        await bench.store.users.remove("ada")
+        bench.clock.advance(1)
+        await bench.subscribe("ada", "two")
+        await bench.engine.notify("ada", HELLO, wait_s=10)
+        kept = await ids(bench) - old
+        assert kept
+    service.pushes.clear()
+    async with open_bench(service, tmp_path, monkeypatch) as bench:
+        await all_removed(bench)
+        assert await ids(bench) == kept
+        await bench.assert_at_rest()
+        assert service.pushes == []
+
+
+async def test_a_removal_that_cannot_be_gone_on_with_is_left_to_the_next_start(
+    service: PushService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    async with open_bench(service, tmp_path, monkeypatch) as bench:
+        await bench.subscribe("ada", "one")
+        await bench.engine.notify("ada", HELLO, wait_s=10)
+        await bench.store.users.remove("ada")
+        bench.sql("CREATE TRIGGER broken BEFORE DELETE ON deliveries BEGIN SELECT RAISE(ABORT, 'broken'); END")
+    async with open_bench(service, tmp_path, monkeypatch) as bench:
+        async with asyncio.timeout(10):
+            while not log.of("user_removal_unfinished"):
+                await bench.store.ping()
+        await bench.engine.notify("bo", HELLO, wait_s=10)
+        bench.sql("DROP TRIGGER broken")
+    async with open_bench(service, tmp_path, monkeypatch) as bench:
+        await all_removed(bench)
+        await assert_nothing_is_left(bench)
 
 
 async def test_a_removal_that_fails_half_way_can_be_gone_on_with(bench: OutboxBench) -> None:

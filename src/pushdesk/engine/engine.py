@@ -6,7 +6,6 @@ import asyncio
 import random
 import secrets
 from contextlib import ExitStack, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.clock import SystemClock
@@ -31,10 +30,11 @@ from pushdesk.engine.subscriptions import SubscriptionCache
 from pushdesk.engine.summariser import open_summariser
 from pushdesk.engine.tellers import CacheTeller, LogTeller
 from pushdesk.engine.turns import Turns
-from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.engine.user_removal import UserRemoval
+from pushdesk.errors import DatabaseError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S
 from pushdesk.log import write
-from pushdesk.log_events import CacheCleared, CacheInvalidated, UserRemoved
+from pushdesk.log_events import CacheCleared, CacheInvalidated
 from pushdesk.log_fields import UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Stats
@@ -203,6 +203,7 @@ class Engine:
             identifiers=self._identifiers,
             clock=clock,
         )
+        self._user_removal = UserRemoval(store.users, outbox=self._outbox, publisher=self._publisher)
         self._reporter = Reporter(
             store=store,
             keyring=self._keyring,
@@ -234,6 +235,7 @@ class Engine:
             asyncio.create_task(self._reporter.run(), name="engine reporter"),
             asyncio.create_task(self._access_tokens.run(), name="engine access tokens"),
             asyncio.create_task(self._key_commands.run(), name="engine keys"),
+            asyncio.create_task(self._user_removal.run(), name="engine user removal"),
         )
         lines = LogTeller(self._bus)
         self._telling.callback(self._cache_teller.stop)
@@ -248,6 +250,7 @@ class Engine:
         self._reporter.end()
         self._access_tokens.end()
         self._key_commands.end()
+        self._user_removal.end()
         await asyncio.gather(*self._tasks)
         await self._cache.aclose()
         self._telling.close()
@@ -408,20 +411,8 @@ class Engine:
         return await self._invitations.make(check_user(user), expires_s)
 
     async def remove_user(self, user: str) -> None:
-        """Remove a user with everything of theirs; tokens and pushes end at once, what they were sent goes after that.
-
-        Raises:
-            PushdeskError: `not_found` if nothing is known of them.
-            DatabaseError: Some is still there; removing them again goes on with it.
-        """
-        removed = await self._store.users.remove(check_user(user))
-        if removed is None:
-            raise PushdeskError(f"There is no user {user!r}.", code="not_found", hint="Ids are case-sensitive.")
-        self._publisher.user_removed(removed.subscriptions)
-        if removed.was_known:
-            write(UserRemoved(user=UserId(user), subscriptions=len(removed.subscriptions)))
-        while await self._outbox.remove(partial(self._store.users.remove_history, removed)):
-            pass
+        """Remove a user with everything of theirs; see `UserRemoval.remove`."""
+        await self._user_removal.remove(check_user(user))
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key; see `KeyCommands`, for what follows too."""

@@ -106,6 +106,15 @@ subscriptions = Table(
     Index("uq_subscriptions_enrollment", "enrollment", unique=True),
 )
 
+# Users who are gone while what they were sent is not, and up to which ids it is still to be removed.
+user_removals = Table(
+    "user_removals",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("last_dispatch", String(32), nullable=False),
+    Column("last_delivery", String(32), nullable=False),
+)
+
 # Each lets one browser in, once. Only the code's SHA-256 is kept.
 invitations = Table(
     "invitations",

@@ -2,7 +2,8 @@
 
 Removing goes in two steps. The first is one transaction, and all that matters to anybody: the user is gone, and by the
 foreign keys their subscriptions, invitations and enrollments, so that tokens and pushes end at once. What they were
-ever sent may be a lot, and goes in batches, so that nobody else who writes waits for long.
+ever sent may be a lot, and goes in batches, so that nobody else who writes waits for long. That there is more to go is
+written down with the first step, so that whoever starts after a crash goes on with it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sqlalchemy import Column, delete, func, insert, select
 from pushdesk.storage.generations import raise_generations
 from pushdesk.storage.records import RemovedHistory, RemovedUser
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
-from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state
+from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_removals, user_state
 
 if TYPE_CHECKING:
     from sqlalchemy import Select, Table
@@ -58,9 +59,27 @@ class Users:
             # Ids sort by the time they were made: what a user who comes back is sent later is not touched.
             last_dispatch = await transaction.scalar(_last(dispatches, user))
             last_delivery = await transaction.scalar(_last(deliveries, user))
-        if known is None and last_dispatch is None and last_delivery is None:
-            return None
-        return RemovedUser(user, known is not None, gone, last_dispatch or "", last_delivery or "")
+            if known is None and last_dispatch is None and last_delivery is None:
+                return None
+            removed = RemovedUser(user, known is not None, gone, last_dispatch or "", last_delivery or "")
+            # An earlier removal of them has nothing to remove that this one has not.
+            await transaction.execute(delete(user_removals).where(user_removals.c.user == user))
+            await transaction.execute(
+                insert(user_removals).values(
+                    user=user, last_dispatch=removed.last_dispatch, last_delivery=removed.last_delivery
+                )
+            )
+        return removed
+
+    async def unfinished(self) -> tuple[RemovedUser, ...]:
+        """Return the users who are gone while what they were sent may not be, for `remove_history`.
+
+        Raises:
+            DatabaseError: They could not be read.
+        """
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(user_removals).order_by(user_removals.c.user))).all()
+        return tuple(RemovedUser(row.user, False, (), row.last_dispatch, row.last_delivery) for row in rows)
 
     async def remove_history(self, removed: RemovedUser) -> RemovedHistory:
         """Remove a batch of what a removed user was sent; nothing is left when the batch is empty.
@@ -81,7 +100,17 @@ class Users:
             rows = await transaction.execute(
                 delete(dispatches).where(dispatches.c.id.in_(first_dispatches)).returning(dispatches)
             )
-            return RemovedHistory(dispatches=tuple(to_dispatch(row) for row in rows))
+            ended = tuple(to_dispatch(row) for row in rows)
+            if not ended:
+                # Unless the user came back, and was removed again.
+                await transaction.execute(
+                    delete(user_removals).where(
+                        user_removals.c.user == removed.user,
+                        user_removals.c.last_dispatch == removed.last_dispatch,
+                        user_removals.c.last_delivery == removed.last_delivery,
+                    )
+                )
+            return RemovedHistory(dispatches=ended)
 
 
 async def make_user(transaction: Transaction, user: str, now_ms: int) -> bool:

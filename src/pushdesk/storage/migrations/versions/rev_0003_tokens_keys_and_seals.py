@@ -24,6 +24,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_tokens")),
     )
     op.create_table(
+        "user_removals",
+        sa.Column("user", sa.String(length=128), nullable=False),
+        sa.Column("last_dispatch", sa.String(length=32), nullable=False),
+        sa.Column("last_delivery", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("user", name=op.f("pk_user_removals")),
+    )
+    op.create_table(
         "invitations",
         sa.Column("code_digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("user", sa.String(length=128), nullable=False),
