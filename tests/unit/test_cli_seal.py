@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import stat
@@ -106,6 +107,55 @@ async def test_a_server_starts_with_the_key_and_says_what_is_missing_without(
         assert await server.end(signal.SIGTERM) == EXIT_DONE
     sent = await run(*PUSHDESK, "send", "nobody", "Hello", env=environment | {"PUSHDESK_SEAL_KEY": KEY})
     assert sent.code == EXIT_NO
+
+
+TURN = ("--conversation", "c", "--title", "t", "--status", "finished")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve", "--port", "0"),
+        ("send", "ada", "Hello"),
+        ("turn", "ada", *TURN),
+        ("enroll", "ada"),
+        ("users", "remove", "ada", "--yes"),
+        ("tokens", "list"),
+        ("keys", "list"),
+    ],
+    ids=lambda command: command[0],
+)
+async def test_what_is_said_of_a_missing_key_holds_for_the_command_that_says_it(
+    file: Path, environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    assert file.exists()
+    assert (await seal(env=environment | {"PUSHDESK_SEAL_KEY": KEY})).code == EXIT_DONE
+    refused = await run(*PUSHDESK, *command, env=environment)
+    assert (refused.code, refused.out) == (EXIT_USAGE, "")
+    assert "is sealed with the key" in refused.err
+    flags = set(re.findall(r"--[a-z-]+", refused.err))
+    words = command[:2] if command[0] in {"users", "tokens", "keys"} else command[:1]
+    known = (await run(*PUSHDESK, *words, "--help", env=environment)).out
+    assert flags
+    assert [flag for flag in flags if not re.search(rf"{flag}\b", known)] == []
+
+
+@pytest.mark.parametrize("where", ["variable", "variable with the file", "configuration"])
+async def test_the_key_is_taken_from_wherever_it_is_said_to_be_given(
+    tmp_path: Path, file: Path, environment: dict[str, str], where: str
+) -> None:
+    assert (await seal(env=environment | {"PUSHDESK_SEAL_KEY": KEY})).code == EXIT_DONE
+    refused = await run(*PUSHDESK, "tokens", "list", env=environment)
+    named, key = re.findall(r"PUSHDESK_SEAL\w+|\[server\] \w+", refused.err), key_file(tmp_path, KEY)
+    assert named == ["PUSHDESK_SEAL_KEY", "PUSHDESK_SEAL_KEY_FILE", "[server] seal_key_file"]
+    if where == "configuration":
+        file.with_name("pushdesk.toml").write_text(f'[server]\nseal_key_file = "{key}"\n')
+    elif where == "variable":
+        environment["PUSHDESK_SEAL_KEY"] = KEY
+    else:
+        environment["PUSHDESK_SEAL_KEY_FILE"] = key
+    listed = await run(*PUSHDESK, "tokens", "list", env=environment)
+    assert listed.code == EXIT_DONE, listed.err
 
 
 async def test_a_key_for_a_database_that_is_not_sealed_starts_nothing_and_names_the_command(

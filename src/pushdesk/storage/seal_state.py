@@ -28,9 +28,10 @@ LOSS: Final = (
     "has to subscribe anew. Users, access tokens, history and messages are not sealed and are not lost. "
 )
 BRING_IT: Final = (
-    "Give it in PUSHDESK_SEAL_KEY, or its file in PUSHDESK_SEAL_KEY_FILE or with --seal-key-file; "
-    "if it is lost, begin with another --data-dir."
+    "Give it in PUSHDESK_SEAL_KEY, or name its file in PUSHDESK_SEAL_KEY_FILE or as [server] seal_key_file in the "
+    "configuration; if it is lost, begin with another --data-dir."
 )
+"""Names what every command takes that opens a database."""
 
 
 class Word(StrEnum):
