@@ -58,6 +58,40 @@ async def test_what_cannot_be_is_refused_in_one_line(environment: dict[str, str]
     unnamed = await run(*PUSHDESK, "tokens", "create", " ", "--scope", "read", env=environment)
     assert (unnamed.code, unnamed.err.count("\n")) == (EXIT_USAGE, 1)
     unknown = await run(*PUSHDESK, "tokens", "revoke", "0" * 26, env=environment)
-    assert unknown == (EXIT_NO, "", "pushdesk: There is no such access token. List them for their ids.\n")
+    assert unknown == (
+        EXIT_NO,
+        "",
+        "pushdesk: There is no such access token. pushdesk tokens list shows those there are.\n",
+    )
     empty = await run(*PUSHDESK, "tokens", "list", env=environment)
     assert (empty.code, empty.out) == (EXIT_DONE, "")
+
+
+async def test_a_use_is_listed_at_once(environment: dict[str, str]) -> None:
+    async with serving(env=environment) as server:
+        made = await run(*PUSHDESK, "tokens", "create", "watcher", "--scope", "read", env=environment)
+        before = await run(*PUSHDESK, "tokens", "list", env=environment)
+        assert "never used" in before.out
+        watching = environment | {"PUSHDESK_TOKEN": made.out.strip()}
+        listed = await run(*PUSHDESK, "tokens", "list", "--server", server.url, env=watching)
+        assert "  used 2" in listed.out
+        assert "never used" not in listed.out
+
+
+async def test_a_token_is_revoked_by_itself_or_by_its_name(environment: dict[str, str]) -> None:
+    made = [
+        (await run(*PUSHDESK, "tokens", "create", name, "--scope", "read", env=environment)).out.strip()
+        for name in ("one", "two", "twin", "twin")
+    ]
+    by_itself = await run(*PUSHDESK, "tokens", "revoke", made[0], env=environment)
+    assert by_itself.out.startswith("one (")
+    assert made[0] not in by_itself.out + by_itself.err
+    again = await run(*PUSHDESK, "tokens", "revoke", made[0], env=environment)
+    assert again.code == EXIT_NO
+    assert made[0].rpartition("_")[2] not in again.err
+    by_name = await run(*PUSHDESK, "tokens", "revoke", "two", env=environment)
+    assert by_name.out.startswith(f"two ({made[1].split('_')[1]}) is revoked")
+    twins = await run(*PUSHDESK, "tokens", "revoke", "twin", env=environment)
+    assert twins.code == EXIT_USAGE
+    assert twins.err.startswith("pushdesk: 2 access tokens have this name. Name the id: ")
+    assert (await run(*PUSHDESK, "tokens", "revoke", "nobody", env=environment)).code == EXIT_NO

@@ -67,7 +67,7 @@ async def test_what_is_not_utf_8_gets_to_no_server(environment: dict[str, str]) 
     async with serving(env=environment):
         for arguments, name in (
             (["tokens", "create", NOT_UTF8, "--scope", "read"], "NAME"),
-            (["tokens", "revoke", NOT_UTF8], "ID"),
+            (["tokens", "revoke", NOT_UTF8], "ID|NAME|TOKEN"),
             (["keys", "retire", NOT_UTF8, "--yes"], "ID"),
             (["keys", "rollback", NOT_UTF8, "--yes"], "ID"),
             (["keys", "export", NOT_UTF8, "--yes"], "ID"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -11,10 +12,14 @@ from pushdesk.cli import options
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
 from pushdesk.cli.output import say, say_json, tell
+from pushdesk.errors import PushdeskError
 from pushdesk.model import AccessToken, PageQuery, Scope
 
 if TYPE_CHECKING:
     from pushdesk.desk import Desk
+
+_ID: Final = re.compile(r"[0-9a-f]{26}")
+_TOKEN: Final = re.compile(rf"pdk_(?P<id>{_ID.pattern})_[0-9a-f]*")
 
 tokens = options.group("tokens", "The tokens of applications and operators: make, list and revoke them.")
 
@@ -76,7 +81,9 @@ def list_(
 
 @tokens.command()
 def revoke(
-    token: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `pushdesk tokens list` shows it")],
+    token: Annotated[
+        str, typer.Argument(metavar="ID|NAME|TOKEN", help="Its id or its name, as in `pushdesk tokens list`, or itself")
+    ],
     *,
     as_json: options.AsJson = False,
     server: options.Server = None,
@@ -88,13 +95,35 @@ def revoke(
     """End a token at once."""
 
     async def work(desk: Desk) -> None:
-        access = await desk.revoke_token(token)
+        access = await desk.revoke_token(await _id_of(desk, token))
         if as_json:
             say_json(msgspec.to_builtins(access))
         else:
             say(f"{access.name} ({access.id}) is revoked: whoever shows it is refused from now on.")
 
     end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+
+
+async def _id_of(desk: Desk, given: str) -> str:
+    """Return the id of the token that is meant; a token itself has it in it, and goes nowhere.
+
+    Raises:
+        PushdeskError: There is no token of this name, or more than one.
+    """
+    if itself := _TOKEN.fullmatch(given.strip()):
+        return itself["id"]
+    if _ID.fullmatch(given):
+        return given
+    ids = [access.id for access in await _all(desk) if access.name == given]
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        raise PushdeskError(
+            f"{len(ids)} access tokens have this name.", code="bad_field", hint=f"Name the id: {', '.join(ids)}."
+        )
+    raise PushdeskError(
+        "There is no such access token.", code="not_found", hint="pushdesk tokens list shows those there are."
+    )
 
 
 async def _all(desk: Desk) -> list[AccessToken]:

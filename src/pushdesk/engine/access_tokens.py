@@ -123,7 +123,9 @@ class AccessTokens:
         """
         known = self._tokens.get(token)
         if known is None:
-            raise PushdeskError("There is no such access token.", code="not_found", hint="List them for their ids.")
+            raise PushdeskError(
+                "There is no such access token.", code="not_found", hint="pushdesk tokens list shows those there are."
+            )
         await self._table.remove(token)
         # Only now: a token that would be valid again after a restart is not said to be revoked.
         self._tokens.pop(token, None)
@@ -137,8 +139,13 @@ class AccessTokens:
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
         """
-        named = (token.access for token in self._tokens.values() if query.filter in token.access.name)
+        named = (self._as_used(token.access) for token in self._tokens.values() if query.filter in token.access.name)
         return _TOKENS.page(named, query)
+
+    def _as_used(self, access: AccessToken) -> AccessToken:
+        """Return a token with the use that is not written down yet."""
+        used_ms = self._uses.get(access.id)
+        return access if used_ms is None else structs.replace(access, last_used_at=to_datetime(used_ms))
 
     async def run(self) -> None:
         """Write down when tokens were used, now and then, until the end and once more then."""
