@@ -71,6 +71,22 @@ async def test_nobody_is_removed_where_nobody_can_be_asked(environment: dict[str
     assert (await run(*PUSHDESK, "users", "remove", "ada", "--yes", env=environment)).code == EXIT_DONE
 
 
+async def test_users_are_listed_a_part_of_them_too(environment: dict[str, str]) -> None:
+    none = await run(*PUSHDESK, "users", "list", env=environment)
+    assert none == (EXIT_DONE, "", "pushdesk: there are no users yet.\n")
+    for user in ("ada", "bob"):
+        printed(await run(*PUSHDESK, "enroll", user, env=environment))
+    listed = await run(*PUSHDESK, "users", "list", env=environment)
+    assert sorted(listed.out.splitlines()) == ["ada  0 devices  never sent to", "bob  0 devices  never sent to"]
+    async with serving(env=environment):
+        some = await run(*PUSHDESK, "users", "list", "--filter", "bo", "--json", env=environment)
+        assert [(one["id"], one["subscriptions"]) for one in json.loads(some.out)] == [("bob", 0)]
+        nobody = await run(*PUSHDESK, "users", "list", "--filter", "zoe", env=environment)
+        assert nobody == (EXIT_DONE, "", "pushdesk: there are no such users.\n")
+        removed = await run(*PUSHDESK, "users", "remove", "bob", "--yes", "--json", env=environment)
+        assert json.loads(removed.out) == {"removed": "bob"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

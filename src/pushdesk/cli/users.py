@@ -1,29 +1,63 @@
-"""`pushdesk users`: removing them."""
+"""`pushdesk users`: listing and removing them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from pushdesk.cli import options
 from pushdesk.cli.confirmation import confirm
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
-from pushdesk.cli.output import say
+from pushdesk.cli.output import say, say_json, tell
+from pushdesk.model import PageQuery, User
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
     from pushdesk.desk import Desk
 
-users = options.group("users", "Those who get notifications: remove them.")
+users = options.group("users", "Those who get notifications: list and remove them.")
 
 
-@users.command()
+@users.command("list")
+def list_(
+    *,
+    part: Annotated[
+        str | None, typer.Option("--filter", metavar="TEXT", help="Only those whose id has this in it")
+    ] = None,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    token_file: options.TokenFile = None,
+    insecure: options.Insecure = False,
+    data_dir: options.DataDir = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """List the users, with their devices and when they were last sent something."""
+
+    async def work(desk: Desk) -> None:
+        found = await _all(desk, part or "")
+        if as_json:
+            say_json(msgspec.to_builtins(found))
+            return
+        for user in found:
+            devices = "1 device" if user.subscriptions == 1 else f"{user.subscriptions} devices"
+            last = user.last_delivery_at
+            sent = f"last sent to {last:%Y-%m-%d %H:%M} UTC" if last else "never sent to"
+            say(f"{user.id}  {devices}  {sent}")
+        if not found:
+            tell("there are no users yet." if part is None else "there are no such users.")
+
+    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+
+
+@users.command(short_help="Remove a user with everything of theirs.")
 def remove(
     user: Annotated[str, typer.Argument(metavar="USER", help="Whom to remove")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    as_json: options.AsJson = False,
     server: options.Server = None,
     token_file: options.TokenFile = None,
     insecure: options.Insecure = False,
@@ -34,7 +68,10 @@ def remove(
 
     async def work(desk: Desk) -> None:
         await desk.remove_user(user)
-        say(f"{user} is removed, with everything of theirs.")
+        if as_json:
+            say_json({"removed": user})
+        else:
+            say(f"{user} is removed, with everything of theirs.")
 
     def run() -> int:
         check_user(user)
@@ -44,3 +81,14 @@ def remove(
         return run_on_desk(work, reach, options.given(data_dir=data_dir, config=config))
 
     end(run)
+
+
+async def _all(desk: Desk, part: str) -> list[User]:
+    found: list[User] = []
+    query = PageQuery(limit=200, filter=part)
+    while True:
+        page = await desk.users(query)
+        found += page.items
+        if page.next is None:
+            return found
+        query = msgspec.structs.replace(query, cursor=page.next)
