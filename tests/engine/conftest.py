@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from pushdesk.config import Config, PushConfig
-from pushdesk.engine.engine import Engine, open_engine
+from pushdesk.engine.opening import open_engine
 from tests.engine.outbox_bench import OutboxBench, open_bench
 from tests.push_service import PushService
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from pushdesk.engine.engine import Engine
 
 ACCESS_URL = "http://localhost:8484"
 

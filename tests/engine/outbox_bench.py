@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pushdesk.config import Config, PushConfig
-from pushdesk.engine.engine import DATABASE_NAME, Engine
+from pushdesk.engine.engine import Engine
 from pushdesk.errors import DatabaseError
 from pushdesk.model import DispatchState, Notification, PageQuery
-from pushdesk.storage.store import Store
+from pushdesk.storage.store import DATABASE_NAME, Store
 from pushdesk.webpush.transport import AiohttpTransport
 from tests.clocks import FrozenClock
 

@@ -13,10 +13,10 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import event
 
 from pushdesk.config import CacheConfig, Config
-from pushdesk.engine.engine import DATABASE_NAME, Engine
+from pushdesk.engine.engine import Engine
 from pushdesk.model import Notification, SubscriptionState
 from pushdesk.storage.key_bindings import ENDED
-from pushdesk.storage.store import Store
+from pushdesk.storage.store import DATABASE_NAME, Store
 from pushdesk.webpush.transport import PushAnswer
 from tests.clocks import FrozenClock
 from tests.engine.population import populate

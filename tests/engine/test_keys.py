@@ -14,7 +14,7 @@ import pytest
 
 from pushdesk.config import Config, PushConfig
 from pushdesk.desk import KeyChanged, SubscriptionRemoved
-from pushdesk.engine.engine import DATABASE_NAME, open_engine
+from pushdesk.engine.opening import open_engine
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import (
     DispatchState,
@@ -26,6 +26,7 @@ from pushdesk.model import (
     SubscriptionState,
 )
 from pushdesk.simulator.authorization import check_authorization
+from pushdesk.storage.store import DATABASE_NAME
 from pushdesk.webpush.encryption import decode_base64url
 from pushdesk.webpush.key_formats import read_key
 from tests import vapid_key_texts as texts
@@ -357,7 +358,7 @@ class TestRetiring:
         old = bench.engine.public_key().id
         for service in Service:
             await bench.subscribe(f"user of {service}", service)
-            bench.sql("UPDATE subscriptions SET service = ? WHERE \"user\" = ?", service, f"user of {service}")
+            bench.sql('UPDATE subscriptions SET service = ? WHERE "user" = ?', service, f"user of {service}")
         await bench.engine.rotate_key(confirm="rotate")
         named = "5 subscriptions (1 at FCM, 1 at Mozilla, 1 at Apple, 1 at WNS, 1 at others)"
         assert named in (await confirmation(bench.engine.retire_key(old))).detail

@@ -12,8 +12,8 @@ import pytest
 
 from pushdesk.config import Config
 from pushdesk.desk import CacheChanged, Hello, LogWritten
-from pushdesk.engine.engine import open_engine
 from pushdesk.engine.events import EventBus
+from pushdesk.engine.opening import open_engine
 from pushdesk.engine.tellers import CHANGES_TOLD, LINES_TOLD, CacheTeller, LogTeller
 from pushdesk.log_ring import LogRing
 from pushdesk.model import CacheChange, CacheEntry, LogLevel

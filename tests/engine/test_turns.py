@@ -18,7 +18,7 @@ import pytest
 from pushdesk.clock import SystemClock
 from pushdesk.config import Config, PushConfig, SummaryConfig
 from pushdesk.engine import turns
-from pushdesk.engine.engine import DATABASE_NAME, Engine
+from pushdesk.engine.engine import Engine
 from pushdesk.engine.summariser import ChatSummariser
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.message import MAX_MESSAGE
@@ -33,7 +33,7 @@ from pushdesk.model import (
     TurnStatus,
     Urgency,
 )
-from pushdesk.storage.store import Store
+from pushdesk.storage.store import DATABASE_NAME, Store
 from pushdesk.summary import summarise
 from pushdesk.webpush.request import topic_header
 from pushdesk.webpush.transport import AiohttpTransport

@@ -133,7 +133,7 @@ async def host(
     from aiohttp import web
 
     from pushdesk.cli.open_files import make_room
-    from pushdesk.engine.engine import open_engine
+    from pushdesk.engine.opening import open_engine
     from pushdesk.log import write
     from pushdesk.log_events import ServerEnded, ServerListening
     from pushdesk.log_fields import Origin, Word

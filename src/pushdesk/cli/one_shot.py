@@ -118,7 +118,7 @@ async def open_own(lock: ServerLock, config: Config) -> AsyncIterator[Engine]:
     Raises:
         PushdeskError: The engine cannot start.
     """
-    from pushdesk.engine.engine import open_engine
+    from pushdesk.engine.opening import open_engine
 
     try:
         open_log(config, on_terminal=False)

@@ -75,7 +75,7 @@ def run_seal(sealing: Sealing, flags: Mapping[str, object], environ: Mapping[str
     Raises:
         PushdeskError: A key that cannot be used or does not fit, a server that runs, a database that fails.
     """
-    from pushdesk.engine.engine import DATABASE_NAME
+    from pushdesk.storage.store import DATABASE_NAME
 
     config = read_config(flags, environ)
     keys = _keys(sealing, seal_key(config))

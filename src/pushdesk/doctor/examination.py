@@ -31,6 +31,7 @@ from pushdesk.doctor.server import (
 from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState
 from pushdesk.storage.sealing import PRIVATE_KEY
+from pushdesk.storage.store import DATABASE_NAME
 from pushdesk.webpush.transport import AiohttpTransport
 from pushdesk.webpush.vapid import subscriber_from
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from pushdesk.storage.records import StoredKey
     from pushdesk.storage.sealing import Sealer
 
-DATABASE_NAME: Final = "pushdesk.db"
 CONNECT_S: Final = 4.0
 TOTAL_S: Final = 6.0
 """Seconds for each push service: less than a push may take, as somebody waits."""

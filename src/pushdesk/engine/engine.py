@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
-from pushdesk.clock import SystemClock
 from pushdesk.engine.access_tokens import AccessTokens
 from pushdesk.engine.device_tokens import DeviceTokens
 from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPushDispatcher
@@ -27,7 +26,6 @@ from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics
 from pushdesk.engine.subscriptions import SubscriptionCache
-from pushdesk.engine.summariser import open_summariser
 from pushdesk.engine.tellers import CacheTeller, LogTeller
 from pushdesk.engine.turns import Turns
 from pushdesk.engine.user_removal import UserRemoval
@@ -38,15 +36,11 @@ from pushdesk.log_events import CacheCleared, CacheInvalidated
 from pushdesk.log_fields import UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Stats
-from pushdesk.seal_key import seal_key
-from pushdesk.storage.sealing import Sealer
-from pushdesk.storage.store import Store
 from pushdesk.user_id import check_user
-from pushdesk.webpush.transport import AiohttpTransport
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.config import Config
@@ -76,9 +70,9 @@ if TYPE_CHECKING:
         User,
         VapidKey,
     )
+    from pushdesk.storage.store import Store
     from pushdesk.webpush.transport import Transport
 
-DATABASE_NAME: Final = "pushdesk.db"
 TEST_WAIT_S: Final = 10.0
 """How long the outcome of a test push is waited for."""
 PUSH_IS_OFF: Final = "Web Push is switched off on this server."
@@ -470,51 +464,3 @@ class Engine:
     def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches."""
         return self._bus.follow(after)
-
-
-@asynccontextmanager
-async def open_engine(
-    config: Config,
-    *,
-    access_url: str,
-    uniform: Callable[[float, float], float] = random.uniform,
-    log_ring: LogRing | None = None,
-) -> AsyncIterator[Engine]:
-    """Open the data directory's database and run an engine on it, sending to the real push services.
-
-    Args:
-        config: All settings.
-        access_url: Origin under which browsers reach the server.
-        uniform: Draws a number between two: for the jitter of retries.
-        log_ring: The last lines of the log.
-
-    Raises:
-        DatabaseError: The database cannot be opened.
-        StartUpError: The database is sealed and the key is not there, or the other way round.
-    """
-    clock = SystemClock()
-    transport = AiohttpTransport(
-        allowed_origins=frozenset(config.push.allow_endpoint),
-        connect_timeout_s=config.push.connect_timeout_s,
-        total_timeout_s=config.push.total_timeout_s,
-        proxy=config.push.egress_proxy,
-        clock=clock.monotonic,
-    )
-    try:
-        async with (
-            Store(config.data_dir / DATABASE_NAME, sealer=Sealer(seal_key(config))) as store,
-            open_summariser(config) as summariser,
-            Engine(
-                config,
-                access_url=access_url,
-                store=store,
-                transport=transport,
-                clock=clock,
-                uniform=uniform,
-                log_ring=log_ring,
-                summariser=summariser,
-            ) as engine,
-        ):
-            yield engine
-    finally:
-        await transport.aclose()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from sqlalchemy import select
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from pushdesk.storage.records import Raised
     from pushdesk.storage.transaction import OnRaised
+
+DATABASE_NAME: Final = "pushdesk.db"
+"""The database's file in a data directory."""
 
 
 def _tell_nobody(_raised: Sequence[Raised], _committed: bool) -> None:  # noqa: FBT001 (what `OnRaised` says)
