@@ -127,10 +127,14 @@ async def test_a_form_that_is_not_complete_asks_for_nothing() -> None:
     app = console(desk)
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.loaded)
-        await pilot.press("e", "ctrl+s")
-        await until_says(pilot, "Whom is it for?")
+        await pilot.press("e")
+        for submitted_by in ("ctrl+s", "enter"):
+            await pilot.press(submitted_by)
+            await until_says(pilot, "A user is needed")
+            assert app.screen.query_one("#user", Input).has_focus
+            await pilot.press(*"ada", "backspace", "backspace", "backspace")
+            await until(pilot, lambda: "A user is needed" not in text_of(app))
         await pilot.press(*"ada")
-        await until(pilot, lambda: "Whom is it for?" not in text_of(app))
         for typed in ("", "24", "0", "59s", "31d", "one day", "-1h", "٣h", "1e3s"):
             app.screen.query_one("#expires", Input).value = typed
             await until(pilot, lambda: "How long" not in text_of(app))

@@ -361,6 +361,24 @@ async def test_screen_sort_and_theme_are_remembered(tmp_path: Path) -> None:
         assert again.theme == "nord"
 
 
+async def test_a_server_without_subscriptions_opens_on_the_overview_whatever_was_looked_at_elsewhere(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "console.json"
+    app = console(busy_desk(), state_file=file)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("4")
+        await pilot.pause()
+    first_start = console(empty_desk(), state_file=file)
+    async with first_start.run_test() as pilot:
+        await until_says(pilot, "No browser is subscribed yet.")
+        assert first_start.current_mode == "overview"
+        await pilot.press("3", "R")
+        await settled(pilot)
+        assert first_start.current_mode == "subscriptions"
+
+
 async def test_state_that_cannot_be_written_is_told_and_nothing_else(tmp_path: Path) -> None:
     app = console(empty_desk(), state_file=tmp_path / "absent" / "console.json")
     async with app.run_test(notifications=True) as pilot:

@@ -140,6 +140,8 @@ class PushdeskApp(App[int]):
         self._state_file = state_file
         self._starting = starting
         self._has_begun = False
+        self._has_chosen = False
+        """Whether somebody has gone to a screen."""
         self._leaving_with: int | None = None
         self._keymap_wanted = dict(keymap or {})
         self.register_theme(DARK)
@@ -209,8 +211,14 @@ class PushdeskApp(App[int]):
         self.sorts[listing] = sort
         self._save_state()
 
+    def _meet(self, stats: Stats) -> None:
+        """Begin on the overview where nobody is subscribed: the screen that is remembered may be of another server."""
+        if not stats.subscriptions and not self._has_chosen:
+            self.switch_mode(self.DEFAULT_MODE)
+
     def action_show(self, name: str) -> None:
         """Show a screen."""
+        self._has_chosen = True
         self.switch_mode(name)
         self._save_state()
 
@@ -237,6 +245,8 @@ class PushdeskApp(App[int]):
         if news.failure is not None:
             self.report(news.failure)
         if news.stats is not None:
+            if self.stats is None:
+                self._meet(news.stats)
             self.stats = news.stats
         if news.anew:
             self.loaded += 1

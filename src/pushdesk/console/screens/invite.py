@@ -15,7 +15,7 @@ from pushdesk.console.qr import draw, drawings_of
 from pushdesk.console.screens.compose import SuggestUser
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.screens.form import FormScreen
-from pushdesk.console.status import BUSY, QUIET
+from pushdesk.console.status import BAD, BUSY, QUIET
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.qr_code import QrCode
 from pushdesk.invitation_code import read_lifetime
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pushdesk.model import Invitation
 
 USUAL: Final = "24h"
+NO_USER: Final = "A user is needed: whom is it for?"
 BESIDE: Final = (38, 2)
 """Columns and lines that frame and facts take."""
 
@@ -72,10 +73,16 @@ class InviteScreen(FormScreen[Invited]):
         super().on_mount()
         self.query_one("#user", Input).focus()
 
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Stay with the user while there is none, and say so."""
+        if event.input.id == "user" and not self._user:
+            event.prevent_default()
+            self.answer(NO_USER, BAD)
+
     def missing(self) -> str:
         """Return what is not filled in as it should be."""
         if not self._user:
-            return "Whom is it for?"
+            return NO_USER
         try:
             read_lifetime(self._expires)
         except ValueError as error:

@@ -72,8 +72,15 @@ class KeysScreen(PaneScreen):
             "d", "retire", "Retire", "keys.retire", "End a retiring key; what is still bound to it is lost", show=True
         ),
         bind("b", "roll_back", "Roll back", "keys.roll_back", "Make an older key the current one again"),
-        bind("v", "revoke", "Revoke", "keys.revoke", "A key has leaked: make a new one, and end all others at once"),
-        bind("i", "import", "Import", "keys.import", "Bring in a key from another server"),
+        bind(
+            "v",
+            "revoke",
+            "Revoke",
+            "keys.revoke",
+            "A key has leaked: make a new one, and end all others at once",
+            show=True,
+        ),
+        bind("i", "import", "Import", "keys.import", "Bring in a key from another server", show=True),
         bind("x", "export", "Export", "keys.export", "Write a key with its private half to a file"),
     ]
 

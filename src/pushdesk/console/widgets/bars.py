@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from textual.containers import Horizontal
 from textual.content import Content
@@ -119,12 +119,22 @@ class ScreenTabs(Horizontal):
             yield ScreenTab(entry, active=entry.name == self._active)
 
 
+LEFT_OUT: Final = frozenset({"revoke", "import"})
+"""Actions whose keys only the help has where columns are few."""
+
+
 class KeyLine(Footer):
     """The keys that are of use here; made anew only when they are others, for it is costly to make."""
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
         self._shown: list[tuple[Binding, bool]] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Mark the keys that are left out where columns are few."""
+        for widget in super().compose():
+            widget.set_class(getattr(widget, "action", "") in LEFT_OUT, "-left-out")
+            yield widget
 
     def on_resize(self) -> None:
         """Put the keys closer together where columns are few."""
