@@ -220,6 +220,16 @@ async def test_a_device_token_with_another_secret_is_not_valid(remote: Running) 
     assert (await remote.ask("POST", TEST, {}, token=token)).status == 200
 
 
+async def test_a_token_that_is_missing_and_one_that_is_wrong_are_told_apart(server: Running) -> None:
+    path = "/api/v1/admin/stats"
+    missing = assert_problem(await server.ask("GET", path), 401, "unauthorized")
+    wrong = assert_problem(await server.ask("GET", path, token=ADMIN_TOKEN[:-1]), 401, "unauthorized")
+    assert missing["title"] == wrong["title"] == "A valid token is needed"
+    assert (missing["detail"], wrong["detail"]) == ("A token with the scope read is needed.", "The token is not valid.")
+    assert "copied whole" in wrong["hint"]
+    assert "revoked" in wrong["hint"]
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/api/openapi.json"])
 async def test_what_programs_on_this_machine_may_read_others_need_the_token_for(server: Running, path: str) -> None:
     assert (await server.ask("GET", path)).status == 200
