@@ -33,8 +33,16 @@ class ReceivedMessage:
     @property
     def title(self) -> str:
         """The notification's title, empty if it has none."""
-        title = (self.notification or {}).get("title")
-        return title if isinstance(title, str) else ""
+        return self._text("title")
+
+    @property
+    def body(self) -> str:
+        """The text below the title, empty if there is none."""
+        return self._text("body")
+
+    def _text(self, name: str) -> str:
+        text = (self.notification or {}).get(name)
+        return text if isinstance(text, str) else ""
 
 
 class _Pushed(msgspec.Struct):

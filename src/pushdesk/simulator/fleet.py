@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.simulator.browser import VirtualBrowser
 from pushdesk.simulator.decryption import ReceivedMessage
-from pushdesk.simulator.display import plain
+from pushdesk.simulator.display import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +82,8 @@ async def run_browsers(
 
     def report(browser: VirtualBrowser, event: ReceivedMessage | PushdeskError) -> None:
         if isinstance(event, ReceivedMessage):
-            say(f"{names[browser]}: {plain(event.title) or '(no title)'}")
+            title, body = shortened(event.title), shortened(event.body)
+            say(f"{names[browser]}: {title or '(no title)'}{f' | {body}' if body else ''}")
         else:
             complain(f"{names[browser]}: {event}")
 

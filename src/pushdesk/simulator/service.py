@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import secrets
 import time
 from http import HTTPStatus
@@ -88,9 +90,13 @@ class Simulator:
             await web.TCPSite(self._runner, HOST, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
+            is_taken = error.errno == errno.EADDRINUSE
+            # The words of `error` are asyncio's.
+            why = (
+                "is taken by another program" if is_taken else f"cannot be listened on: {os.strerror(error.errno or 0)}"
+            )
             raise StartUpError(
-                f"Cannot listen on {HOST}:{self._port}: {error.strerror or error}.",
-                hint="Choose another port with --port.",
+                f"Port {self._port} on {HOST} {why}.", hint="Choose one with --port, or a free one with 0."
             ) from error
         self._port = int(self._runner.addresses[0][1])
         return self
