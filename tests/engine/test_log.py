@@ -180,6 +180,8 @@ async def test_what_no_push_service_took_is_told_with_its_outcome(
     await engine.notify("ada", ANNA, wait_s=0.0)
     await service.wait_for_pushes(2)
     await engine.drain(WAIT_S)
+    took_ms = [each.latency_ms for each in (await engine.deliveries(PageQuery())).items]
+    assert [each and round(each, 1) for each in took_ms] == took_ms != []
     line = log.of("delivery_not_accepted")[0]
     assert (line["level"], line["service"], line["outcome"]) == ("info", "other", "transient")
     assert (line["status"], line["reason"], line["attempts"]) == (503, "Busy", 1)

@@ -83,13 +83,19 @@ async def test_a_sub_agents_turn_sends_nothing_and_says_so(environment: dict[str
     told = await tell(environment, "finished", "--parent", "run-1")
     assert told == (EXIT_DONE, "", "pushdesk: nothing is sent: it is the turn of a sub-agent.\n")
     told = await tell(environment, "finished", "--parent", "run-1", "--json")
-    assert (told.code, json.loads(told.out)) == (EXIT_DONE, {"dispatch": None, "reason": "sub_agent"})
+    assert (told.code, json.loads(told.out)) == (EXIT_DONE, {"reason": "sub_agent"})
+
+
+async def test_an_error_that_is_not_shown_is_said_to_be_none(environment: dict[str, str]) -> None:
+    told = await tell(environment, "finished", "--error", "x")
+    assert told.err.startswith("pushdesk: note: --error is only shown with --status failed.\n")
+    assert "note:" not in (await tell(environment, "failed", "--error", "x")).err
 
 
 async def test_a_repeat_is_the_first_dispatch(environment: dict[str, str]) -> None:
     async with serving(env=environment):
         told = [await tell(environment, "finished", "--json", "--idempotency-key", "k") for _ in range(2)]
-        first, again = (json.loads(each.out)["dispatch"] for each in told)
+        first, again = (json.loads(each.out) for each in told)
         assert (first["kind"], first["state"], first["id"]) == ("turn", "done", again["id"])
         other = await tell(environment, "failed", "--idempotency-key", "k")
     assert other.code == EXIT_USAGE

@@ -49,16 +49,25 @@ def turn(
     title: Annotated[str, typer.Option("--title", metavar="TEXT", help="The first line")],
     status: Annotated[str, typer.Option("--status", metavar="WORD", help=_STATUSES)],
     text: Annotated[
-        str | None, typer.Option("--text", metavar="TEXT", help="What the agent wrote at the end, in Markdown")
+        str | None,
+        typer.Option(
+            "--text",
+            metavar="TEXT",
+            help="What the agent wrote at the end, in Markdown: shown in at most 120 characters",
+        ),
     ] = None,
     text_file: Annotated[
         str | None, typer.Option("--text-file", metavar="FILE", help="The same from a file; - is standard input")
     ] = None,
-    error: Annotated[str | None, typer.Option("--error", metavar="TEXT", help="What went wrong")] = None,
+    error: Annotated[
+        str | None, typer.Option("--error", metavar="TEXT", help="What went wrong: shown with --status failed")
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="What a remote summariser is called with")
     ] = None,
-    provider: Annotated[str | None, typer.Option("--provider", metavar="NAME")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="NAME", help="Whose model it is; nothing depends on it today")
+    ] = None,
     parent: Annotated[
         str | None, typer.Option("--parent", metavar="ID", help="Of a sub-agent's turn, of which nobody is notified")
     ] = None,
@@ -77,6 +86,8 @@ def turn(
     config: options.ConfigFile = None,
 ) -> None:
     """Tell of a turn of an agent that has ended: whoever it was for is notified.
+
+    They see the title, and below it what was written at the end in at most 120 characters.
 
     Exit code 0 if a push service took it or a sub-agent's turn was left out, 1 if there was nobody to send to or none
     took it.
@@ -97,6 +108,8 @@ def turn(
 
     def run() -> int:
         made = _read_turn(fields, status, text, text_file)
+        if error is not None and status != "failed":
+            tell("note: --error is only shown with --status failed.")
         telling = Telling(made, _read_key(idempotency_key), wait, as_json, Reach(server, token_file, insecure))
         return asyncio.run(_tell(telling, read_config(options.given(data_dir=data_dir, config=config), os.environ)))
 
@@ -157,7 +170,7 @@ async def _tell(telling: Telling, config: Config) -> int:
     else:
         dispatch, reason = await _tell_alone(found, telling, config)
     if telling.as_json:
-        say_json({"dispatch": msgspec.to_builtins(dispatch)} | ({"reason": reason} if reason else {}))
+        say_json({"reason": reason} if dispatch is None else msgspec.to_builtins(dispatch))
     elif dispatch is None:
         tell("nothing is sent: it is the turn of a sub-agent.")
     else:

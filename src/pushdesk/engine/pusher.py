@@ -158,7 +158,7 @@ class Pusher:
             status=status,
             reason=reason,
             attempts=attempts,
-            latency_ms=latency_ms,
+            latency_ms=None if latency_ms is None else round(latency_ms, 1),
             next_attempt_at=next_attempt_at,
             at=now,
         )
