@@ -242,6 +242,14 @@ class VapidKey(Struct, frozen=True):
     users_left: int = 0
     """Of a retiring key: users all of whose subscriptions were made with it, and who get nothing once it is retired."""
 
+    @property
+    def moved_percent(self) -> int:
+        """Of a retiring key: how many of 100 subscriptions have left it; 100 is said of all only."""
+        before = sum(self.before.values())
+        if not before:
+            return 0 if self.subscriptions else 100
+        return max(0, 100 * (before - self.subscriptions) // before)
+
 
 class RevokedKeys(Struct, frozen=True):
     """What came of revoking: the new current key, and the subscriptions that were lost, per push service."""

@@ -6,13 +6,16 @@ import asyncio
 import json
 import signal
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from pushdesk.cli.keys import lines
 from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_USAGE
+from pushdesk.model import KeyState, Service, VapidKey
 from pushdesk.webpush.key_formats import read_key
 from tests import vapid_key_texts as texts
 from tests.programs import PUSHDESK, Finished, bare_environment, run, serving
@@ -232,6 +235,12 @@ async def test_what_is_no_key_is_refused_in_one_line(environment: dict[str, str]
     assert await listed(environment) == before
 
 
+def test_nobody_is_lost_whose_other_devices_are_bound_to_another_key() -> None:
+    now = datetime(2030, 1, 31, tzinfo=UTC)
+    key = VapidKey("0badc0de", "B", KeyState.RETIRING, now, 9, retiring_at=now, before={Service.FCM: 10})
+    assert "1 of 10 have moved on (10 %); nobody would be lost by retiring it now" in lines(key)[1]
+
+
 async def test_keys_that_are_not_there_are_not_found(environment: dict[str, str]) -> None:
     async with serving(env=environment) as server:
         for words in (["retire", "00000000"], ["rollback", "00000000"], ["export", "00000000"]):
@@ -240,6 +249,11 @@ async def test_keys_that_are_not_there_are_not_found(environment: dict[str, str]
         current = await keys(environment, "retire", await vapid(server.url), "--yes")
         assert current.code == EXIT_USAGE
         assert "Rotate first" in current.err
+        already = await keys(environment, "rollback", await vapid(server.url), "--yes")
+        assert (already.code, already.err) == (
+            EXIT_USAGE,
+            f"pushdesk: Key {await vapid(server.url)} is current already.\n",
+        )
         nonsense = await keys(environment, "retire", "nonsense", "--yes")
         assert (nonsense.code, nonsense.err.count("\n")) == (EXIT_USAGE, 1)
 

@@ -40,10 +40,10 @@ class Format(StrEnum):
     RAW = "raw"
 
 
-keys = options.group("keys", "The VAPID keys, with which pushes are signed: list, exchange, import and export them.")
+keys = options.group("keys", "The VAPID keys, with which pushes are signed.")
 
 
-@keys.command("list")
+@keys.command("list", short_help="List the keys, with their devices.")
 def list_(
     *,
     as_json: options.AsJson = False,
@@ -61,7 +61,7 @@ def list_(
             say_json(msgspec.to_builtins(found))
             return
         for key in found:
-            for line in _lines(key):
+            for line in lines(key):
                 say(line)
 
     end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
@@ -140,7 +140,7 @@ def rollback(
     end(run)
 
 
-@keys.command()
+@keys.command(short_help="Make a new key, and end all others for good.")
 def revoke(
     *,
     yes: Yes = False,
@@ -168,7 +168,7 @@ def revoke(
     end(run)
 
 
-@keys.command("import")
+@keys.command("import", short_help="Take a key that was used elsewhere.")
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="PEM, or the pair of web-push or web-push-php")],
     *,
@@ -199,7 +199,7 @@ def import_(
     end(run)
 
 
-@keys.command()
+@keys.command(short_help="Write a key with its private half.")
 def export(
     key: Annotated[str | None, typer.Argument(metavar="ID", help="Its id [default: the current key's]")] = None,
     *,
@@ -251,7 +251,7 @@ def _tell_changed(key: VapidKey, *, as_json: bool, words: str) -> int:
     return EXIT_DONE
 
 
-def _lines(key: VapidKey) -> list[str]:
+def lines(key: VapidKey) -> list[str]:
     """Return what is told of a key: a line, and another one for a retirement."""
     devices = _devices(key.services) if key.services else "no devices"
     if key.services and key.state in {KeyState.RETIRED, KeyState.REVOKED}:
@@ -262,10 +262,10 @@ def _lines(key: VapidKey) -> list[str]:
         before = sum(key.before.values())
         if before:
             moved = max(0, before - key.subscriptions)
-            progress.append(f"{moved} of {before} have moved on ({100 * moved // before} %)")
+            progress.append(f"{moved} of {before} have moved on ({key.moved_percent} %)")
         if key.expected_end is not None:
             progress.append(f"the last by {key.expected_end.strftime(_TIME)} at this pace")
-        if not key.subscriptions:
+        if not key.users_left:
             progress.append("nobody would be lost by retiring it now")
         else:
             progress.append(f"{_count(key.users_left, 'user')} would be lost by retiring it now")

@@ -30,7 +30,7 @@ def progress(key: VapidKey) -> Content:
     """Return how far a retiring key is emptied: a bar, and whole percents of which 100 is said of all only."""
     share = moved_share(key)
     full = int(share * BAR)
-    return Content.assemble(("█" * full, GOOD), ("░" * (BAR - full), QUIET), f" {int(share * 100):3} %")
+    return Content.assemble(("█" * full, GOOD), ("░" * (BAR - full), QUIET), f" {key.moved_percent:3} %")
 
 
 def who_loses(key: VapidKey) -> Content:

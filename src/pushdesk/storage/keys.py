@@ -222,6 +222,8 @@ def _not_found(key: str) -> PushdeskError:
 
 def cannot(key: str, state: KeyState, what: str) -> PushdeskError:
     """Return the error for a key that is in another state than is needed for what is asked."""
+    if state is KeyState.CURRENT and what == "made current again":
+        return PushdeskError(f"Key {key} is current already.", code="bad_field", fields=("id",))
     hints = {
         KeyState.CURRENT: "Rotate first: then another one is current.",
         KeyState.REVOKED: "Its private half was erased.",
