@@ -48,6 +48,8 @@ def enroll(
 
         async def work(desk: Desk) -> None:
             invitation = await desk.invite(wanted, lifetime_s)
+            if not invitation.url.startswith("https:"):
+                tell("the link is not https: it works on the server's own machine only.")
             if as_json:
                 say_json(msgspec.to_builtins(invitation))
             else:
