@@ -229,7 +229,10 @@ async def test_the_key_is_changed(tmp_path: Path, file: Path, environment: dict[
         (key_id,) = connection.execute("SELECT seal_key_id FROM server_state").fetchone()
     assert key_id == json.loads(changed.out)["key_id"]
     assert (await seal("--seal-key-file", old, env=environment)).code == EXIT_USAGE
-    assert (await seal("--undo", "--seal-key-file", str(new), env=environment)).code == EXIT_DONE
+    undone = await seal("--undo", "--seal-key-file", str(new), env=environment)
+    assert undone.code == EXIT_DONE
+    assert "Whoever has the database's files has them." in undone.out
+    assert "of what" not in undone.out + undone.err
 
 
 @pytest.mark.parametrize(

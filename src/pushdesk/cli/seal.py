@@ -90,7 +90,7 @@ def run_seal(sealing: Sealing, flags: Mapping[str, object], environ: Mapping[str
         lock = ServerLock.take(config.data_dir, attach_command=attach_command(config))
     except DataDirectoryHeldError as error:
         raise StartUpError(
-            error.detail, hint="Stop it first: nobody may work on a database while it is sealed."
+            error.detail, hint="Stop it first: nobody may work on a database while it is being sealed or unsealed."
         ) from None
     try:
         return asyncio.run(_seal(database, keys, sealing))
@@ -128,7 +128,8 @@ async def _seal(database: Path, keys: _Keys, sealing: Sealing) -> int:
 
     def on_values(done: Resealed) -> None:
         if any(done[:-1]):
-            tell("the database is written anew, so that nothing of what was lingers in it ...")
+            purpose = "" if sealing.undo else ", so that nothing of what was lingers in it"
+            tell(f"the database is written anew{purpose} ...")
 
     resealing = Resealing(database, to=to, known=[Sealer(key) for key in keys.known], begin=begin, on_values=on_values)
     done = await resealing.run()
@@ -147,8 +148,10 @@ def _report(done: Resealed, to: Sealer) -> None:
     )
     is_done = "unsealed" if to.key_id is None else f"sealed with the key {to.key_id}"
     if any(done[:-1]):
-        say(f"{is_done}: {', '.join(counted)}. Nothing of what they were before is left in the database's files.")
-        if to.key_id is not None:
+        if to.key_id is None:
+            say(f"{is_done}: {', '.join(counted)}. Whoever has the database's files has them.")
+        else:
+            say(f"{is_done}: {', '.join(counted)}. Nothing of what they were before is left in the database's files.")
             say("Copies and backups that were made before still hold it. From now on the server needs this key.")
     else:
         say(f"All is {is_done} already." if to.key_id else "Nothing is sealed.")
