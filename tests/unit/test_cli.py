@@ -87,7 +87,11 @@ async def test_without_a_terminal_it_says_to_use_serve(environment: dict[str, st
         (["send", "ada", "Hello", "--server", "ftp://x"], EXIT_USAGE, "The server's URL must be an origin"),
         (["send", "ada", "Hello", "--server", "http://127.0.0.1:9"], EXIT_REFUSED, "There is no token"),
         (["send", "ada", "Hello", "--ttl", "0"], EXIT_USAGE, "ttl: must be a whole number of at least 1."),
-        (["send", "ada", "Hello", "--urgency", "now"], EXIT_USAGE, "urgency: must be one of very-low, low, normal, high."),
+        (
+            ["send", "ada", "Hello", "--urgency", "now"],
+            EXIT_USAGE,
+            "urgency: must be one of very-low, low, normal, high.",
+        ),
         (["send", "ada", os.fsdecode(b"\xff")], EXIT_USAGE, "TITLE: not UTF-8."),
         (["send", "a/b", "Hello"], EXIT_USAGE, "A user's id has no slash."),
         (["send", "a\x1b[2J", "Hello"], EXIT_USAGE, "A user's id has no control characters."),

@@ -83,3 +83,11 @@ async def test_a_file_may_be_called_anything(environment: dict[str, str], tmp_pa
     finished = await run(*PUSHDESK, "keys", "import", NOT_UTF8, "--yes", env=environment, cwd=tmp_path)
     assert "not UTF-8" not in finished.err
     assert finished.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("group", [[], ["keys"], ["tokens"], ["users"]])
+async def test_what_commands_do_is_told_in_whole_sentences(group: list[str], environment: dict[str, str]) -> None:
+    shown = await run(*PUSHDESK, *group, "-h", env=environment | {"COLUMNS": "80"})
+    lines = shown.out.partition("Commands:\n")[2].splitlines()
+    assert len(lines) > 1
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines), lines

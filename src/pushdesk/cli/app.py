@@ -164,8 +164,8 @@ def send(
     body: Annotated[str | None, typer.Argument(metavar="BODY", help="The text below it")] = None,
     *,
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="What a click opens")] = None,
-    icon: Annotated[str | None, typer.Option("--icon", metavar="URL")] = None,
-    image: Annotated[str | None, typer.Option("--image", metavar="URL")] = None,
+    icon: Annotated[str | None, typer.Option("--icon", metavar="URL", help="A small picture beside the text")] = None,
+    image: Annotated[str | None, typer.Option("--image", metavar="URL", help="A large picture below the text")] = None,
     tag: Annotated[
         str | None, typer.Option("--tag", metavar="TEXT", help="A later one with this tag replaces it on the screen")
     ] = None,
@@ -210,10 +210,10 @@ def send(
     end(lambda: run_send(sending, options.given(data_dir=data_dir, config=config), os.environ))
 
 
-app.command()(turn)
-app.command()(doctor)
-app.command()(seal)
-app.command()(simulate)
-app.command()(enroll)
+app.command(short_help="Tell of a turn of an agent that has ended.")(turn)
+app.command(short_help="Look at everything that keeps pushes from arriving.")(doctor)
+app.command(short_help="Seal the secrets in the database, or unseal them.")(seal)
+app.command(short_help="Run a push service on this machine, for trying out.")(simulate)
+app.command(short_help="Invite one browser to get a user's notifications.")(enroll)
 for group in GROUPS:
     app.add_typer(group)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ID: Final = re.compile(r"[0-9a-f]{26}")
 _TOKEN: Final = re.compile(rf"pdk_(?P<id>{_ID.pattern})_[0-9a-f]*")
 
-tokens = options.group("tokens", "The tokens of applications and operators: make, list and revoke them.")
+tokens = options.group("tokens", "The tokens of applications and operators.")
 
 
 @tokens.command()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 users = options.group("users", "Those who get notifications: list and remove them.")
 
 
-@users.command("list")
+@users.command("list", short_help="List the users, with their devices.")
 def list_(
     *,
     part: Annotated[
