@@ -633,6 +633,19 @@ class TestCommandsThatFail:
         assert [key.id for key in keys if key.state is KeyState.CURRENT] == [engine.public_key().id]
 
 
+async def test_rotating_says_how_many_devices_it_affects_and_that_nobody_is_lost(
+    engine: Engine, service: PushService
+) -> None:
+    assert "affects nobody" in (await confirmation(engine.rotate_key())).detail
+    for name in ("phone", "laptop"):
+        await subscribe(engine, service, name)
+    asked = await confirmation(engine.rotate_key())
+    assert "2 subscriptions (2 at others)" in asked.detail
+    assert "the old key goes on signing for them, and nobody is lost" in asked.detail
+    await engine.rotate_key(confirm="rotate")
+    assert "affects nobody" in (await confirmation(engine.rotate_key())).detail
+
+
 async def test_the_words_are_asked_for_and_name_themselves(engine: Engine) -> None:
     old = engine.public_key().id
     await engine.rotate_key(confirm="rotate")

@@ -164,11 +164,19 @@ class KeyCommands:
         return ExportedKey(key, private.public_key, private.to_base64url(), private.to_pem().decode())
 
     async def _rotate(self, confirm: str) -> VapidKey:
-        _check_confirmed(
-            confirm, ROTATE_WORD, "Rotating the key makes every browser subscribe again when it next comes by."
-        )
+        if confirm != ROTATE_WORD:
+            _check_confirmed(confirm, ROTATE_WORD, await self._said_of_rotating())
         new = self._keyring.new(SigningKey.generate())
         return await self._change(new.id, self._store.keys.make_current(new))
+
+    async def _said_of_rotating(self) -> str:
+        bound = (await self._census.counts(anew=True)).bound.get(self._keyring.current.id)
+        if not bound:
+            return "No subscription was made with the current key: rotating it affects nobody."
+        return (
+            f"Rotating the key affects {_subscriptions(bound)}: their browsers subscribe again when they next come by. "
+            "Until then the old key goes on signing for them, and nobody is lost."
+        )
 
     async def _retire(self, key: str, confirm: str) -> VapidKey:
         state = (await self._store.keys.find(key)).state
