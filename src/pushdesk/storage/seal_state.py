@@ -25,11 +25,12 @@ ROW: Final = "1"
 """Of `server_state`, the only one."""
 LOSS: Final = (
     "Without it nobody can be sent to: endpoints, their auth secrets and the private keys are lost, and every browser "
-    "has to subscribe anew. Users, access tokens, history and messages are not sealed and are not lost. "
+    "has to subscribe anew. Users, access tokens, history and messages are not sealed: they stay in this database, for "
+    "when the key is found. "
 )
 BRING_IT: Final = (
     "Give it in PUSHDESK_SEAL_KEY, or name its file in PUSHDESK_SEAL_KEY_FILE or as [server] seal_key_file in the "
-    "configuration; if it is lost, begin with another --data-dir."
+    "configuration; without it, begin with another --data-dir, which has none of this."
 )
 """Names what every command takes that opens a database."""
 
