@@ -53,6 +53,14 @@ REMEMBER = """(device) => new Promise((resolve, reject) => {
 })"""
 ANSWER_THE_QUESTION = "(answer) => { Notification.requestPermission = async () => answer }"
 
+ROOM = """(selector) => {
+  const field = document.querySelector(selector);
+  const { font, paddingLeft, paddingRight } = getComputedStyle(field);
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.font = font;
+  const room = field.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+  return room - canvas.measureText(field.placeholder).width;
+}"""
 PLACES = """() => ["toggle", "status", "way"].map((name) => {
   const box = document.querySelector(`#pushdesk-${name}`).getBoundingClientRect();
   return [box.left, box.top + scrollY, box.height];
@@ -285,6 +293,16 @@ def test_the_code_goes_to_no_server_before_the_press(page: Page, chromium: Chrom
     assert len(sent) > 3
     # DevTools names a navigation with its fragment, which is not sent.
     assert [one for one in sent if CODE in one.replace(f"/enroll#{CODE}", "")] == []
+
+
+@pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESKTOP], ids=["small-phone", "phone", "desktop"])
+def test_what_stands_in_the_empty_fields_is_seen_whole(page: Page, chromium: Chromium, size: dict[str, int]) -> None:
+    page.set_viewport_size({"width": size["width"], "height": size["height"]})
+    page.goto(chromium.origin)
+    expect_state(page, "off")
+    assert page.evaluate(ROOM, "#pushdesk-user") > 0
+    page.click("#pushdesk-way")
+    assert page.evaluate(ROOM, "#pushdesk-code") > 0
 
 
 @pytest.mark.parametrize("size", [SMALL_PHONE, PHONE, DESKTOP], ids=["small-phone", "phone", "desktop"])
