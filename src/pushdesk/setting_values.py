@@ -28,7 +28,7 @@ _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 def text(value: object) -> str:
     """Read a text that is not empty and holds no control characters."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ValueError("must be a text")
+        raise ValueError("must be a text in UTF-8 without control characters")
     return value
 
 

@@ -73,6 +73,11 @@ async def test_without_a_terminal_it_says_to_use_serve(environment: dict[str, st
             EXIT_USAGE,
             "The log file /proc/pushdesk.log cannot be written",
         ),
+        (
+            ["serve", "--data-dir", "a\tb"],
+            EXIT_USAGE,
+            "--data-dir must be a text in UTF-8 without control characters.",
+        ),
         (["serve", "--log-level", "loud"], EXIT_USAGE, "--log-level must be one of debug, info, warning, error."),
         (
             ["serve", "--cache-ttl=-5s"],
