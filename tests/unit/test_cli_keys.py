@@ -63,7 +63,7 @@ async def test_a_server_that_runs_follows_at_once(environment: dict[str, str]) -
             assert current.endswith("  no devices")
             assert retiring.startswith(f"{old}  retiring  made 20")
             assert retiring.endswith("  1 device (1 other)")
-            assert "0 of 1 have moved on (0 %)" in progress
+            assert "0 of 1 have left it (0 %)" in progress
             assert progress.endswith("1 user would be lost by retiring it now")
 
             asked = await keys(environment, "retire", old)
@@ -238,7 +238,7 @@ async def test_what_is_no_key_is_refused_in_one_line(environment: dict[str, str]
 def test_nobody_is_lost_whose_other_devices_are_bound_to_another_key() -> None:
     now = datetime(2030, 1, 31, tzinfo=UTC)
     key = VapidKey("0badc0de", "B", KeyState.RETIRING, now, 9, retiring_at=now, before={Service.FCM: 10})
-    assert "1 of 10 have moved on (10 %); nobody would be lost by retiring it now" in lines(key)[1]
+    assert "1 of 10 have left it (10 %); nobody would be lost by retiring it now" in lines(key)[1]
 
 
 async def test_keys_that_are_not_there_are_not_found(environment: dict[str, str]) -> None:
@@ -264,7 +264,7 @@ async def test_whoever_sits_at_a_terminal_types_the_word(environment: dict[str, 
     before = await listed(environment)
     async with Terminal(*PUSHDESK, "keys", "rotate", env=environment) as terminal:
         await terminal.says("type rotate to confirm:")
-        assert "every browser subscribe again" in terminal.text
+        assert "rotating it affects nobody" in terminal.text
         terminal.press(f"{typed}\n")
         assert await terminal.end(within_s=30) == code
     assert (len(await listed(environment)) > len(before)) is (code == EXIT_DONE)

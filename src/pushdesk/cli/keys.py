@@ -262,7 +262,7 @@ def lines(key: VapidKey) -> list[str]:
         before = sum(key.before.values())
         if before:
             moved = max(0, before - key.subscriptions)
-            progress.append(f"{moved} of {before} have moved on ({key.moved_percent} %)")
+            progress.append(f"{moved} of {before} have left it ({key.moved_percent} %)")
         if key.expected_end is not None:
             progress.append(f"the last by {key.expected_end.strftime(_TIME)} at this pace")
         if not key.users_left:
