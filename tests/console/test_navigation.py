@@ -22,7 +22,7 @@ from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import EXIT_INTERRUPTED, PushdeskError, StartUpError
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import settled, text_of, toasts, until, until_says
-from tests.console.scenes import busy_desk, console, empty_desk
+from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -440,3 +440,12 @@ async def test_narrow_terminals_lose_columns_and_frames_but_no_meaning() -> None
         await pilot.press("5")
         await until_says(pilot, "503 will retry", "eve.")
         assert "╭" not in text_of(app)
+
+
+@pytest.mark.parametrize("columns", [80, 81, 90, 99, 100, 120])
+async def test_the_line_of_keys_ends_with_how_to_quit(columns: int) -> None:
+    app = console(rotated_desk())
+    async with app.run_test(size=(columns, 24)) as pilot:
+        for key in "1356":
+            await pilot.press(key)
+            await until_says(pilot, "q Quit")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 GAP = "   "
 CLOSE_GAP = "  "
-NARROW = 80
-"""Columns up to which keys stand close together."""
+ROOMY = 100
+"""Columns from which there is room for every key."""
 
 
 class StatusBar(Widget):
@@ -137,8 +137,9 @@ class KeyLine(Footer):
             yield widget
 
     def on_resize(self) -> None:
-        """Put the keys closer together where columns are few."""
-        self.compact = self.size.width <= NARROW
+        """Put the keys closer together, and leave some out, where columns are few."""
+        self.compact = self.size.width < ROOMY
+        self.set_class(self.compact, "-close")
 
     def bindings_changed(self, screen: Screen[Any]) -> None:
         """Show the keys, if they have changed."""
