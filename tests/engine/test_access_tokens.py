@@ -89,14 +89,17 @@ async def test_letting_somebody_in_asks_the_database_nothing(tmp_path: Path, clo
             assert trace.statements[before:] == []
 
 
-async def test_when_a_token_was_last_used_is_written_down_later(store: Store, clock: FrozenClock) -> None:
+async def test_when_a_token_was_last_used_is_known_at_once_and_written_down_later(
+    store: Store, clock: FrozenClock
+) -> None:
     tokens = await opened(store, clock)
     made = await tokens.create("backup", [Scope.READ])
     clock.advance(90)
     tokens.grant(made.token)
-    assert tokens.page(EVERYTHING).items[0].last_used_at is None
-    await write_uses(tokens)
     used_at = datetime.fromtimestamp(clock.now, UTC)
+    assert tokens.page(EVERYTHING).items[0].last_used_at == used_at
+    assert (await opened(store, clock)).page(EVERYTHING).items[0].last_used_at is None
+    await write_uses(tokens)
     assert tokens.page(EVERYTHING).items[0].last_used_at == used_at
     assert (await opened(store, clock)).page(EVERYTHING).items[0].last_used_at == used_at
 
