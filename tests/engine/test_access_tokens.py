@@ -89,7 +89,7 @@ async def test_letting_somebody_in_asks_the_database_nothing(tmp_path: Path, clo
             assert trace.statements[before:] == []
 
 
-async def test_when_a_token_was_last_used_is_known_at_once_and_written_down_later(
+async def test_the_last_use_of_a_token_is_known_at_once_and_written_down_later(
     store: Store, clock: FrozenClock
 ) -> None:
     tokens = await opened(store, clock)
