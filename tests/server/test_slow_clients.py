@@ -216,20 +216,17 @@ async def test_a_body_without_an_end_is_refused_and_cut(tmp_path: Path, first: b
         assert await server.is_empty()
 
 
-@pytest.mark.parametrize("left_s", [0.3, LONG_S])
-async def test_a_body_that_nobody_wants_is_not_read_to_its_end(tmp_path: Path, left_s: float) -> None:
-    async with hasty(tmp_path, patience=Patience(left_s=left_s)) as server, connected(server) as client:
+async def test_a_body_that_nobody_wants_is_not_read_to_its_end(tmp_path: Path) -> None:
+    patience = Patience(left_s=LONG_S)
+    async with hasty(tmp_path, patience=patience) as server, connected(server) as client:
         client.writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000000\r\n\r\n")
         async with asyncio.timeout(LONG_S):
             await client.reader.readuntil(b'{"status":"ok"}')
-            assert server.runner.server is not None
-            (connection,) = server.runner.server.connections
-            assert isinstance(connection.transport, asyncio.Transport)
-            client.writer.write(b"x" * (MAX_LEFT + 1024))
-            for _ in iter(connection.transport.is_reading, False):
-                await asyncio.sleep(0)
-            if left_s < LONG_S:
-                assert await client.rest() == b""
+        for _ in range(MAX_LEFT // 1024 + 1):
+            client.writer.write(b"x" * 1024)
+        with suppress(ConnectionError):
+            await client.writer.drain()
+        assert await client.rest() == b""
 
 
 @asynccontextmanager

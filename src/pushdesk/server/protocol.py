@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from pushdesk.server.guard import Patience
 
-MAX_LEFT: Final = 64 * 1024
-"""Bytes of a body that nobody wanted, after which no more of it is read: who goes on sending waits for the end."""
+MAX_LEFT: Final = 256 * 1024
+"""Bytes of a body that nobody wanted, after which the connection is not worth reading to its end."""
 
 
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
@@ -201,9 +201,8 @@ class _Connection(web.RequestHandler):
             return
         if self._payload is not None and not self._payload.is_eof():
             self._left += len(data)
-            if self._left > MAX_LEFT and self._socket is not None:
-                # Not closed: whoever is cut off at once comes back at once. aiohttp closes it when its time is over.
-                self._socket.pause_reading()
+            if self._left > MAX_LEFT:
+                self.force_close()
         else:
             self._guard.connections.rest(self)
             self._has_begun = True
