@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _DEVICE_TOKEN: Final = "pdd_"  # noqa: S105 (how such a token begins)
 _ADMIN: Final = TokenGrant("admin", frozenset({Scope.ADMIN}))
 """What the admin token allows."""
+_GRANT: Final = web.RequestKey("grant", TokenGrant)
+"""What the access token of a request allows, if it has a valid one."""
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
@@ -67,8 +69,8 @@ class Access(Enum):
 
     @property
     def is_for_pages(self) -> bool:
-        """Whether pages use it: only then may a request have an `Origin`."""
-        return self in {Access.OPEN, Access.PAGE, Access.DEVICE}
+        """Whether pages use it: their origin is looked at, and may be a listed one."""
+        return self in {Access.PAGE, Access.DEVICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Gate:
     def count(self, request: web.Request) -> None:
         """Count a request, whatever it asks for: for its access token, or for the address that it came from.
 
+        What its token allows is looked up here, once, and kept for `admit`.
+
         Raises:
             PushdeskError: `rate_limited`.
         """
@@ -107,7 +111,9 @@ class Gate:
             grant = self._grant(_bearer_token(request) or "")
         if grant is None:
             request.app[RATE_LIMITS].check_address(client_of(request))
-        elif grant is not _ADMIN:
+            return
+        request[_GRANT] = grant
+        if grant is not _ADMIN:
             request.app[RATE_LIMITS].check_token(grant.id)
 
     async def admit(self, request: web.Request, access: Access, user: str) -> Caller:
@@ -128,7 +134,7 @@ class Gate:
         if token is None:
             await self._admit_without_token(visit, access, user)
             return _NOBODY
-        grant = self._grant(token)
+        grant = request.get(_GRANT)
         if grant is None:
             return Caller(device=await self._device(request, token, access, user))
         self._check_grant(grant, visit, access)
@@ -167,7 +173,7 @@ class Gate:
         return grant
 
     def _check_origin(self, request: web.Request, visit: Visit, access: Access) -> None:
-        if access in {Access.PAGE, Access.DEVICE}:
+        if access.is_for_pages:
             if is_listed_origin(visit.origins, self._place.allowed_origins):
                 return
             site = request.headers.get("Sec-Fetch-Site", "none")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from pushdesk.server.auth import Access, foreign_page, visit_of
+from pushdesk.server.auth import foreign_page, visit_of
 from pushdesk.server.local_page import is_listed_origin
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def let_listed_origins_in(
         return
     methods: dict[str, list[str]] = {}
     for route in routes:
-        if route.access in {Access.PAGE, Access.DEVICE}:
+        if route.access.is_for_pages:
             methods.setdefault(route.path, []).append(route.method)
     for path, taken in methods.items():
         app.router.add_route("OPTIONS", path, _preflight(taken, origins, access_url))
