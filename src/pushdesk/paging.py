@@ -1,4 +1,7 @@
-"""Pages by keyset: what comes and goes between two pages disturbs neither. `Order` is for all, `Listing` for memory."""
+"""Pages by keyset: what comes and goes between two pages disturbs neither. `Order` is for all, `Listing` for memory.
+
+`every` is for whoever wants all pages.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Page
+from pushdesk.model import Page, PageQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
     from typing import Self
-
-    from pushdesk.model import PageQuery
 
 T = TypeVar("T")
 
@@ -130,3 +131,23 @@ class Listing(Generic[T]):
         return Page(
             tuple(place[2] for place in shown), order.cursor(*shown[-1][:2]) if len(found) > len(shown) else None
         )
+
+
+async def every(listing: Callable[[PageQuery], Awaitable[Page[T]]], *, having: str = "") -> tuple[T, ...]:
+    """Return the items of all pages of a listing.
+
+    Args:
+        listing: Gives a page.
+        having: The filter.
+
+    Raises:
+        PushdeskError: What the listing raises.
+    """
+    found: tuple[T, ...] = ()
+    cursor: str | None = None
+    while True:
+        page = await listing(PageQuery(cursor=cursor, limit=200, filter=having))
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            return found

@@ -18,7 +18,8 @@ from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.errors import EXIT_DONE, PushdeskError
-from pushdesk.model import ExportedKey, KeyState, PageQuery, Service, VapidKey
+from pushdesk.model import ExportedKey, KeyState, Service, VapidKey
+from pushdesk.paging import every
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -56,7 +57,7 @@ def list_(
     """List the keys, the newest first: their devices, how far a retirement is, and who would be lost by its end."""
 
     async def work(desk: Desk) -> None:
-        found = await _all(desk)
+        found = await every(desk.keys)
         if as_json:
             say_json(msgspec.to_builtins(found))
             return
@@ -280,17 +281,6 @@ def _devices(services: Mapping[Service, int]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-async def _all(desk: Desk) -> list[VapidKey]:
-    found: list[VapidKey] = []
-    query = PageQuery(limit=200)
-    while True:
-        page = await desk.keys(query)
-        found += page.items
-        if page.next is None:
-            return found
-        query = msgspec.structs.replace(query, cursor=page.next)
 
 
 def _written(key: ExportedKey, form: Format, *, as_json: bool) -> str:

@@ -13,7 +13,8 @@ from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.errors import PushdeskError
-from pushdesk.model import AccessToken, PageQuery, Scope
+from pushdesk.model import Scope
+from pushdesk.paging import every
 
 if TYPE_CHECKING:
     from pushdesk.desk import Desk
@@ -66,7 +67,7 @@ def list_(
     """List the tokens, the newest first, with when they were last used."""
 
     async def work(desk: Desk) -> None:
-        found = await _all(desk)
+        found = await every(desk.tokens)
         if as_json:
             say_json(msgspec.to_builtins(found))
             return
@@ -114,7 +115,7 @@ async def _id_of(desk: Desk, given: str) -> str:
         return itself["id"]
     if _ID.fullmatch(given):
         return given
-    ids = [access.id for access in await _all(desk) if access.name == given]
+    ids = [access.id for access in await every(desk.tokens) if access.name == given]
     if len(ids) == 1:
         return ids[0]
     if ids:
@@ -124,14 +125,3 @@ async def _id_of(desk: Desk, given: str) -> str:
     raise PushdeskError(
         "There is no such access token.", code="not_found", hint="pushdesk tokens list shows those there are."
     )
-
-
-async def _all(desk: Desk) -> list[AccessToken]:
-    found: list[AccessToken] = []
-    query = PageQuery(limit=200)
-    while True:
-        page = await desk.tokens(query)
-        found += page.items
-        if page.next is None:
-            return found
-        query = msgspec.structs.replace(query, cursor=page.next)

@@ -12,7 +12,7 @@ from pushdesk.cli.confirmation import confirm
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
 from pushdesk.cli.output import say, say_json, tell
-from pushdesk.model import PageQuery, User
+from pushdesk.paging import every
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_(
     """List the users, with their devices and when they were last sent something."""
 
     async def work(desk: Desk) -> None:
-        found = await _all(desk, part or "")
+        found = await every(desk.users, having=part or "")
         if as_json:
             say_json(msgspec.to_builtins(found))
             return
@@ -81,14 +81,3 @@ def remove(
         return run_on_desk(work, reach, options.given(data_dir=data_dir, config=config))
 
     end(run)
-
-
-async def _all(desk: Desk, part: str) -> list[User]:
-    found: list[User] = []
-    query = PageQuery(limit=200, filter=part)
-    while True:
-        page = await desk.users(query)
-        found += page.items
-        if page.next is None:
-            return found
-        query = msgspec.structs.replace(query, cursor=page.next)

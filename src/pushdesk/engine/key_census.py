@@ -11,6 +11,7 @@ from msgspec import structs
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import DatabaseError
 from pushdesk.model import KeyState, Page, PageQuery, VapidKey
+from pushdesk.paging import every
 from pushdesk.storage.records import KeyCounts
 
 if TYPE_CHECKING:
@@ -75,14 +76,7 @@ class KeyCensus:
             counts = await self.counts()
         except DatabaseError:
             counts = NOTHING
-        found: list[VapidKey] = []
-        query = PageQuery(limit=200)
-        while True:
-            page = await self._listings.keys(query)
-            found += (self._with(key, counts) for key in page.items)
-            if page.next is None:
-                return tuple(found)
-            query = structs.replace(query, cursor=page.next)
+        return tuple(self._with(key, counts) for key in await every(self._listings.keys))
 
     async def counts(self, *, anew: bool = False) -> KeyCounts:
         """Return how many there are, as of now or, where counting takes its time, of a while ago.
