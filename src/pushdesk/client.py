@@ -21,25 +21,29 @@ from pushdesk.model import (
     AccessToken,
     CacheEntry,
     Delivery,
+    DeliveryRecord,
     Dispatch,
     ExportedKey,
+    History,
     Invitation,
     LogEntry,
     NewAccessToken,
     Page,
     PageQuery,
     RevokedKeys,
+    Scope,
     Stats,
     Subscription,
     User,
     VapidKey,
+    Verdict,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 
     from pushdesk.desk import Position
-    from pushdesk.model import Notification, Scope, Turn
+    from pushdesk.model import Notification, Span, Turn
 
 T = TypeVar("T")
 
@@ -122,6 +126,20 @@ class HttpDesk:
         """Return the state of the server."""
         return await self._get(f"{_ADMIN}/stats", Stats)
 
+    async def scopes(self) -> frozenset[Scope]:
+        """Return what the token allows."""
+        return self._member(await self._get(f"{_ADMIN}/scopes", dict[str, frozenset[Scope]]), "scopes")
+
+    async def history(self, span: Span) -> History:
+        """Return how the server has been doing."""
+        return await self._get(f"{_ADMIN}/history", History, query={"span": span})
+
+    async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
+        """Return why a user, a device or a delivery did not get what was sent, or that it did."""
+        asked = {"user": user, "subscription": subscription, "delivery": delivery}
+        named = {name: value for name, value in asked.items() if value}
+        return await self._get(f"{_ADMIN}/verdict", Verdict, query=named)
+
     async def users(self, query: PageQuery) -> Page[User]:
         """List users."""
         return await self._list("users", query, Page[User])
@@ -141,6 +159,17 @@ class HttpDesk:
     async def dispatch(self, dispatch: str) -> Dispatch:
         """Return one dispatch with its deliveries."""
         return await self._get(f"/api/v1/dispatches/{_segment(dispatch)}", Dispatch)
+
+    async def delivery(self, delivery: str) -> DeliveryRecord:
+        """Return all that is known of a delivery."""
+        return await self._get(f"{_ADMIN}/deliveries/{_segment(delivery)}", DeliveryRecord)
+
+    async def resend(self, delivery: str) -> Dispatch:
+        """Send what a delivery was of once more, to its subscription only."""
+        answer = await self._request(
+            "POST", f"{_ADMIN}/deliveries/resend", dict[str, Dispatch], body={"delivery": delivery}
+        )
+        return self._member(answer, "dispatch")
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""

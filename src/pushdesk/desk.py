@@ -11,15 +11,26 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from pushdesk.model import CacheChange, CacheEntry, Delivery, Dispatch, LogEntry, Stats, Subscription, VapidKey
+from pushdesk.model import (
+    AccessToken,
+    CacheChange,
+    CacheEntry,
+    Delivery,
+    Dispatch,
+    LogEntry,
+    Stats,
+    Subscription,
+    VapidKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
 
     from pushdesk.model import (
         AcceptedTurn,
-        AccessToken,
+        DeliveryRecord,
         ExportedKey,
+        History,
         Invitation,
         NewAccessToken,
         Notification,
@@ -27,8 +38,10 @@ if TYPE_CHECKING:
         PageQuery,
         RevokedKeys,
         Scope,
+        Span,
         Turn,
         User,
+        Verdict,
     )
 
 
@@ -87,6 +100,30 @@ class KeyChanged(Event, frozen=True, tag="key"):
     key: VapidKey
 
 
+class UserAdded(Event, frozen=True, tag="user_added"):
+    """A user came into being, by subscribing or by an invitation."""
+
+    user: str
+
+
+class UserRemoved(Event, frozen=True, tag="user_removed"):
+    """A user is no longer known."""
+
+    user: str
+
+
+class TokenChanged(Event, frozen=True, tag="token"):
+    """An access token was made."""
+
+    access: AccessToken
+
+
+class TokenRevoked(Event, frozen=True, tag="token_revoked"):
+    """An access token has ended."""
+
+    id: str
+
+
 class CacheChanged(Event, frozen=True, tag="cache"):
     """What happened in the subscription cache, look-ups too.
 
@@ -119,6 +156,10 @@ AnyEvent: TypeAlias = (
     | DispatchChanged
     | DeliveryChanged
     | KeyChanged
+    | UserAdded
+    | UserRemoved
+    | TokenChanged
+    | TokenRevoked
     | CacheChanged
     | LogWritten
 )
@@ -142,8 +183,29 @@ class Desk(Protocol):
         """Return the state of the server."""
         ...
 
+    async def scopes(self) -> frozenset[Scope]:
+        """Return what whoever asks may do."""
+        ...
+
+    async def history(self, span: Span) -> History:
+        """Return how the server has been doing."""
+        ...
+
+    async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
+        """Return why a user, a device or a delivery did not get what was sent, or that it did.
+
+        Exactly one of them is named; of a user or a subscription, the latest is told.
+
+        Raises:
+            PushdeskError: `not_found` for a subscription or a delivery that is not known; `bad_field`.
+        """
+        ...
+
     async def users(self, query: PageQuery) -> Page[User]:
-        """List users; sortable by `id`, `created_at`; the filter is a prefix of the id."""
+        """List users; sortable by `id`, `created_at`.
+
+        The filter is a part of the id; after `^`, its beginning. So it is wherever a filter is a part of something.
+        """
         ...
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
@@ -166,6 +228,19 @@ class Desk(Protocol):
 
     async def dispatch(self, dispatch: str) -> Dispatch:
         """Return one dispatch with its deliveries; `not_found` if there is none."""
+        ...
+
+    async def delivery(self, delivery: str) -> DeliveryRecord:
+        """Return all that is known of a delivery; `not_found` if there is none."""
+        ...
+
+    async def resend(self, delivery: str) -> Dispatch:
+        """Send what a delivery was of once more, to its subscription only; returns once that is durable.
+
+        Raises:
+            PushdeskError: `not_found`; `subscription_not_found` or `subscription_gone` where nobody would get it;
+                `push_disabled`.
+        """
         ...
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:

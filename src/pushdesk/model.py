@@ -187,7 +187,11 @@ class User(Struct, frozen=True):
     id: str
     created_at: datetime
     subscriptions: int = 0
+    """Those that are sent to."""
     last_delivery_at: datetime | None = None
+    """When a push service last accepted something for one of their devices."""
+    last_failure_at: datetime | None = None
+    """When one last did not."""
 
 
 class Delivery(Struct, frozen=True):
@@ -220,6 +224,111 @@ class Dispatch(Struct, frozen=True):
     counts: dict[Outcome, int] = {}
     deliveries: tuple[Delivery, ...] = ()
     next: str | None = None
+
+
+class Attempt(Struct, frozen=True):
+    """One request to a push service, and what came of it."""
+
+    number: int
+    """From 1."""
+    at: datetime
+    """When it was settled."""
+    outcome: Outcome
+    status: int | None = None
+    reason: str = ""
+    latency_ms: float | None = None
+    headers: dict[str, str] = {}
+    """Of the answer, those that say something of the push and no secret; names in lower case."""
+
+
+class DeliveryRecord(Struct, frozen=True):
+    """All that is known of one delivery."""
+
+    delivery: Delivery
+    dispatch: Dispatch
+    """Without its deliveries."""
+    attempts: tuple[Attempt, ...]
+    """Every attempt, the first one first."""
+    urgency: Urgency
+    topic: str | None
+    """As it was asked for."""
+    ttl_s: int
+    """For how long a push service was asked to keep it, counted from when the dispatch was due."""
+    expires_at: datetime
+    size: int
+    """Bytes of the message before it is encrypted."""
+
+
+class VerdictCode(StrEnum):
+    """Why somebody did not get something, or did."""
+
+    PUSH_DISABLED = "push_disabled"
+    """This server sends nothing."""
+    UNKNOWN_USER = "unknown_user"
+    NO_SUBSCRIPTION = "no_subscription"
+    NOTHING_SENT = "nothing_sent"
+    SCHEDULED = "scheduled"
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    """The push service took it; of what came after, nothing is known."""
+    GONE = "gone"
+    KEY_MISMATCH = "key_mismatch"
+    KEY_ENDED = "key_ended"
+    """The subscription was made with a key of ours that is no longer used."""
+    OUR_CONFIGURATION = "our_configuration"
+    REFUSED = "refused"
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+class Remedy(StrEnum):
+    """What helps."""
+
+    NONE = "none"
+    WAIT = "wait"
+    INVITE = "invite"
+    """Have the user subscribe."""
+    TEST = "test"
+    """Send the test push."""
+    SEND_AGAIN = "send_again"
+    SEE_KEYS = "see_keys"
+    CONFIGURE = "configure"
+    """Change the configuration of the server."""
+
+
+class Evidence(Struct, frozen=True):
+    """A fact that a verdict rests on."""
+
+    text: str
+    time: datetime | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """An answer to "why did this user not get it?", in words for a person. Times stand beside the words, in fields."""
+
+    code: VerdictCode
+    about: str
+    """Of what: a user's id, or a device."""
+    says: str
+    """What happened, in a sentence or two."""
+    advice: str
+    """What to do next, in a sentence."""
+    remedy: Remedy
+    user: str
+    subscription: str | None = None
+    delivery: str | None = None
+    since: datetime | None = None
+    """When it began, where it has a beginning."""
+    until: datetime | None = None
+    """When something will happen by itself, where that is known."""
+    evidence: tuple[Evidence, ...] = ()
+    """The latest first."""
+    devices: tuple[Verdict, ...] = ()
+    """Of a user: one for each of their subscriptions, at most 50."""
 
 
 class VapidKey(Struct, frozen=True):
@@ -286,6 +395,42 @@ class ServiceHealth(Struct, frozen=True):
     p95_ms: float | None = None
     last_error: str = ""
     last_error_at: datetime | None = None
+    retry_at: datetime | None = None
+    """When what it throttled is tried again, if it throttled anything."""
+
+
+class Span(StrEnum):
+    """For how long back a history tells."""
+
+    MINUTES = "5m"
+    HOUR = "1h"
+    DAY = "1d"
+
+
+class History(Struct, frozen=True):
+    """How the server has been doing, in steps of the same length, the newest last.
+
+    Every series has the same number of steps: fewer than the span has where the server runs for a shorter time. The
+    step that is not over yet is not there.
+    """
+
+    span: Span
+    step_s: float
+    steps: int
+    """How many the whole span has."""
+    end: datetime
+    """When the last step ended."""
+    sends: tuple[int, ...] = ()
+    """Requests to push services that were answered, or were not in time."""
+    p50_ms: tuple[float | None, ...] = ()
+    """Of their latencies; None of a step without."""
+    p95_ms: tuple[float | None, ...] = ()
+    outcomes: dict[Outcome, tuple[int, ...]] = {}
+    """What deliveries came to; only outcomes that there were."""
+    cache_hits: tuple[int, ...] = ()
+    cache_lookups: tuple[int, ...] = ()
+    queue: tuple[int, ...] = ()
+    """The most deliveries that were not settled at once, as it was looked at once a second."""
 
 
 class Experiment(StrEnum):
@@ -341,6 +486,17 @@ class CacheEntry(Struct, frozen=True):
     """Bytes of memory that it is counted with."""
 
 
+class Discarded(Struct, frozen=True):
+    """A read that was not put into the cache, because its user's subscriptions had changed meanwhile."""
+
+    time: datetime
+    user: str
+    read: int
+    """The generation that was read."""
+    current: int | None
+    """The generation that is held instead; None where nothing is."""
+
+
 class CacheStats(Struct, frozen=True):
     """The subscription cache in figures."""
 
@@ -359,6 +515,7 @@ class CacheStats(Struct, frozen=True):
     """Statements sent to the database since the server started."""
     counts: dict[CacheChange, int] = {}
     """What happened since the server started."""
+    last_discarded: Discarded | None = None
 
 
 class Stats(Struct, frozen=True):

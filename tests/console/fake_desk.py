@@ -22,22 +22,30 @@ from pushdesk.desk import (
     StatsChanged,
     SubscriptionChanged,
     SubscriptionRemoved,
+    TokenChanged,
+    TokenRevoked,
+    UserAdded,
+    UserRemoved,
 )
 from pushdesk.engine.key_census import end_of
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
+from pushdesk.filters import passes
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
     AcceptedTurn,
     AccessToken,
+    Attempt,
     CacheChange,
     CacheEntry,
     CacheStats,
     Delivery,
+    DeliveryRecord,
     Dispatch,
     DispatchKind,
     DispatchState,
     ExportedKey,
+    History,
     Invitation,
     KeyState,
     LogEntry,
@@ -49,11 +57,14 @@ from pushdesk.model import (
     RevokedKeys,
     Scope,
     Service,
+    Span,
     Stats,
     Subscription,
     SubscriptionState,
+    Urgency,
     User,
     VapidKey,
+    Verdict,
 )
 from pushdesk.paging import Order
 from pushdesk.user_id import check_user
@@ -121,6 +132,13 @@ class FakeDesk:
         """The pages of deliveries that were asked for, in order."""
         self.calls: list[tuple[str, Any]] = []
         """The commands that were given, in order."""
+        self.allowed = frozenset(Scope)
+        """What whoever asks may do; commands are not refused by it."""
+        self.histories: dict[Span, History] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        """What is said of a user, a subscription or a delivery, by its id."""
+        self.attempts: dict[str, tuple[Attempt, ...]] = {}
+        """The attempts at a delivery before its last one, by its id."""
         self._epoch = "epoch-1"
         self._seq = 0
         self._ids = 0
@@ -189,7 +207,7 @@ class FakeDesk:
         }
         subscription = Subscription(**(wanted | fields))
         self._subscriptions[subscription.id] = subscription
-        self._users.setdefault(user, User(user, self.now()))
+        self._know(user)
         self._emit(SubscriptionChanged(self._number(), self.now(), subscription))
         self._invalidate(user)
         self._count()
@@ -238,18 +256,36 @@ class FakeDesk:
             raise self.troubles.popleft()
         return self._stats
 
+    async def scopes(self) -> frozenset[Scope]:
+        self._answer()
+        return self.allowed
+
+    async def history(self, span: Span) -> History:
+        self._answer()
+        return self.histories.get(span, History(span, 2.0, 150, self.now()))
+
+    async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
+        self._answer()
+        self.calls.append(("explain", (user, subscription, delivery)))
+        self._refuse()
+        asked = user or subscription or delivery
+        verdict = self.verdicts.get(asked)
+        if verdict is None:
+            raise PushdeskError(f"Nothing is known of {asked!r}.", code="not_found")
+        return verdict
+
     async def users(self, query: PageQuery) -> Page[User]:
         self._answer()
         found = [
             msgspec.structs.replace(user, subscriptions=len(self._of(user.id)))
             for user in self._users.values()
-            if user.id.startswith(query.filter)
+            if passes(user.id, query.filter)
         ]
         return _page(found, query, sorts=("created_at", "id"))
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
         self._answer()
-        found = [one for one in self._subscriptions.values() if query.filter in one.user]
+        found = [one for one in self._subscriptions.values() if passes(one.user, query.filter)]
         page = _page(found, query, sorts=("created_at", "user", "state", "service", "failures"))
         await self.answering.wait()
         return page
@@ -267,7 +303,7 @@ class FakeDesk:
         found = [
             self._told(one, deliveries=False)
             for one in self._dispatches.values()
-            if query.filter in (one.user or "") or query.filter in one.title
+            if passes(one.user or "", query.filter) or passes(one.title, query.filter)
         ]
         return _page(found, query, sorts=("accepted_at",))
 
@@ -277,6 +313,38 @@ class FakeDesk:
             raise PushdeskError(f"There is no dispatch {dispatch!r}.", code="not_found")
         return self._told(self._dispatches[dispatch], deliveries=True)
 
+    async def delivery(self, delivery: str) -> DeliveryRecord:
+        self._answer()
+        if delivery not in self._deliveries:
+            raise PushdeskError(f"There is no delivery {delivery!r}.", code="not_found")
+        one = self._deliveries[delivery]
+        last = Attempt(one.attempts, one.at, one.outcome, one.status, one.reason, one.latency_ms)
+        return DeliveryRecord(
+            one,
+            self._told(self._dispatches[one.dispatch], deliveries=False),
+            (*self.attempts.get(delivery, ()), *((last,) if one.attempts else ())),
+            urgency=Urgency.NORMAL,
+            topic=None,
+            ttl_s=86400,
+            expires_at=self._dispatches[one.dispatch].accepted_at + timedelta(days=1),
+            size=142,
+        )
+
+    async def resend(self, delivery: str) -> Dispatch:
+        self._answer()
+        self.calls.append(("resend", delivery))
+        self._refuse()
+        if delivery not in self._deliveries:
+            raise PushdeskError(f"There is no delivery {delivery!r}.", code="not_found")
+        one = self._deliveries[delivery]
+        if one.subscription not in self._subscriptions:
+            raise PushdeskError("That browser is no longer subscribed.", code="subscription_not_found")
+        old = self._dispatches[one.dispatch]
+        dispatch = self._accept(one.user, old.title, old.kind, [self._subscriptions[one.subscription]])
+        if self.settles:
+            self._settle(dispatch.deliveries[0], self.outcomes.get(one.subscription, Outcome.ACCEPTED))
+        return self._told(self._dispatches[dispatch.id], deliveries=False)
+
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         self._answer()
         found = [self._counted(key) for key in self._keys.values() if key.id.startswith(query.filter)]
@@ -284,12 +352,12 @@ class FakeDesk:
 
     async def tokens(self, query: PageQuery) -> Page[AccessToken]:
         self._answer()
-        found = [token for token in self._tokens.values() if query.filter in token.name]
+        found = [token for token in self._tokens.values() if passes(token.name, query.filter)]
         return _page(found, query, sorts=("created_at", "name"))
 
     async def cache(self, query: PageQuery) -> Page[CacheEntry]:
         self._answer()
-        found = [entry for entry in self._cache.values() if query.filter in entry.user]
+        found = [entry for entry in self._cache.values() if passes(entry.user, query.filter)]
         fields = {"age": "age_s", "time_left": "time_left_s"}
         sorts = ("age", "time_left", "user", "generation", "devices", "size")
         return _keyset(
@@ -384,7 +452,7 @@ class FakeDesk:
         self._refuse()
         if not SHORTEST_LIFETIME_S <= expires_s <= LONGEST_LIFETIME_S:
             raise PushdeskError("That is too short or too long.", code="bad_field", fields=("expires",))
-        self._users.setdefault(check_user(user), User(user, self.now()))
+        self._know(check_user(user))
         return Invitation(CODE, f"{self._stats.url}/enroll#{CODE}", self.now() + timedelta(seconds=expires_s))
 
     async def remove_user(self, user: str) -> None:
@@ -403,6 +471,7 @@ class FakeDesk:
             del self._dispatches[dispatch]
         self._invalidate(user)
         self._count()
+        self._emit(UserRemoved(self._number(), self.now(), user))
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         self._answer()
@@ -491,6 +560,7 @@ class FakeDesk:
         self._ids += 1
         access = AccessToken(f"{self._ids:026x}", name.strip(), given, self.now())
         self._tokens[access.id] = access
+        self._emit(TokenChanged(self._number(), self.now(), access))
         return NewAccessToken(f"pdk_{access.id}_made-up", access)
 
     async def revoke_token(self, token: str) -> AccessToken:
@@ -499,6 +569,7 @@ class FakeDesk:
         self._refuse()
         if token not in self._tokens:
             raise PushdeskError("There is no such access token.", code="not_found")
+        self._emit(TokenRevoked(self._number(), self.now(), token))
         return self._tokens.pop(token)
 
     async def invalidate_cache(self, user: str) -> bool:
@@ -541,6 +612,11 @@ class FakeDesk:
     def _number(self) -> int:
         self._seq += 1
         return self._seq
+
+    def _know(self, user: str) -> None:
+        if user not in self._users:
+            self._users[user] = User(user, self.now())
+            self._emit(UserAdded(self._number(), self.now(), user))
 
     def _emit(self, *events: AnyEvent) -> None:
         self._history.extend(events)
@@ -714,7 +790,7 @@ def _passes(delivery: Delivery, text: str) -> bool:
         return delivery.outcome.value == text
     if text.startswith("subscription:"):
         return delivery.subscription == text.removeprefix("subscription:")
-    return text in delivery.user
+    return passes(delivery.user, text)
 
 
 def _is_found(entry: LogEntry, text: str) -> bool:

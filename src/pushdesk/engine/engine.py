@@ -35,7 +35,7 @@ from pushdesk.log import write
 from pushdesk.log_events import CacheCleared, CacheInvalidated
 from pushdesk.log_fields import UserId
 from pushdesk.log_ring import LogRing
-from pushdesk.model import Experiment, Page, PageQuery, Stats
+from pushdesk.model import Experiment, Page, PageQuery, Scope, Stats
 from pushdesk.user_id import check_user
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
@@ -52,16 +52,18 @@ if TYPE_CHECKING:
         AccessToken,
         CacheEntry,
         Delivery,
+        DeliveryRecord,
         DeviceGrant,
         Dispatch,
         Enrolled,
         ExportedKey,
+        History,
         Invitation,
         LogEntry,
         NewAccessToken,
         Notification,
         RevokedKeys,
-        Scope,
+        Span,
         Subscribed,
         Subscription,
         SubscriptionRequest,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         Turn,
         User,
         VapidKey,
+        Verdict,
     )
     from pushdesk.storage.store import Store
     from pushdesk.webpush.transport import Transport
@@ -343,6 +346,18 @@ class Engine:
         """Return the state of the server."""
         return await self._reporter.stats()
 
+    async def scopes(self) -> frozenset[Scope]:
+        """Return every scope: whoever holds the engine may do everything."""
+        return frozenset(Scope)
+
+    async def history(self, span: Span) -> History:
+        """Return how the server has been doing."""
+        raise NotImplementedError
+
+    async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
+        """Return why a user, a device or a delivery did not get what was sent, or that it did."""
+        raise NotImplementedError
+
     async def users(self, query: PageQuery) -> Page[User]:
         """List users."""
         return await self._store.listings.users(query)
@@ -362,6 +377,14 @@ class Engine:
     async def dispatch(self, dispatch: str, cursor: str | None = None) -> Dispatch:
         """Return one dispatch with its deliveries, or those after the cursor that its `next` was."""
         return await self._store.listings.dispatch(dispatch, cursor)
+
+    async def delivery(self, delivery: str) -> DeliveryRecord:
+        """Return all that is known of a delivery."""
+        raise NotImplementedError
+
+    async def resend(self, delivery: str) -> Dispatch:
+        """Send what a delivery was of once more, to its subscription only."""
+        raise NotImplementedError
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""
