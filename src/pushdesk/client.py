@@ -56,6 +56,7 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _HEARTBEAT_S: Final = 15.0
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
 _ADMIN: Final = "/api/v1/admin"
+_READ_ONLY: Final = "Pushdesk-Read-Only"
 
 
 class _Problem(Struct, frozen=True):
@@ -79,13 +80,15 @@ class HttpDesk:
     Args:
         url: The server's origin.
         token: A token that the server takes.
+        read_only: Whether nothing is to be changed, whatever the token allows: every request says so to the server, and
+            commands are refused here too, since a server that is older does not know of it.
         handshake_timeout_s: Seconds in which the event stream must be there.
 
     Raises:
         PushdeskError: `bad_field` if `url` is not the address of a server, `unauthorized` if the token cannot be one.
     """
 
-    def __init__(self, url: str, token: str, *, handshake_timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, token: str, *, read_only: bool = False, handshake_timeout_s: float = 10.0) -> None:
         try:
             self._origin = URL(url).origin()
         except ValueError:
@@ -101,7 +104,8 @@ class HttpDesk:
                 code="unauthorized",
                 hint="A token is one line of visible ASCII characters.",
             )
-        self._token = token
+        self._headers = {"Authorization": f"Bearer {token}"} | ({_READ_ONLY: "1"} if read_only else {})
+        self._read_only = read_only
         self._handshake_timeout_s = handshake_timeout_s
         self._session: aiohttp.ClientSession | None = None
 
@@ -293,7 +297,7 @@ class HttpDesk:
             async with asyncio.timeout(self._handshake_timeout_s):
                 socket = await self._open().ws_connect(
                     self._address(path, query),
-                    headers=self._authorization(),
+                    headers=self._headers,
                     heartbeat=_HEARTBEAT_S,
                     max_msg_size=_LARGEST_FRAME,
                     timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
@@ -346,7 +350,9 @@ class HttpDesk:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = _TIMEOUT_S,
     ) -> T:
-        sent = self._authorization() | dict(headers or {})
+        if self._read_only and method != "GET":
+            raise PushdeskError("The console is read-only.", code="forbidden", hint="It was started with --read-only.")
+        sent = self._headers | dict(headers or {})
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
@@ -385,9 +391,6 @@ class HttpDesk:
         return URL(
             f"{self._origin}{path}" + (f"?{urlencode(query, errors='surrogatepass')}" if query else ""), encoded=True
         )
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token}"}
 
     def _decode(self, content: bytes | str, shape: type[T]) -> T:
         try:

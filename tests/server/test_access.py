@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pushdesk.model import Scope
 from pushdesk.server.app import ROUTES
 from pushdesk.server.auth import Access
 from tests.server.running import ADMIN_TOKEN, Running, running
@@ -74,6 +75,14 @@ async def test_a_session_token_is_an_admin_token(tmp_path: Path) -> None:
     async with running(tmp_path, session_token="s" * 43) as server:
         assert (await server.ask("GET", "/api/v1/admin/stats", token="s" * 43)).status == 200
         assert (await server.admin("GET", "/api/v1/admin/stats")).status == 200
+
+
+async def test_a_session_token_may_be_one_that_reads(tmp_path: Path) -> None:
+    async with running(tmp_path, session_token="s" * 43, session_scope=Scope.READ) as server:
+        assert (await server.ask("GET", "/api/v1/admin/scopes", token="s" * 43)).json == {"scopes": ["read"]}
+        refused = await server.ask("POST", "/api/v1/admin/cache/clear", token="s" * 43)
+        assert_problem(refused, 403, "forbidden")
+        assert (await server.admin("POST", "/api/v1/admin/cache/clear")).status == 200
 
 
 @pytest.mark.parametrize(

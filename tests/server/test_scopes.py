@@ -8,6 +8,7 @@ import pytest
 
 from pushdesk.model import Scope
 from pushdesk.server.app import ROUTES
+from pushdesk.server.auth import READ_ONLY
 from tests.server.running import ADMIN_TOKEN, Running, running
 from tests.server.test_bad_input import assert_problem
 
@@ -22,6 +23,7 @@ EVERYBODY: Final = frozenset({NOBODY, DEVICE, N, R, A})
 APPLICATIONS: Final = frozenset({N, A})
 READERS: Final = frozenset({R, A})
 OPERATORS: Final = frozenset({A})
+NO_HEADERS: Final[Mapping[str, str]] = {}
 
 TABLE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("GET", "/healthz"): EVERYBODY,
@@ -39,6 +41,7 @@ TABLE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/enrollments"): EVERYBODY,
     ("DELETE", "/api/v1/users/{user}"): OPERATORS,
     ("GET", "/api/v1/admin/stats"): READERS,
+    ("GET", "/api/v1/admin/scopes"): READERS,
     ("GET", "/api/v1/admin/users"): READERS,
     ("GET", "/api/v1/admin/subscriptions"): READERS,
     ("GET", "/api/v1/admin/dispatches"): READERS,
@@ -86,25 +89,61 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
 
 @pytest.mark.parametrize(("route", "allowed"), TABLE.items(), ids=[" ".join(route) for route in TABLE])
 async def test_who_may_use_a_route(doors: Doors, route: tuple[str, str], allowed: frozenset[str]) -> None:
+    assert await let_in(doors, route) == allowed
+
+
+@pytest.mark.parametrize(("route", "allowed"), TABLE.items(), ids=[" ".join(route) for route in TABLE])
+async def test_who_asks_to_change_nothing_may_use_what_changes_nothing(
+    doors: Doors, route: tuple[str, str], allowed: frozenset[str]
+) -> None:
+    assert await let_in(doors, route, {READ_ONLY: "1"}) == (allowed if route[0] == "GET" else frozenset())
+
+
+async def let_in(doors: Doors, route: tuple[str, str], headers: Mapping[str, str] = NO_HEADERS) -> set[str]:
+    """Return which callers a route lets in."""
     method, pattern = route
     path = pattern.replace("{user}", "anna").replace("{id}", "x")
     # From elsewhere, as far as the server can tell: what is open to this machine alone is not tried here.
-    elsewhere = {"X-Forwarded-For": "192.0.2.1"}
+    sent = {"X-Forwarded-For": "192.0.2.1", **headers}
     # What is let in is refused for its body, by a field that no route has; what a GET does is harmless.
     body = None if method == "GET" else {"no such field": 1}
-    let_in = set()
+    admitted = set()
     for caller, token in doors.tokens.items():
-        answer = await doors.server.ask(method, path, body, token=token, headers=elsewhere)
+        answer = await doors.server.ask(method, path, body, token=token, headers=sent)
         assert answer.status < 500
         if answer.status == 401:
             assert_problem(answer, 401, "unauthorized")
             assert caller == NOBODY
         elif answer.status == 403:
             assert_problem(answer, 403, "forbidden")
-            assert caller != NOBODY
+            assert caller != NOBODY or headers
         else:
-            let_in.add(caller)
-    assert let_in == allowed
+            admitted.add(caller)
+    return admitted
+
+
+@pytest.mark.parametrize("value", ["1", "0", "", "true"])
+async def test_who_asks_to_change_nothing_is_refused_before_anything_is_done(doors: Doors, value: str) -> None:
+    headers = {READ_ONLY: value}
+    before = (await doors.server.admin("GET", "/api/v1/admin/subscriptions")).json
+    for method, path in (("POST", "/api/v1/admin/cache/clear"), ("DELETE", "/api/v1/users/anna")):
+        refused = assert_problem(await doors.server.admin(method, path, headers=headers), 403, "forbidden")
+        assert READ_ONLY in refused["hint"]
+    page = await doors.server.ask("POST", "/api/v1/enrollments", {"code": "x"}, headers=headers)
+    assert_problem(page, 403, "forbidden")
+    assert (await doors.server.admin("GET", "/api/v1/admin/subscriptions", headers=headers)).json == before
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [({R}, ["read"]), ({N, R}, ["notify", "read"]), ({A}, ["notify", "read", "admin"])],
+)
+async def test_a_token_is_told_what_it_allows(doors: Doors, scopes: set[Scope], allowed: list[str]) -> None:
+    token = (await doors.server.engine.create_token("other", scopes)).token
+    path = "/api/v1/admin/scopes"
+    assert (await doors.server.ask("GET", path, token=token)).json == {"scopes": allowed}
+    reading = await doors.server.ask("GET", path, token=token, headers={READ_ONLY: "1"})
+    assert reading.json == {"scopes": ["read"]}
 
 
 @pytest.mark.parametrize("scope", list(Scope))

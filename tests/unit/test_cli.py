@@ -87,6 +87,15 @@ async def test_without_a_terminal_it_says_to_use_serve(environment: dict[str, st
         (["serve", "--cache-ttl", "-5s"], EXIT_USAGE, "--cache-ttl must be 0 or a duration from 1s to 24h"),
         (["serve", "--experiments-web-push", "maybe"], EXIT_USAGE, "--experiments-web-push must be true or false."),
         (["--port", "0", "serve"], EXIT_USAGE, "--port stands before the command. Write `pushdesk serve --port ...`."),
+        (["--read-only", "serve"], EXIT_USAGE, "--read-only is for the console: `pushdesk --read-only` and"),
+        (["--read-only", "tokens", "list"], EXIT_USAGE, "--read-only is for the console"),
+        (
+            ["--read-only", "attach", "http://localhost:1"],
+            EXIT_USAGE,
+            "--read-only stands before the command. Write `pushdesk attach --read-only ...`.",
+        ),
+        (["serve", "--read-only"], EXIT_USAGE, "No such option: --read-only"),
+        (["send", "ada", "Hello", "--read-only"], EXIT_USAGE, "No such option: --read-only"),
         (["attach", "http://localhost:1"], EXIT_USAGE, "The console needs a terminal."),
         (["send", "ada", "Hello", "--server", "http://192.0.2.1"], EXIT_USAGE, "http://192.0.2.1 is plain http"),
         (["send", "ada", "Hello", "--server", "ftp://x"], EXIT_USAGE, "The server's URL must be an origin"),
@@ -148,5 +157,5 @@ def test_every_flag_that_is_a_setting_is_spelled_as_the_configuration_spells_it(
     callback = app.registered_callback
     assert callback is not None
     assert callback.callback is not None
-    names = set(callback.callback.__kwdefaults__ or {}) - {"_version"}
+    names = set(callback.callback.__kwdefaults__ or {}) - {"_version", "read_only"}
     assert {f"--{name.replace('_', '-')}" for name in names} <= known

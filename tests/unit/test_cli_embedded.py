@@ -19,13 +19,14 @@ from pushdesk.cli import embedded
 from pushdesk.cli.hosting import prepare
 from pushdesk.config import load
 from pushdesk.errors import PushdeskError
+from pushdesk.model import Scope
 
 async def fail(*_arguments, **_named):
     raise {error}("https://push.example/" + "secret" * 2)
 
 async def main():
     config = load({{"--data-dir": sys.argv[1], "--port": "0"}}, {{}}, default_data_dir=pathlib.Path(sys.argv[1]))
-    server = embedded.EmbeddedServer(prepare(config, {{}}))
+    server = embedded.EmbeddedServer(prepare(config, {{}}), session_scope=Scope.ADMIN)
     async with asyncio.timeout(20):
         try:
             await server.start()

@@ -159,6 +159,24 @@ async def test_the_token_travels_as_bearer_and_nowhere_else() -> None:
     assert not any(TOKEN in path for path, _ in seen)
 
 
+async def test_a_desk_that_only_reads_says_so_with_every_request_and_sends_no_command() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def note(request: web.Request) -> web.Response:
+        seen.append((request.method, request.headers.get("Pushdesk-Read-Only")))
+        return web.json_response({})
+
+    async with answering(note) as desk, HttpDesk(desk.url, TOKEN, read_only=True) as reading:
+        for question in (reading.stats(), anext(aiter(reading.events()))):
+            with pytest.raises(UnreachableError):
+                await question
+        for command in (reading.clear_cache(), reading.remove_user("anna"), reading.notify("anna", Notification("a"))):
+            with pytest.raises(PushdeskError) as caught:
+                await command
+            assert (caught.value.code, caught.value.hint) == ("forbidden", "It was started with --read-only.")
+    assert set(seen) == {("GET", "1")}
+
+
 @pytest.mark.parametrize("url", ["", "localhost", "localhost:8484", "/x", "http://"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(PushdeskError) as caught:

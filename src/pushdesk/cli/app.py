@@ -65,6 +65,7 @@ def console(
     dev: options.Dev = False,
     log_level: options.LogLevel = None,
     log_file: options.LogFile = None,
+    read_only: options.ReadOnly = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit")
     ] = False,
@@ -91,8 +92,11 @@ def console(
     if command is None:
         from pushdesk.cli.console import run_console
 
-        end(lambda: run_console(flags, os.environ))
-    if flags:
+        end(lambda: run_console(flags, os.environ, read_only=read_only))
+    if read_only and command != attach.__name__:
+        tell("--read-only is for the console: `pushdesk --read-only` and `pushdesk attach URL --read-only`.")
+        raise typer.Exit(EXIT_USAGE)
+    if flags := flags | options.given(read_only=read_only):
         flag = next(iter(flags))
         command = f"{command} COMMAND" if command in {group.info.name for group in GROUPS} else command
         tell(f"{flag} stands before the command. Write `pushdesk {command} {flag} ...`.")
@@ -147,14 +151,15 @@ def attach(
     *,
     token_file: options.TokenFile = None,
     insecure: options.Insecure = False,
+    read_only: options.ReadOnly = False,
     data_dir: options.DataDir = None,
     config: options.ConfigFile = None,
 ) -> None:
     """Show the console of a server that runs elsewhere."""
-    from pushdesk.cli.attach import run_attach
+    from pushdesk.cli.attach import Attaching, run_attach
 
-    flags = options.given(data_dir=data_dir, config=config)
-    end(lambda: run_attach(url, token_file=token_file, insecure=insecure, flags=flags, environ=os.environ))
+    attaching = Attaching(url, token_file=token_file, insecure=insecure, read_only=read_only)
+    end(lambda: run_attach(attaching, options.given(data_dir=data_dir, config=config), os.environ))
 
 
 @app.command()

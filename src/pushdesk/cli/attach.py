@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pushdesk.cli.datadir import client_token
 from pushdesk.cli.hosting import read_config
@@ -18,27 +18,40 @@ if TYPE_CHECKING:
     from pushdesk.config import Config
 
 
-def run_attach(
-    url: str, *, token_file: str | None, insecure: bool, flags: Mapping[str, object], environ: Mapping[str, str]
-) -> int:
+class Attaching(NamedTuple):
+    """Which server to look at, and how."""
+
+    url: str
+    token_file: str | None = None
+    insecure: bool = False
+    read_only: bool = False
+
+
+def run_attach(attaching: Attaching, flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
     """Show the console of a server until it is left; returns the exit code.
+
+    Args:
+        attaching: Which server.
+        flags: As `pushdesk.config.load` takes them.
+        environ: The environment.
 
     Raises:
         PushdeskError: There is no terminal, the server cannot be reached, or it refuses the token.
     """
     require_terminal(hint="Use `pushdesk send` in scripts.")
-    checked = server_url(url, insecure=insecure)
+    url = server_url(attaching.url, insecure=attaching.insecure)
     config = read_config(flags, environ)
     check_keymap(config)
-    token = client_token(config.data_dir, Path(token_file) if token_file else None, environ)
-    return asyncio.run(_attach(checked, token, config))
+    token_file = Path(attaching.token_file) if attaching.token_file else None
+    token = client_token(config.data_dir, token_file, environ)
+    return asyncio.run(_attach(url, token, config, read_only=attaching.read_only))
 
 
-async def _attach(url: str, token: str, config: Config) -> int:
+async def _attach(url: str, token: str, config: Config, *, read_only: bool) -> int:
     from pushdesk.client import HttpDesk
     from pushdesk.console.app import PushdeskApp
 
-    async with HttpDesk(url, token) as desk:
+    async with HttpDesk(url, token, read_only=read_only) as desk:
         # Asked once before the screen is taken: a wrong address or token is a line, not a console that reconnects.
         stats = await desk.stats()
         app = PushdeskApp(

@@ -10,6 +10,7 @@ from pushdesk.cli.ending import EndBySignal
 from pushdesk.cli.hosting import prepare, read_config
 from pushdesk.cli.keymap import check_keymap
 from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
+from pushdesk.model import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from pushdesk.cli.hosting import Prepared
 
 
-def run_console(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
+def run_console(flags: Mapping[str, object], environ: Mapping[str, str], *, read_only: bool = False) -> int:
     """Show the console until it is left; returns the exit code.
+
+    Args:
+        flags: As `pushdesk.config.load` takes them.
+        environ: The environment.
+        read_only: Whether the console is to change nothing; the server in it serves as ever.
 
     Raises:
         StartUpError: There is no terminal, or the server cannot start.
@@ -28,18 +34,18 @@ def run_console(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
     check_keymap(config)
     prepared = prepare(config, environ)
     try:
-        return asyncio.run(_console(prepared))
+        return asyncio.run(_console(prepared, read_only=read_only))
     finally:
         prepared.lock.release()
 
 
-async def _console(prepared: Prepared) -> int:
+async def _console(prepared: Prepared, *, read_only: bool) -> int:
     from pushdesk.client import HttpDesk
     from pushdesk.console.app import PushdeskApp
 
-    server = EmbeddedServer(prepared)
+    server = EmbeddedServer(prepared, session_scope=Scope.READ if read_only else Scope.ADMIN)
     try:
-        async with HttpDesk(prepared.local_url, server.token) as desk:
+        async with HttpDesk(prepared.local_url, server.token, read_only=read_only) as desk:
             app = PushdeskApp(
                 desk,
                 url=prepared.access_url,

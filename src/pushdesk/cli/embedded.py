@@ -16,21 +16,26 @@ if TYPE_CHECKING:
     from pushdesk.cli.hosting import Prepared
     from pushdesk.errors import PushdeskError
     from pushdesk.log_ring import LogRing
-    from pushdesk.model import Stats
+    from pushdesk.model import Scope, Stats
 
 
 class EmbeddedServer:
     """A server in a thread; its methods are called on the console's event loop.
 
+    Args:
+        prepared: What the server needs before it runs.
+        session_scope: What the console's token allows.
+
     Attributes:
-        token: An admin token that lives as long as the process.
+        token: The console's token, which lives as long as the process.
         on_failure: Called on the console's loop with the reason if the server ends by itself once it has started.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, *, session_scope: Scope) -> None:
         self.on_failure: Callable[[PushdeskError], None] = _ignore
         self.token = secrets.token_urlsafe(32)
         self._prepared = prepared
+        self._session_scope = session_scope
         self._thread = threading.Thread(target=self._run, name="server")
         self._console = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._console.create_future()
@@ -92,6 +97,7 @@ class EmbeddedServer:
                 on_waiting=tell_waiting,
                 log_ring=log_ring,
                 session_token=self.token,
+                session_scope=self._session_scope,
             )
         finally:
             with self._lock:

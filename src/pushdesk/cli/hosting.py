@@ -12,6 +12,7 @@ from pushdesk.cli.datadir import ServerLock, admin_token, open_data_directory
 from pushdesk.cli.sockets import are_loopback, http_url, listen, local_url, port_of
 from pushdesk.config import load
 from pushdesk.errors import PushdeskError, StartUpError
+from pushdesk.model import Scope
 
 if TYPE_CHECKING:
     import asyncio
@@ -116,6 +117,7 @@ async def host(
     on_waiting: Callable[[int], None],
     log_ring: LogRing,
     session_token: str | None = None,
+    session_scope: Scope = Scope.ADMIN,
 ) -> None:
     """Run engine and server until `stop`, then take no more, and let what is in flight end.
 
@@ -125,7 +127,8 @@ async def host(
         on_ready: Called once when requests are answered.
         on_waiting: Called with the number of deliveries in flight if there are some to wait for.
         log_ring: The last lines of the log.
-        session_token: A second admin token, that lives as long as the process.
+        session_token: A token for the console of the same process, that lives as long as it.
+        session_scope: What that token allows.
 
     Raises:
         PushdeskError: The engine cannot start.
@@ -149,6 +152,7 @@ async def host(
             local_identity=prepared.config.identity.local,
             allowed_origins=frozenset(prepared.config.server.allow_origin),
             session_token=session_token,
+            session_scope=session_scope,
             ingress=make_room(prepared.config),
         )
         runner = create_runner(app, shutdown_timeout_s=CLOSE_S)

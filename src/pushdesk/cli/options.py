@@ -82,6 +82,7 @@ TokenFile: TypeAlias = Annotated[
     ),
 ]
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Send the token over plain http to another host")]
+ReadOnly: TypeAlias = Annotated[bool, typer.Option("--read-only", help="Look, and change nothing")]
 
 Server: TypeAlias = Annotated[str | None, typer.Option("--server", metavar="URL", help="A server that runs elsewhere")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]

@@ -12,7 +12,8 @@ from yarl import URL
 from pushdesk import __version__
 from pushdesk.assets import assets_directory
 from pushdesk.config import ServerConfig
-from pushdesk.server import admin, applications, browsers, invitations, key_commands, operations
+from pushdesk.model import Scope
+from pushdesk.server import admin, applications, browsers, invitations, key_commands, operations, scopes
 from pushdesk.server.auth import Gate, limit
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
 from pushdesk.server.client_address import TRUSTED_PROXIES
@@ -46,6 +47,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     *applications.ROUTES,
     *invitations.ROUTES,
     *admin.ROUTES,
+    *scopes.ROUTES,
     *key_commands.ROUTES,
     *operations.ROUTES,
 )
@@ -62,6 +64,7 @@ def create_app(
     local_identity: bool = True,
     allowed_origins: frozenset[str] = frozenset(),
     session_token: str | None = None,
+    session_scope: Scope = Scope.ADMIN,
     assets: Path | None = None,
     body_timeout_s: float = 10.0,
     new_request_id: Callable[[], str] = random_request_id,
@@ -78,7 +81,8 @@ def create_app(
         listening_on_loopback_only: Whether every socket that will be listened on is loopback.
         local_identity: `[identity] local`.
         allowed_origins: Origins of other sites whose pages may use the browser routes.
-        session_token: A second admin token, for the console of the same program.
+        session_token: A token for the console of the same program.
+        session_scope: What that token allows.
         assets: The directory of the page; by default the package's own.
         body_timeout_s: Seconds in which a request's body must have arrived.
         new_request_id: Makes the ids by which requests are found in the log, of up to 32 hex digits.
@@ -87,11 +91,8 @@ def create_app(
     """
     ingress = ingress or ServerConfig()
     place = Place(access_url, listening_on_loopback_only, local_identity, allowed_origins)
-    gate = Gate(
-        engine,
-        place=place,
-        admin_tokens=(admin_token,) if session_token is None else (admin_token, session_token),
-    )
+    own_tokens = {admin_token: Scope.ADMIN} | ({} if session_token is None else {session_token: session_scope})
+    gate = Gate(engine, place=place, own_tokens=own_tokens)
     middlewares = (log_requests, count_requests, problems, turn_away, limit(gate), hide_switched_off)
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[STREAMS] = set()

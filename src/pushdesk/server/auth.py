@@ -1,4 +1,4 @@
-"""Who may do what: the admin token, device tokens, the local page, and what a foreign page may never do."""
+"""Who may do what: tokens, the local page, what a foreign page may never do, and who asks to change nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pushdesk.server.local_page import (
 from pushdesk.server.rate_limits import RATE_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from pushdesk.model import DeviceGrant
 
 _DEVICE_TOKEN: Final = "pdd_"  # noqa: S105 (how such a token begins)
-_ADMIN: Final = TokenGrant("admin", frozenset({Scope.ADMIN}))
-"""What the admin token allows."""
+READ_ONLY: Final = "Pushdesk-Read-Only"
+"""A request with this header, whatever its value, is refused where it would change something."""
+_OWN: Final = "admin"
+"""The id of the tokens that are no access tokens: the admin token and the session token."""
 _GRANT: Final = web.RequestKey("grant", TokenGrant)
 """What the access token of a request allows, if it has a valid one."""
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
@@ -72,6 +74,11 @@ class Access(Enum):
         """Whether pages use it: their origin is looked at, and may be a listed one."""
         return self in {Access.PAGE, Access.DEVICE}
 
+    @property
+    def is_for_readers(self) -> bool:
+        """Whether to read is enough to use them, as far as they are asked with GET."""
+        return not self.scopes or Scope.READ in self.scopes
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -90,12 +97,20 @@ _NOBODY: Final = Caller()
 
 
 class Gate:
-    """Decides whether a request may pass; holds the admin tokens as digests only."""
+    """Decides whether a request may pass.
 
-    def __init__(self, engine: Engine, *, place: Place, admin_tokens: Iterable[str]) -> None:
+    Args:
+        engine: Knows the access tokens and those of devices.
+        place: Where the server is, for the local page.
+        own_tokens: The admin token and the session token, with what each allows; only digests of them are kept.
+    """
+
+    def __init__(self, engine: Engine, *, place: Place, own_tokens: Mapping[str, Scope]) -> None:
         self._engine = engine
         self._place = place
-        self._admin_digests = tuple(_digest(token) for token in admin_tokens)
+        self._own_grants = tuple(
+            (_digest(token), TokenGrant(_OWN, frozenset({scope}))) for token, scope in own_tokens.items()
+        )
 
     def count(self, request: web.Request) -> None:
         """Count a request, whatever it asks for: for its access token, or for the address that it came from.
@@ -113,7 +128,7 @@ class Gate:
             request.app[RATE_LIMITS].check_address(client_of(request))
             return
         request[_GRANT] = grant
-        if grant is not _ADMIN:
+        if grant.id != _OWN:
             request.app[RATE_LIMITS].check_token(grant.id)
 
     async def admit(self, request: web.Request, access: Access, user: str) -> Caller:
@@ -121,9 +136,17 @@ class Gate:
 
         Raises:
             PushdeskError: `unauthorized` without a token where one is needed, or with one that is not valid;
-                `forbidden` when the token does not allow this, or the request comes from a foreign page;
+                `forbidden` when the token does not allow this, the request comes from a foreign page, or it is one
+                that is to change nothing and would;
                 `rate_limited` when there were too many tokens that are not valid.
         """
+        is_read_only = READ_ONLY in request.headers
+        if is_read_only and not (request.method == "GET" and access.is_for_readers):
+            raise PushdeskError(
+                "The request is to change nothing, and this would.",
+                code="forbidden",
+                hint=f"Its header {READ_ONLY} says so: a console that was started with --read-only sends it.",
+            )
         if access is Access.OPEN:
             return _NOBODY
         visit = visit_of(request)
@@ -138,11 +161,14 @@ class Gate:
         if grant is None:
             return Caller(device=await self._device(request, token, access, user))
         self._check_grant(grant, visit, access)
-        return Caller(token=grant)
+        return Caller(token=_reading(grant) if is_read_only else grant)
 
     def _grant(self, token: str) -> TokenGrant | None:
-        """Return what an access token or the admin token allows."""
-        return _ADMIN if self._is_admin(token) else self._engine.token_grant(token)
+        """Return what an access token, or one of our own, allows."""
+        digest = _digest(token)
+        # All are compared: how long it takes tells nothing of them.
+        own = [grant for known, grant in self._own_grants if hmac.compare_digest(digest, known)]
+        return own[0] if own else self._engine.token_grant(token)
 
     def _check_grant(self, grant: TokenGrant, visit: Visit, access: Access) -> None:
         """Refuse an access token that a page uses, or that does not allow enough."""
@@ -197,11 +223,6 @@ class Gate:
         if refusal is not None:
             raise PushdeskError(refusal.detail, code="unauthorized", hint=refusal.hint)
 
-    def _is_admin(self, token: str) -> bool:
-        digest = _digest(token)
-        matches = [hmac.compare_digest(digest, known) for known in self._admin_digests]
-        return any(matches)
-
 
 def limit(gate: Gate) -> Middleware:
     """Return the middleware that counts every request, those for pages and for nothing at all too."""
@@ -233,6 +254,11 @@ def visit_of(request: web.Request) -> Visit:
         header_names=frozenset(name.lower() for name in request.headers),
         is_json=is_json(request),
     )
+
+
+def _reading(grant: TokenGrant) -> TokenGrant:
+    """Return what is left of a grant to whoever asks to change nothing."""
+    return TokenGrant(grant.id, frozenset(scope for scope in (Scope.READ,) if grant.allows(scope)))
 
 
 def _bearer_token(request: web.Request) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from pushdesk.server.auth import Access
+from pushdesk.server.auth import READ_ONLY, Access
 from pushdesk.server.problems import CONTENT_TYPE, Problem
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def describe(routes: Iterable[AnyRoute], *, version: str) -> dict[str, Any]:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An access token with the scope that is named, or with `admin`; or the admin token",
+                    "description": "An access token with the scope that is named, or with `admin`; or the admin token."
+                    f" With the header `{READ_ONLY}` it changes nothing",
                 },
                 "device": {"type": "http", "scheme": "bearer", "description": "The token of a new subscription's 201"},
             },
