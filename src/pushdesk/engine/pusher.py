@@ -134,10 +134,11 @@ class Pusher:
     def _settle(
         self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
     ) -> Settlement:
-        if verdict.reason:
+        if verdict.reason or verdict.headers:
             target = job.target
-            keys = (encode_base64url(target.p256dh), encode_base64url(target.auth))
-            verdict = replace(verdict, reason=without_endpoint(verdict.reason, target.endpoint, *keys))
+            secrets = (target.endpoint, encode_base64url(target.p256dh), encode_base64url(target.auth))
+            headers = {name: without_endpoint(value, *secrets) for name, value in verdict.headers.items()}
+            verdict = replace(verdict, reason=without_endpoint(verdict.reason, *secrets), headers=headers)
         now = utc(self._clock)
         attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
         outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None
@@ -164,7 +165,7 @@ class Pusher:
         )
         state = DISABLES.get(outcome)
         disabling = None if state is None else Disabling(job.target.subscription, job.target.version, state)
-        return Settlement(delivery, disabling)
+        return Settlement(delivery, disabling, headers=verdict.headers)
 
     def _remaining_s(self, job: Job) -> float:
         return job.message.expires_at_ms / 1000 - self._clock.time()

@@ -19,6 +19,7 @@ from pushdesk.model import (
     Service,
     SubscriptionState,
 )
+from pushdesk.storage.attempts import is_kept, keep_attempts
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.key_bindings import key_has_ended
 from pushdesk.storage.records import Claimed, Open, Settled, Settlement
@@ -239,13 +240,18 @@ class OutboxTable:
     async def settle(self, settlements: Sequence[Settlement], claim: str, now_ms: int) -> Settled:
         """Write what a batch of attempts came to, in one transaction.
 
-        Deliveries that are no longer under this claim are left as they are.
+        Deliveries that are no longer under this claim are left as they are. An attempt that is not the last one is
+        kept beside its delivery, which the next one writes over.
 
         Raises:
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
-            await transaction.execute(_SETTLE, [settle_row(item.delivery, claim) for item in settlements])
+            written = [settle_row(item, claim) for item in settlements]
+            await keep_attempts(
+                transaction, [row for item, row in zip(settlements, written, strict=True) if is_kept(item)]
+            )
+            await transaction.execute(_SETTLE, written)
             accepted = {s.delivery.subscription for s in settlements if s.delivery.outcome is Outcome.ACCEPTED}
             if accepted:
                 await count_successes(transaction, accepted, now_ms)
@@ -327,6 +333,7 @@ _SETTLE: Final = (
         latency_ms=bindparam("new_latency_ms"),
         next_attempt_at=bindparam("new_next_attempt_at"),
         at=bindparam("new_at"),
+        headers=bindparam("new_headers"),
         claim_id=None,
     )
 )

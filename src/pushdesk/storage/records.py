@@ -232,6 +232,8 @@ class Settlement:
     disabling: Disabling | None = None
     attempted: bool = True
     """False when nothing was tried: then the subscription's failures are not counted up."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the answer, if there was one: those that say something of the push and no secret."""
 
 
 @dataclass(frozen=True, slots=True)

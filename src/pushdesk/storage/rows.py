@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pushdesk.model import (
+    Attempt,
     Delivery,
     Dispatch,
     DispatchKind,
@@ -21,8 +24,11 @@ from pushdesk.storage.sealing import AUTH, ENDPOINT
 from pushdesk.storage.times import to_datetime, to_datetime_or_none, to_milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Row
 
+    from pushdesk.storage.records import Settlement
     from pushdesk.storage.sealing import Sealer
 
 
@@ -73,8 +79,9 @@ def to_target(row: Row[Any], sealer: Sealer) -> PushTarget:
     )
 
 
-def settle_row(delivery: Delivery, claim: str) -> dict[str, object]:
+def settle_row(settlement: Settlement, claim: str) -> dict[str, object]:
     """Return the parameters that settle a delivery under a claim."""
+    delivery = settlement.delivery
     next_attempt_at = delivery.next_attempt_at
     return {
         "settled_id": delivery.id,
@@ -86,6 +93,7 @@ def settle_row(delivery: Delivery, claim: str) -> dict[str, object]:
         "new_latency_ms": delivery.latency_ms,
         "new_next_attempt_at": None if next_attempt_at is None else to_milliseconds(next_attempt_at),
         "new_at": to_milliseconds(delivery.at),
+        "new_headers": _headers_column(settlement.headers),
     }
 
 
@@ -105,6 +113,7 @@ def dispatch_row(message: Message) -> dict[str, object]:
         "accepted_at": message.accepted_at_ms,
         "due_at": message.due_at_ms,
         "expires_at": message.expires_at_ms,
+        "ttl_s": (message.expires_at_ms - message.due_at_ms) // 1000,
         "request": message.request,
     }
 
@@ -186,3 +195,20 @@ def to_dispatch(row: Row[Any]) -> Dispatch:
         accepted_at=to_datetime(row.accepted_at),
         state=DispatchState(row.state),
     )
+
+
+def to_attempt(row: Row[Any], number: int) -> Attempt:
+    """Return an attempt: of a row of its own, or the last one, of its delivery's."""
+    return Attempt(
+        number=number,
+        at=to_datetime(row.at),
+        outcome=Outcome(row.outcome),
+        status=row.status,
+        reason=row.reason,
+        latency_ms=row.latency_ms,
+        headers=msgspec.json.decode(row.headers or "{}", type=dict[str, str]),
+    )
+
+
+def _headers_column(headers: Mapping[str, str]) -> str | None:
+    return msgspec.json.encode(headers).decode() if headers else None

@@ -171,6 +171,8 @@ dispatches = Table(
     Column("accepted_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    # As it was asked for: `due_at` changes where something is put off. Null for what is older than this column.
+    Column("ttl_s", Integer),
     # The id of the request that it came with, so that the log of an attempt leads back to it.
     Column("request", String(32)),
     Index("ix_dispatches_user_id", "user", "id"),
@@ -214,6 +216,8 @@ deliveries = Table(
     Column("at", BigInteger, nullable=False),
     # The fence of a claim: who claimed a delivery settles it with the same value, or not at all.
     Column("claim_id", String(32)),
+    # Of the last answer, as JSON: those that say something of the push; null without any.
+    Column("headers", Text),
     Index("ix_deliveries_dispatch_id", "dispatch", "id"),
     Index("ix_deliveries_at_id", "at", "id"),
     Index("ix_deliveries_user_id", "user", "id"),
@@ -224,6 +228,20 @@ deliveries = Table(
         sqlite_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
         postgresql_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
     ),
+)
+
+# What came of the attempts after which another one was due. The last one is the delivery itself: most have no other.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery", String(32), ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("outcome", String(24), nullable=False),
+    Column("status", Integer),
+    Column("reason", Text, nullable=False),
+    Column("latency_ms", Double),
+    Column("headers", Text),
 )
 
 # A broadcast's recipients in stretches of up to 500: the watermark is the last user of a chunk that is settled.

@@ -7,7 +7,8 @@ at Google's and our own broken token at Apple's, and taking the second for the f
 from __future__ import annotations
 
 import email.utils
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_REASON: Final = 200
-"""Characters of a reason that are kept."""
+"""Characters of a reason that are kept, and of the value of a header."""
 MAX_RETRY_AFTER_S: Final = 1e9
 """So that no sum with it overflows; whoever waits clamps it to what is left of the message's TTL."""
 
@@ -83,11 +84,13 @@ class Verdict:
         outcome: What became of the push.
         reason: What the service said, as plain text for a person; empty for an accepted push.
         retry_after_s: Seconds for which the service asks to be left alone, if it said so in a way that can be read.
+        headers: What the answer's headers say of the push, as plain text; names in lower case.
     """
 
     outcome: Outcome
     reason: str = ""
     retry_after_s: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,24 @@ _COMMON_ROWS: Final = (
 
 _WAITS: Final = frozenset({429, 503})
 
+_COMMON_HEADERS: Final = ("retry-after", "ttl")
+_HEADERS: Final[dict[Service, tuple[str, ...]]] = {
+    Service.APPLE: ("apns-id",),
+    Service.WNS: (
+        "x-wns-status",
+        "x-wns-error-description",
+        "x-wns-continue-after",
+        "x-wns-msg-id",
+        "x-wns-debug-trace",
+        "ms-cv",
+    ),
+}
+"""What a service says of a push in headers of its own, and by which ids it knows the push; `Location` is a secret.
+
+Sources in `docs/push-services.md`, as those of the common ones: RFC 9110 section 10.2.3 and RFC 8030 section 5.2.
+"""
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
 
 def service_of_host(host: str) -> Service:
     """Return whose a host is; the host in lower case."""
@@ -180,11 +201,12 @@ def classify(service: Service, status: int, headers: Mapping[str, str], body: by
     answer = _Answer(status, said.lower(), asked_to_wait is not None)
     rows = _SERVICE_ROWS[service] + _COMMON_ROWS
     outcome = next((row.outcome for row in rows if row.matches(answer)), Outcome.TRANSIENT)
+    told = _told(service, fields)
     if outcome is Outcome.ACCEPTED:
-        return Verdict(outcome)
+        return Verdict(outcome, headers=told)
     waits = status in _WAITS or (service is Service.WNS and status == 406)
     retry_after_s = retry_after(asked_to_wait, now=now) if waits and asked_to_wait is not None else None
-    return Verdict(outcome, said[:MAX_REASON] or f"Answered {status}.", retry_after_s)
+    return Verdict(outcome, said[:MAX_REASON] or f"Answered {status}.", retry_after_s, told)
 
 
 def classify_fault(kind: FaultKind) -> Verdict:
@@ -205,6 +227,14 @@ def retry_after(value: str, *, now: float) -> float | None:
         return min(max(date.timestamp() - now, 0.0), MAX_RETRY_AFTER_S)
     except (ValueError, OverflowError):
         return None
+
+
+def _told(service: Service, fields: Mapping[str, str]) -> dict[str, str]:
+    """Return what there is of the headers that say something of the push and are no secret."""
+    names = (name for name in (*_COMMON_HEADERS, *_HEADERS.get(service, ())) if name in fields)
+    # An id has the length of a secret.
+    told = {name: value if _UUID.fullmatch(value := fields[name]) else plain_text(value) for name in names}
+    return {name: text[:MAX_REASON] for name, text in told.items() if text}
 
 
 def _said(service: Service, fields: Mapping[str, str], body: bytes) -> str:

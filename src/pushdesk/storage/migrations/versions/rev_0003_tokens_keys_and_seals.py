@@ -1,4 +1,4 @@
-"""Access tokens, invitations and the browsers that came by them; keys that retire; secrets that can be sealed."""
+"""Access tokens, invitations and the browsers that came by them; keys that retire; sealed secrets; kept attempts."""
 
 from __future__ import annotations
 
@@ -62,3 +62,18 @@ def upgrade() -> None:
     op.drop_index("ix_subscriptions_key_id", "subscriptions")
     op.create_index("ix_subscriptions_key_id_state_service", "subscriptions", ["key_id", "state", "service"])
     op.create_index("uq_subscriptions_enrollment", "subscriptions", ["enrollment"], unique=True)
+    op.add_column("dispatches", sa.Column("ttl_s", sa.Integer(), nullable=True))
+    op.add_column("deliveries", sa.Column("headers", sa.Text(), nullable=True))
+    op.create_table(
+        "attempts",
+        sa.Column("delivery", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.String(length=24), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("latency_ms", sa.Double(), nullable=True),
+        sa.Column("headers", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_attempts_delivery"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("delivery", "number", name=op.f("pk_attempts")),
+    )
