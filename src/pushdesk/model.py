@@ -534,6 +534,8 @@ class Stats(Struct, frozen=True):
     in_flight: int = 0
     outcomes: dict[Outcome, int] = {}
     """Settled and retried outcomes since the server started."""
+    sends_per_s: float = 0.0
+    """Requests to push services that ended per second, in the last two seconds that are over."""
     sends_per_second: tuple[float, ...] = ()
     """One value for each of the last 60 seconds, the newest last."""
     p95_ms: tuple[float, ...] = ()

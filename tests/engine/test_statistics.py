@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 import pytest
 from msgspec import structs
 
@@ -9,6 +12,9 @@ from pushdesk.engine.statistics import SECONDS, Statistics, percentile, utc
 from pushdesk.model import Delivery, Outcome, Service
 from pushdesk.storage.records import Settlement
 from tests.clocks import FrozenClock
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def delivery(clock: FrozenClock, outcome: Outcome, latency_ms: float | None) -> Delivery:
@@ -65,3 +71,32 @@ def test_a_service_shows_its_last_error_and_what_waits_for_it() -> None:
     (health,) = statistics.services()
     assert (health.sent, health.accepted, health.failed, health.waiting) == (2, 1, 1, 1)
     assert (health.p50_ms, health.p95_ms, health.last_error) == (10.0, 30.0, "It did not answer.")
+
+
+def test_what_a_service_throttled_is_tried_again_at_the_latest_moment_unless_it_accepts_something() -> None:
+    clock = FrozenClock()
+    statistics = Statistics(clock)
+
+    def settle(outcome: Outcome, retry_s: float | None = None) -> None:
+        retry_at = None if retry_s is None else utc(clock) + timedelta(seconds=retry_s)
+        statistics.count(Settlement(structs.replace(delivery(clock, outcome, 10.0), next_attempt_at=retry_at)))
+
+    def retry_at() -> datetime | None:
+        (health,) = statistics.services()
+        return health.retry_at
+
+    settle(Outcome.TRANSIENT, 500)
+    assert retry_at() is None
+    latest = utc(clock) + timedelta(seconds=60)
+    for retry_s in (30, 60, 45):
+        settle(Outcome.THROTTLED, retry_s)
+    settle(Outcome.TRANSIENT, 500)
+    assert retry_at() == latest
+    clock.advance(59.9)
+    assert retry_at() == latest
+    clock.advance(0.1)
+    assert retry_at() is None
+    settle(Outcome.THROTTLED, 30)
+    assert retry_at() == utc(clock) + timedelta(seconds=30)
+    settle(Outcome.ACCEPTED)
+    assert retry_at() is None

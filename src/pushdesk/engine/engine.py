@@ -352,7 +352,7 @@ class Engine:
 
     async def history(self, span: Span) -> History:
         """Return how the server has been doing."""
-        raise NotImplementedError
+        return self._statistics.history.history(span)
 
     async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
         """Return why a user, a device or a delivery did not get what was sent, or that it did."""

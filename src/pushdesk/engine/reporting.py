@@ -14,7 +14,7 @@ from pushdesk.errors import DatabaseError
 from pushdesk.log import write
 from pushdesk.log_events import StatsFailed
 from pushdesk.log_fields import Failure
-from pushdesk.model import Stats
+from pushdesk.model import CacheChange, Stats
 from pushdesk.webpush.vapid import subscriber_problem
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 1.0
 """How often the state of the server is looked at, and told if it has changed."""
+LOOK_UPS: Final = (
+    CacheChange.HIT,
+    CacheChange.MISS,
+    CacheChange.EXPIRED,
+    CacheChange.OUTDATED,
+    CacheChange.JOINED,
+)
+"""What looking a user up in the cache comes to."""
 
 
 class Reporter:
@@ -83,11 +91,12 @@ class Reporter:
             key_created_at=key.created_at,
             users=users,
             subscriptions=subscriptions,
-            queue=self._outbox.queued + self._statistics.waiting.total(),
+            queue=self._queue,
             in_flight=self._outbox.in_flight,
             outcomes=dict(self._statistics.outcomes),
             sends_per_second=sends,
             p95_ms=p95,
+            sends_per_s=self._statistics.history.sends_per_s(),
             services=self._statistics.services(),
             cache=self._cache.stats(),
             warnings=self._warnings(),
@@ -98,7 +107,21 @@ class Reporter:
         self._ending.set()
 
     async def run(self) -> None:
-        """Tell of the state, when it has changed, until the end."""
+        """Watch the state until the end: remember it, and tell of it when it has changed."""
+        # Each by itself: the history goes on while the database does not answer.
+        await asyncio.gather(self._remember(), self._tell())
+
+    async def _remember(self) -> None:
+        while not self._ending.is_set():
+            counts = self._cache.stats().counts
+            self._statistics.history.looked(
+                queue=self._queue,
+                cache_hits=counts.get(CacheChange.HIT, 0),
+                cache_lookups=sum(counts.get(change, 0) for change in LOOK_UPS),
+            )
+            await self._tick()
+
+    async def _tell(self) -> None:
         last: Stats | None = None
         while not self._ending.is_set():
             try:
@@ -109,9 +132,16 @@ class Reporter:
                 if last is None or structs.replace(stats, time=last.time) != last:
                     last = stats
                     self._publisher.stats_changed(stats)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self._ending.wait()
+            await self._tick()
+
+    async def _tick(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TICK_S):
+                await self._ending.wait()
+
+    @property
+    def _queue(self) -> int:
+        return self._outbox.queued + self._statistics.waiting.total()
 
     def _warnings(self) -> tuple[str, ...]:
         found = list(self._standing_warnings)

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pushdesk.engine.history import HistoryRecorder
 from pushdesk.model import Outcome, Service, ServiceHealth
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class _ServiceRecord:
         self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_PER_SERVICE)
         self.last_error = ""
         self.last_error_at: datetime | None = None
+        self.retry_at: datetime | None = None
 
 
 class Statistics:
-    """Counts attempts and outcomes since the server started."""
+    """Counts attempts and outcomes since the server started, and when they were."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -51,6 +53,7 @@ class Statistics:
         self.outcomes: Counter[Outcome] = Counter()
         self.waiting: Counter[Service] = Counter()
         """Deliveries that are not settled, per push service."""
+        self.history = HistoryRecorder(clock)
 
     def attempt_started(self, service: Service) -> None:
         """Note that a request to a push service is under way."""
@@ -68,26 +71,32 @@ class Statistics:
         elif not settlement.attempted:
             # Put off: nothing has come of it yet.
             return
+        latency_ms = delivery.latency_ms if settlement.attempted else None
         self.outcomes[delivery.outcome] += 1
-        if delivery.latency_ms is None or not settlement.attempted:
+        self.history.settled(delivery.outcome, latency_ms)
+        if latency_ms is None:
             return
         record = self._record(delivery.service)
         second = self._second()
         record.sent += 1
         second.sends += 1
-        record.latencies_ms.append(delivery.latency_ms)
-        second.latencies_ms.append(delivery.latency_ms)
+        record.latencies_ms.append(latency_ms)
+        second.latencies_ms.append(latency_ms)
         if delivery.outcome is Outcome.ACCEPTED:
             record.accepted += 1
-        else:
-            record.failed += 1
-            record.last_error = delivery.reason
-            record.last_error_at = delivery.at
+            record.retry_at = None
+            return
+        record.failed += 1
+        record.last_error = delivery.reason
+        record.last_error_at = delivery.at
+        if delivery.outcome is Outcome.THROTTLED and delivery.next_attempt_at is not None:
+            record.retry_at = max(record.retry_at or delivery.next_attempt_at, delivery.next_attempt_at)
 
     def services(self) -> tuple[ServiceHealth, ...]:
         """Return how each push service that was talked to, or is to be, has been answering."""
         for service in +self.waiting:
             self._record(service)
+        now = utc(self._clock)
         return tuple(
             ServiceHealth(
                 service=service,
@@ -100,6 +109,7 @@ class Statistics:
                 p95_ms=percentile(record.latencies_ms, 95),
                 last_error=record.last_error,
                 last_error_at=record.last_error_at,
+                retry_at=record.retry_at if record.retry_at is not None and record.retry_at > now else None,
             )
             for service, record in sorted(self._services.items())
         )
