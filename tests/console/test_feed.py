@@ -10,6 +10,7 @@ import pytest
 
 from pushdesk.console.feed import Connection, Feed, News
 from pushdesk.errors import PushdeskError
+from pushdesk.model import Scope
 from tests.console.fake_desk import FakeDesk
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ async def test_the_first_news_is_the_state_and_asks_for_lists() -> None:
     desk = FakeDesk()
     async with following(desk) as news:
         first = await news.get()
-        assert first == News(Connection.LIVE, await desk.stats(), (), anew=True)
+        assert first == News(Connection.LIVE, await desk.stats(), (), anew=True, scopes=frozenset(Scope))
 
 
 async def test_a_burst_is_one_batch_with_one_state() -> None:
@@ -53,7 +54,7 @@ async def test_what_happened_while_away_is_told_once_in_order() -> None:
     async with following(desk) as news:
         await news.get()
         desk.subscribe("ada")
-        assert [event.seq for event in (await news.get()).events] == [1]
+        assert [event.seq for event in (await news.get()).events] == [1, 2]
         desk.lose()
         assert (await news.get()).connection is Connection.LOST
         desk.subscribe("bo")
@@ -61,7 +62,7 @@ async def test_what_happened_while_away_is_told_once_in_order() -> None:
         desk.come_back()
         back = await news.get()
         assert back.connection is Connection.LIVE
-        assert [event.seq for event in back.events] == [3, 5]
+        assert [event.seq for event in back.events] == [4, 5, 7, 8]
         assert not back.anew
 
 
@@ -111,4 +112,4 @@ async def test_a_server_in_trouble_is_told_once_and_asked_again() -> None:
         while seen[-1].connection is not Connection.LIVE:
             seen.append(await news.get())
         assert [one.failure for one in seen if one.failure is not None] == [locked]
-        assert [event.seq for one in seen for event in one.events] == [1]
+        assert [event.seq for one in seen for event in one.events] == [1, 2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
-from pushdesk.console.state import UiState, load_state, save_state
+from pushdesk.console.state import SERVERS, ServerState, UiState, View, load_state, save_state
 from pushdesk.console.status import DISPATCHES, KEYS, OUTCOMES, SERVICES, SUBSCRIPTIONS
 from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState
 
@@ -72,14 +72,26 @@ def test_every_state_has_a_look_of_its_own() -> None:
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "console.json"
-    state = UiState(screen="deliveries", theme="nord", sorts={"subscriptions": "-user"})
+    server = ServerState(
+        "deliveries", {"deliveries": "deliveries"}, {"subscriptions": View(sort="-user", filter="ada")}
+    )
+    state = UiState(theme="nord").with_server("http://localhost:8484", server)
     save_state(file, state)
     assert load_state(file) == state
     assert [each.name for each in tmp_path.iterdir()] == ["console.json"]
 
 
+def test_the_servers_that_were_looked_at_last_are_remembered() -> None:
+    state = UiState()
+    for number in range(SERVERS + 5):
+        state = state.with_server(f"http://{number}", ServerState(str(number)))
+        state = state.with_server("http://first", ServerState("overview"))
+    assert list(state.servers)[-2:] == [f"http://{SERVERS + 4}", "http://first"]
+    assert len(state.servers) == SERVERS
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"version": 2, "screen": "overview"}', '{"version": 1, "sorts": 3}', "\x00\xff"]
+    "text", ["", "{", "[]", '{"version": 1, "screen": "overview"}', '{"version": 2, "servers": 3}', "\x00\xff"]
 )
 def test_state_that_cannot_be_read_is_as_good_as_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / "console.json"

@@ -27,7 +27,7 @@ WIDE = (120, 40)
 
 
 def rows_of(app: PushdeskApp) -> Rows[Delivery]:
-    return app.screen.query_one("#rows", Rows)
+    return app.screen.query_one(Rows)
 
 
 async def test_the_overview_shows_a_first_subscription_as_it_comes() -> None:
@@ -294,10 +294,10 @@ async def test_a_header_that_is_clicked_sorts_by_its_column() -> None:
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3")
         await until_says(pilot, "subscribed ▼")
-        await pilot.click("#rows", offset=(2, 0))
+        await pilot.click("#subscriptions", offset=(2, 0))
         await until_says(pilot, "user ▲")
         await settled(pilot)
-        await pilot.click("#rows", offset=(2, 0))
+        await pilot.click("#subscriptions", offset=(2, 0))
         await until_says(pilot, "user ▼")
 
 

@@ -8,7 +8,6 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from textual.widgets import Input
 from textual.widgets._toast import Toast
 
 from pushdesk.console.app import PushdeskApp
@@ -18,6 +17,7 @@ from pushdesk.console.screens.confirm import QuitScreen
 from pushdesk.console.screens.details import SubscriptionScreen
 from pushdesk.console.screens.help import HelpScreen
 from pushdesk.console.widgets.bars import Banner
+from pushdesk.console.widgets.filter import FilterInput
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import EXIT_INTERRUPTED, PushdeskError, StartUpError
 from tests.console.fake_desk import NOON, URL, FakeDesk
@@ -80,7 +80,7 @@ async def test_keys_go_into_a_field_while_someone_types() -> None:
     async with app.run_test() as pilot:
         await pilot.press("3", "slash", "1", "q", "d")
         assert app.current_mode == "subscriptions"
-        assert app.screen.query_one("#filter", Input).value == "1qd"
+        assert app.screen.query_one(FilterInput).value == "1qd"
 
 
 async def test_what_cannot_be_done_says_why() -> None:
@@ -427,9 +427,9 @@ async def test_a_row_is_opened_by_a_second_click() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("3")
         await until_says(pilot, "Safari")
-        await pilot.click("#rows", offset=(5, 3))
+        await pilot.click("#subscriptions", offset=(5, 3))
         assert not isinstance(app.screen, SubscriptionScreen)
-        await pilot.click("#rows", offset=(5, 3))
+        await pilot.click("#subscriptions", offset=(5, 3))
         assert isinstance(app.screen, SubscriptionScreen)
         await until_says(pilot, "cy", "Apple#")
 

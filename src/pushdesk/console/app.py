@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
+from msgspec import structs
 from textual.app import App
 from textual.message import Message
 from textual.reactive import reactive
@@ -14,11 +15,12 @@ from textual.worker import WorkerState
 from pushdesk.console.feed import Connection, Feed, News
 from pushdesk.console.keys import bind
 from pushdesk.console.screens import SCREENS
-from pushdesk.console.state import UiState, load_state, save_state
+from pushdesk.console.state import ServerState, View, load_state, save_state
 from pushdesk.console.text import plain
 from pushdesk.console.themes import DARK, LIGHT
 from pushdesk.console.workers import begin
 from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, PushdeskError, UnreachableError
+from pushdesk.model import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.notifications import Notify, SeverityLevel
     from textual.screen import Screen
+    from textual.widget import Widget
     from textual.worker import Worker
 
     from pushdesk.desk import AnyEvent, Desk
@@ -71,6 +74,7 @@ class PushdeskApp(App[int]):
         starting: Awaited once the first screen is painted and before the desk is asked anything: it starts the
             embedded server without delaying the picture. A `PushdeskError` from it ends the app.
         keymap: Ids of bindings, and the keys that they are to have.
+        read_only: Whether nothing is to be changed from here, whatever the server allows.
     """
 
     CSS_PATH = "app.tcss"
@@ -102,6 +106,8 @@ class PushdeskApp(App[int]):
     events: reactive[tuple[AnyEvent, ...]] = reactive(())
     """What happened in the last tick that brought anything."""
     connection: reactive[Connection] = reactive(Connection.STARTING)
+    scopes: reactive[frozenset[Scope] | None] = reactive(None)
+    """What the server allows; None until it has said so."""
     loaded: reactive[int] = reactive(0)
     """Rises when everything listed is to be listed again: connected for the first time, or events were missed."""
     failures: reactive[tuple[Failure, ...]] = reactive(())
@@ -128,6 +134,7 @@ class PushdeskApp(App[int]):
         state_file: Path | None = None,
         starting: Callable[[], Awaitable[None]] | None = None,
         keymap: Mapping[str, str] | None = None,
+        read_only: bool = False,
     ) -> None:
         super().__init__()
         self.title = "pushdesk"
@@ -135,8 +142,8 @@ class PushdeskApp(App[int]):
         self.mode = mode
         self.now = now
         self.error: PushdeskError | None = None
-        self.sorts: dict[str, str] = {}
         self._url = url
+        self._is_opened_read_only = read_only
         self._state_file = state_file
         self._starting = starting
         self._has_begun = False
@@ -146,10 +153,11 @@ class PushdeskApp(App[int]):
         self._keymap_wanted = dict(keymap or {})
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        state = load_state(state_file)
-        self.sorts.update(state.sorts)
-        self.theme = state.theme if state.theme in self.available_themes else DARK.name
-        self._first_screen = state.screen if state.screen in self.MODES else self.DEFAULT_MODE
+        self._remembered = load_state(state_file)
+        server = self._remembered.servers.get(url, ServerState())
+        self._focus, self._views = dict(server.focus), dict(server.views)
+        self.theme = self._remembered.theme if self._remembered.theme in self.available_themes else DARK.name
+        self._first_screen = server.screen if server.screen in self.MODES else self.DEFAULT_MODE
 
     @property
     def url(self) -> str:
@@ -206,14 +214,39 @@ class PushdeskApp(App[int]):
         """What the operator should mend."""
         return self.stats.warnings if self.stats else ()
 
-    def remember_sort(self, listing: str, sort: str) -> None:
-        """Keep the sort order of a listing for the next run."""
-        self.sorts[listing] = sort
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be changed from here; empty if it can."""
+        if self._is_opened_read_only:
+            return "This console was opened with --read-only."
+        if self.scopes is not None and Scope.ADMIN not in self.scopes:
+            return "Your access token allows to look, not to change anything."
+        return ""
+
+    def is_looked_at(self, widget: Widget) -> bool:
+        """Whether a widget is on the screen that is shown, perhaps with a dialog over it."""
+        return widget.screen in self.screen_stack
+
+    def view(self, name: str) -> View:
+        """Return how a list or a chart was last looked at."""
+        return self._views.get(name, View())
+
+    def remember_view(self, name: str, view: View) -> None:
+        """Keep how a list or a chart is looked at for the next run."""
+        self._views[name] = view
         self._save_state()
+
+    def remembered_focus(self, screen: str) -> str:
+        """Return the id of the widget that had the focus on a screen; empty if there is none."""
+        return self._focus.get(screen, "")
+
+    def remember_focus(self, screen: str, widget: str) -> None:
+        """Keep which widget has the focus on a screen; written down with what is written next."""
+        self._focus[screen] = widget
 
     def _meet(self, stats: Stats) -> None:
         """Begin on the overview where nobody is subscribed: the screen that is remembered may be of another server."""
-        if not stats.subscriptions and not self._has_chosen:
+        if not stats.users and not stats.subscriptions and not self._has_chosen:
             self.switch_mode(self.DEFAULT_MODE)
 
     def action_show(self, name: str) -> None:
@@ -234,6 +267,7 @@ class PushdeskApp(App[int]):
 
         under_way = self.stats.in_flight if self.stats and self.mode == "embedded" else 0
         if under_way == 0 or isinstance(self.screen, QuitScreen):
+            self._save_state()
             self.exit(EXIT_DONE)
         else:
             self.push_screen(QuitScreen(under_way))
@@ -244,6 +278,8 @@ class PushdeskApp(App[int]):
         self.connection = news.connection
         if news.failure is not None:
             self.report(news.failure)
+        if news.scopes is not None:
+            self.scopes = news.scopes
         if news.stats is not None:
             if self.stats is None:
                 self._meet(news.stats)
@@ -286,9 +322,10 @@ class PushdeskApp(App[int]):
         self.set_timer(MINUTE_S - now.second, self._tell_minute)
 
     def _save_state(self) -> None:
-        state = UiState(screen=self.current_mode, theme=self.theme, sorts=self.sorts)
+        server = ServerState(self.current_mode, self._focus, self._views)
+        self._remembered = structs.replace(self._remembered, theme=self.theme).with_server(self._url, server)
         try:
-            save_state(self._state_file, state)
+            save_state(self._state_file, self._remembered)
         except OSError as error:
             self.notify(f"What the console remembers could not be written: {error.strerror}", severity="warning")
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from textual.binding import Binding
+
+from pushdesk.console.refusals import Refuser, refusal_of
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.widgets.rows import Rows
 
@@ -18,6 +21,7 @@ class Group(Enum):
     """Where a command belongs, in the order in which they are listed."""
 
     SCREEN = "This screen"
+    LIST = "This list"
     EVERYWHERE = "Everywhere"
     TABLES = "Tables"
 
@@ -61,14 +65,13 @@ def commands_of(screen: Screen[Any]) -> list[Command]:
 def _group(active: ActiveBinding) -> Group:
     if isinstance(active.node, Rows):
         return Group.SCREEN if active.binding.action == "choose" else Group.TABLES
-    own = type(active.node).__dict__.get("BINDINGS", ()) if type(active.node) is not PaneScreen else ()
-    if isinstance(active.node, PaneScreen) and any(active.binding.id == each.id for each in own):
+    if isinstance(active.node, Refuser) and not isinstance(active.node, PaneScreen):
+        return Group.LIST
+    everywhere = {binding.id for binding in PaneScreen.BINDINGS if isinstance(binding, Binding)}
+    if isinstance(active.node, PaneScreen) and active.binding.id not in everywhere:
         return Group.SCREEN
     return Group.EVERYWHERE
 
 
 def _refusal(active: ActiveBinding) -> str:
-    if active.enabled:
-        return ""
-    reason = active.node.refusal(active.binding.action) if isinstance(active.node, PaneScreen) else None
-    return reason or "there is no row"
+    return "" if active.enabled else refusal_of(active.node, active.binding) or "there is no row"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pushdesk.desk import AnyEvent, Desk
-    from pushdesk.model import Stats
+    from pushdesk.model import Scope, Stats
 
 TICK_S: Final = 0.1
 """At most one publication in this time."""
@@ -44,6 +44,8 @@ class News(NamedTuple):
     events: tuple[AnyEvent, ...] = ()
     anew: bool = False
     """Events were missed, or this is the first news: what was listed before is to be listed again."""
+    scopes: frozenset[Scope] | None = None
+    """What the server allows, after each greeting."""
     failure: PushdeskError | None = None
     """What the server answered instead of news; not told again while it goes on answering that."""
 
@@ -59,6 +61,7 @@ class Feed:
         self._stats: Stats | None = None
         self._events: list[AnyEvent] = []
         self._anew = False
+        self._scopes: frozenset[Scope] | None = None
         self._failure: PushdeskError | None = None
         self._failing = ""
         self._something = asyncio.Event()
@@ -103,6 +106,7 @@ class Feed:
         if isinstance(event, Hello):
             # Asked for after the greeting, so that no change falls between the answer and the stream.
             self._stats = await self._desk.stats()
+            self._scopes = await self._desk.scopes()
             if self._position is None or self._position.epoch != event.epoch:
                 self._position = Position(epoch=event.epoch, seq=event.seq)
                 self._anew = True
@@ -130,8 +134,8 @@ class Feed:
         while True:
             await self._something.wait()
             self._something.clear()
-            news = News(self._connection, self._stats, tuple(self._events), self._anew, self._failure)
-            self._stats, self._anew, self._failure = None, False, None
+            news = News(self._connection, self._stats, tuple(self._events), self._anew, self._scopes, self._failure)
+            self._stats, self._anew, self._scopes, self._failure = None, False, None, None
             self._events.clear()
             self._publish(news)
             await asyncio.sleep(TICK_S)

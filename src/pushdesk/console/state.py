@@ -1,4 +1,4 @@
-"""What the console remembers between two runs: screen, sort orders, theme."""
+"""What the console remembers between two runs: the theme, and how each server was looked at."""
 
 from __future__ import annotations
 
@@ -9,16 +9,42 @@ from typing import Final
 
 import msgspec
 
-VERSION: Final = 1
+VERSION: Final = 2
+SERVERS: Final = 20
+"""Servers of which it is remembered how they were looked at; those that were looked at last."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """How a list or a chart was looked at."""
+
+    sort: str = ""
+    filter: str = ""
+    span: str = ""
+
+
+class ServerState(msgspec.Struct, frozen=True):
+    """How a server was looked at."""
+
+    screen: str = ""
+    focus: dict[str, str] = {}
+    """The id of the widget that had the focus, by screen."""
+    views: dict[str, View] = {}
+    """By the id of the list or the chart."""
 
 
 class UiState(msgspec.Struct, frozen=True):
     """The remembered state; one of another version is not read."""
 
     version: int = VERSION
-    screen: str = ""
     theme: str = ""
-    sorts: dict[str, str] = {}
+    servers: dict[str, ServerState] = {}
+    """By URL, the one that was looked at last at the end."""
+
+    def with_server(self, url: str, server: ServerState) -> UiState:
+        """Return the state with what is remembered of a server."""
+        others = {known: state for known, state in self.servers.items() if known != url}
+        latest = dict(list(others.items())[1 - SERVERS :])
+        return msgspec.structs.replace(self, servers=latest | {url: server})
 
 
 def load_state(file: Path | None) -> UiState:

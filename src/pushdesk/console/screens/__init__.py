@@ -39,12 +39,28 @@ SCREENS: Final = (
         "OverviewScreen",
     ),
     Entry(
+        "users",
+        "2",
+        "Users",
+        "Whoever can be notified, and how well they are reached",
+        "pushdesk.console.screens.users",
+        "UsersScreen",
+    ),
+    Entry(
         "subscriptions",
         "3",
         "Subscriptions",
         "The browsers that are subscribed",
         "pushdesk.console.screens.subscriptions",
         "SubscriptionsScreen",
+    ),
+    Entry(
+        "cache",
+        "4",
+        "Cache",
+        "What the subscription cache holds, and what happens in it",
+        "pushdesk.console.screens.cache",
+        "CacheScreen",
     ),
     Entry(
         "deliveries",
@@ -61,5 +77,13 @@ SCREENS: Final = (
         "The VAPID keys, and what can be done with them",
         "pushdesk.console.screens.keys",
         "KeysScreen",
+    ),
+    Entry(
+        "log",
+        "7",
+        "Log",
+        "What the server writes down",
+        "pushdesk.console.screens.log",
+        "LogScreen",
     ),
 )

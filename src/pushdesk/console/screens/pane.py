@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Container
-from textual.screen import Screen
 
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
+from pushdesk.console.refusals import RefusingScreen
 from pushdesk.console.widgets.bars import Banner, KeyLine, ScreenTabs, StartingNotice, StatusBar
+from pushdesk.console.widgets.listing import Listing
+from pushdesk.console.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.widget import Widget
 
     from pushdesk.console.app import PushdeskApp
     from pushdesk.desk import AnyEvent
     from pushdesk.model import Delivery, Stats
 
-NOT_CONNECTED = "The server does not answer yet."
-NEEDS_NO_REASON = frozenset({"clear_filter"})
-"""Actions whose key does nothing, when there is nothing to do: `escape` is pressed to be sure."""
+NOT_CONNECTED: Final = "The server does not answer yet."
+LOST: Final = "The connection is lost; it is tried again all the time."
+CHANGING: Final = frozenset({"compose", "invite"})
+"""Actions of every screen that change something on the server."""
 
 
-class PaneScreen(Screen[None]):
+class PaneScreen(RefusingScreen[None]):
     """A screen with a number key.
 
     A subclass composes its body in `compose_body` and overrides what it wants to hear: `show_stats` and `show_events`
-    once for each tick, `load` when its lists are to be fetched anew.
+    once for each tick, `load` when what it shows is to be fetched anew.
     """
 
     app: PushdeskApp
     NAME: ClassVar[str]
     """Its name in `SCREENS`."""
+    CHANGES: ClassVar[frozenset[str]] = frozenset()
+    """Actions of its own that change something on the server."""
     TELLS_WARNINGS: ClassVar[bool] = False
     """Whether it tells the server's warnings, or only that there are some."""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,10 +50,6 @@ class PaneScreen(Screen[None]):
         bind("w", "warnings", "Warnings", "pane.warnings", "Hide or show warnings"),
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
     ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._refusals: list[str | None] = []
 
     def compose(self) -> ComposeResult:
         """Put the bars around the body."""
@@ -70,9 +72,27 @@ class PaneScreen(Screen[None]):
         self.watch(self.app, "events", self._watch_events, init=False)
         self.watch(self.app, "loaded", self._watch_loaded)
 
+    def begin_in(self, widget: Widget) -> None:
+        """Put the focus where it was when this server was last looked at, else into a widget."""
+        remembered = self.app.remembered_focus(self.NAME)
+        found = [each for each in self.query(f"#{remembered}") if each.focusable] if remembered else []
+        (found[0] if found else widget).focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Remember where the focus is, and show what can be done there."""
+        if isinstance(event.widget, Rows) and event.widget.id:
+            self.app.remember_focus(self.NAME, event.widget.id)
+        self.refresh_refusals()
+
     def on_screen_resume(self) -> None:
         """Catch up with what came while another screen was shown."""
         self._watch_stats()
+        for listing in self.query(Listing):
+            listing.catch_up()
+
+    def on_rows_moved(self) -> None:
+        """Show what can be done with the row under the cursor."""
+        self.refresh_refusals()
 
     @property
     def is_shown(self) -> bool:
@@ -86,35 +106,20 @@ class PaneScreen(Screen[None]):
         """Take in what happened; called whether this screen is shown or not."""
 
     def load(self) -> None:
-        """Fetch what this screen lists."""
+        """Fetch what this screen shows: its listings, if it says no more."""
+        for listing in self.query(Listing):
+            listing.load()
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now, or None if it can."""
-        if self.app.connection is Connection.STARTING and action in {"compose", "invite", "refresh"}:
-            return NOT_CONNECTED
+        changes = action in CHANGING or action in self.CHANGES
+        if self.app.connection is not Connection.LIVE and (changes or action == "refresh"):
+            return NOT_CONNECTED if self.app.connection is Connection.STARTING else LOST
+        if changes and self.app.read_only:
+            return self.app.read_only
         if action == "warnings" and not self.app.warnings:
             return "There are no warnings."
         return None
-
-    def refresh_refusals(self) -> None:
-        """Show anew what cannot be done, if that has changed: the footer is costly to make."""
-        refusals = [self.refusal(binding.action) for _, binding in self._bindings]
-        if refusals != self._refusals:
-            self._refusals = refusals
-            self.refresh_bindings()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Dim what cannot be done now; nothing is hidden."""
-        del parameters
-        return None if self.refusal(action) else True
-
-    def on_key(self, event: events.Key) -> None:
-        """Say why, when the key of a dimmed action was pressed."""
-        bound = self.active_bindings.get(event.key)
-        if bound is not None and not bound.enabled and (reason := self.refusal(bound.binding.action)):
-            event.stop()
-            if bound.binding.action not in NEEDS_NO_REASON:
-                self.app.notify(reason, severity="warning")
 
     def suggested_user(self) -> str:
         """Return the user whom a test or an invitation would be for: that of the row under the cursor."""

@@ -38,7 +38,7 @@ class StatusBar(Widget):
 
     def on_mount(self) -> None:
         """Watch what the line says."""
-        for name in ("stats", "connection", "minute"):
+        for name in ("stats", "connection", "scopes", "minute"):
             self.watch(self.app, name, self._say, init=False)
 
     def _say(self) -> None:
@@ -60,6 +60,8 @@ class StatusBar(Widget):
         app, stats, width = self.app, self.app.stats, self.content_size.width
         lost = app.connection is Connection.LOST
         where = Content.styled("↻ reconnecting", f"bold {BUSY}") if lost else Content(app.mode)
+        if app.read_only:
+            where = Content.assemble(where, " ", ("READ-ONLY", f"bold {BUSY}"))
         name, address = Content.styled("pushdesk", f"bold {STRONG}"), Content.styled(plain(app.url), "bold")
         facts: list[Content] = []
         if stats is not None:

@@ -31,13 +31,14 @@ class FilterInput(Input):
             self.text = text
 
     def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, compact=True, max_length=LONGEST, id="filter")
+        super().__init__(placeholder=placeholder, compact=True, max_length=LONGEST)
         self.display = False
         # A blinking cursor would repaint an idle screen.
         self.cursor_blink = False
 
-    def open(self) -> None:
-        """Show the line and take the focus."""
+    def open(self, text: str = "") -> None:
+        """Show the line with what is filtered by, and take the focus."""
+        self.value = text
         self.display = True
         self.focus()
 

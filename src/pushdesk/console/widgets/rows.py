@@ -127,6 +127,11 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
     def __contains__(self, key: str) -> bool:
         return key in self._numbers
 
+    def find(self, key: str) -> Item | None:
+        """Return the item that has this key, if there is one."""
+        number = self._numbers.get(key)
+        return None if number is None else self.items[number - self._first]
+
     def say_when_empty(self, message: Content) -> None:
         """Set what is shown in place of rows when there are none."""
         self._empty = list(message.split("\n"))

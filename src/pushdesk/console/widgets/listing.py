@@ -1,0 +1,312 @@
+"""A list that the server filters, sorts and cuts into pages, kept up with what happens."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
+
+import msgspec
+from textual.content import Content
+from textual.message import Message
+
+from pushdesk.console.figures import count
+from pushdesk.console.keys import bind
+from pushdesk.console.refusals import Refuser
+from pushdesk.console.status import QUIET
+from pushdesk.console.text import plain
+from pushdesk.console.widgets.filter import FilterInput
+from pushdesk.console.widgets.panel import Panel
+from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.workers import begin
+from pushdesk.errors import PushdeskError
+from pushdesk.model import PageQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from textual.binding import BindingType
+
+    from pushdesk.console.app import PushdeskApp
+    from pushdesk.console.widgets.columns import Column
+    from pushdesk.model import Page
+
+Item = TypeVar("Item")
+Fetch = TypeVar("Fetch")
+
+PAGE: Final = 100
+RELOAD_S: Final = 0.5
+"""A list that has changed is fetched again at most this often."""
+LOADING: Final = Content.styled("loading…", QUIET)
+
+
+class Listing(Panel, Refuser, Generic[Item]):
+    """A table with a page of items, the line for its filter, and the keys for both.
+
+    Its screen hands it what happens: `put` for an item that is another now, `drop` for one that is gone, `changed` when
+    others may have come. While nobody looks, nothing is fetched.
+
+    Args:
+        title: What is listed.
+        name: The id of the table, under which its sort and its filter are remembered.
+        columns: Of the table; those with `sort` can be sorted by.
+        key: Returns what tells an item apart.
+        cells: Returns the cells of an item.
+        fetch: Returns a page.
+        sorts: What `s` goes through; the first is the sort to begin with.
+        filter_hint: What may be typed as a filter.
+        empty: Returns what is shown when there are no items, given the filter.
+        reload_s: How often it is fetched again at most.
+    """
+
+    app: PushdeskApp
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("slash", "filter", "Filter", "listing.filter", "Show what contains…", show=True, display="/"),
+        bind("s", "sort", "Sort", "listing.sort", "Sort by the next column"),
+        bind("S", "reverse", "Reverse", "listing.reverse", "Reverse the order"),
+        bind("right_square_bracket", "next_page", "Next page", "listing.next", "The next page", display="]"),
+        bind(
+            "left_square_bracket", "previous_page", "Previous page", "listing.previous", "The page before", display="["
+        ),
+        bind("escape", "clear_filter", "Clear filter", "listing.clear", "Show everything again"),
+    ]
+
+    class Fetched(Message, Generic[Fetch]):
+        """A page came from the server; for the listing itself."""
+
+        def __init__(self, query: PageQuery, page: Page[Fetch]) -> None:
+            super().__init__()
+            self.query = query
+            self.page = page
+
+    class Failed(Message):
+        """The server did not give the page; for the listing itself."""
+
+        def __init__(self, query: PageQuery, error: PushdeskError) -> None:
+            super().__init__()
+            self.query = query
+            self.error = error
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        name: str,
+        columns: Sequence[Column],
+        key: Callable[[Item], str],
+        cells: Callable[[Item], Sequence[Content]],
+        fetch: Callable[[PageQuery], Awaitable[Page[Item]]],
+        sorts: Sequence[str],
+        filter_hint: str,
+        empty: Callable[[str], Content],
+        reload_s: float = RELOAD_S,
+    ) -> None:
+        self.rows: Rows[Item] = Rows(columns, key=key, cells=cells, name=name)
+        self._input = FilterInput(filter_hint)
+        super().__init__(self._input, self.rows, title=title, name=f"{name}-panel")
+        self.add_class("-table")
+        self._title = title
+        self._remembered_as = name
+        self._key = key
+        self._fetch = fetch
+        self._sorts = tuple(sorts)
+        self._empty = empty
+        self._reload_s = reload_s
+        self._sort = self._sorts[0]
+        self._filter = ""
+        self._cursors: list[str | None] = [None]
+        self._next: str | None = None
+        self._total: int | None = None
+        self._remark = ""
+        self._asked: PageQuery | None = None
+        self._since: dict[str, Item | None] = {}
+        """What happened since the page was asked for, by key; None for what is gone."""
+        self._is_waiting = False
+        self._is_stale = False
+
+    @property
+    def current(self) -> Item | None:
+        """The item under the cursor."""
+        return self.rows.current
+
+    @property
+    def filter(self) -> str:
+        """What is filtered by."""
+        return self._filter
+
+    def on_mount(self) -> None:
+        """Take up the order and the filter that were last used."""
+        view = self.app.view(self._remembered_as)
+        if view.sort.removeprefix("-") in {sort.removeprefix("-") for sort in self._sorts}:
+            self._sort = view.sort
+        self._filter = view.filter
+        self.rows.mark_sort(self._sort)
+        self.rows.say_when_empty(LOADING)
+        self._entitle()
+
+    def load(self) -> None:
+        """Fetch the page that is shown."""
+        self._is_stale = False
+        query = PageQuery(cursor=self._cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort)
+        # What happens until the page is there may be newer than what is on it.
+        self._asked, self._since = query, {}
+        begin(self, partial(self._load, query), group=f"{self._remembered_as} page", exclusive=True)
+
+    def changed(self) -> None:
+        """Fetch the page again, soon, if somebody looks; else when somebody does."""
+        self._is_stale = True
+        if not self._is_waiting:
+            self._is_waiting = True
+            self.set_timer(self._reload_s, self._waited)
+
+    def catch_up(self) -> None:
+        """Fetch what changed while nobody looked."""
+        if self._is_stale and not self._is_waiting:
+            self.load()
+
+    def put(self, item: Item) -> None:
+        """Take in an item as it is now; one that is not on the page may belong there."""
+        if self._asked is not None:
+            self._since[self._key(item)] = item
+        if self._key(item) in self.rows:
+            self.rows.put([item])
+        else:
+            self.changed()
+
+    def drop(self, key: str) -> None:
+        """Take out an item that is gone."""
+        if self._asked is not None:
+            self._since[key] = None
+        self.changed()
+
+    def find(self, key: str) -> Item | None:
+        """Return the item on the page that has this key."""
+        return self.rows.find(key)
+
+    def set_total(self, total: int | None, note: str = "") -> None:
+        """Set how many there are without a filter, if that is known, and what else is to be said."""
+        self._total, self._remark = total, note
+        self._entitle()
+
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        reasons = {
+            "next_page": None if self._next else "This is the last page.",
+            "previous_page": None if len(self._cursors) > 1 else "This is the first page.",
+            "clear_filter": None if self._filter else "There is no filter.",
+        }
+        return reasons.get(action)
+
+    def action_filter(self) -> None:
+        """Open the filter."""
+        self._input.open(self._filter)
+
+    def action_clear_filter(self) -> None:
+        """Show everything again."""
+        self._input.action_give_up()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        fields = [sort.removeprefix("-") for sort in self._sorts]
+        self._sort_by(self._sorts[(fields.index(self._sort.removeprefix("-")) + 1) % len(self._sorts)])
+
+    def action_reverse(self) -> None:
+        """Sort the other way round."""
+        self._sort_by(self._sort[1:] if self._sort.startswith("-") else f"-{self._sort}")
+
+    def action_next_page(self) -> None:
+        """Go to the next page."""
+        self._cursors.append(self._next)
+        self.load()
+
+    def action_previous_page(self) -> None:
+        """Go back a page."""
+        self._cursors.pop()
+        self.load()
+
+    def on_rows_header_picked(self, message: Rows.HeaderPicked) -> None:
+        """Sort by a column; by the same once more, the other way round."""
+        message.stop()
+        field = message.column.sort
+        if field == self._sort.removeprefix("-"):
+            self.action_reverse()
+        else:
+            self._sort_by(next((sort for sort in self._sorts if sort.removeprefix("-") == field), field))
+
+    def on_filter_input_set(self, message: FilterInput.Set) -> None:
+        """Filter."""
+        message.stop()
+        self.rows.focus()
+        if message.text != self._filter:
+            self._filter = message.text
+            self._remember()
+            self._from_the_first()
+
+    def on_listing_fetched(self, message: Fetched[Item]) -> None:
+        """Show the page, with what has happened since it was asked for."""
+        message.stop()
+        if message.query is not self._asked:
+            return
+        self._asked = None
+        self._next = message.page.next
+        self.rows.say_when_empty(self._empty(self._filter))
+        now = ((item, self._since.get(self._key(item), item)) for item in message.page.items)
+        self.rows.show([newer for _, newer in now if newer is not None])
+        self._entitle()
+        self.post_message(Rows.Moved())
+
+    def on_listing_failed(self, message: Failed) -> None:
+        """Show the error; what was listed stays."""
+        message.stop()
+        if message.query is not self._asked:
+            return
+        self._asked = None
+        said = Content.assemble(("This could not be listed.\n", "bold"), ("R tries again", QUIET))
+        self.rows.say_when_empty(said)
+        if message.error.code == "bad_field" and len(self._cursors) > 1:
+            # The server no longer knows the page, or another server answers.
+            self._from_the_first()
+        self.app.report(message.error)
+
+    async def _load(self, query: PageQuery) -> None:
+        try:
+            page = await self._fetch(query)
+        except PushdeskError as error:
+            self.post_message(self.Failed(query, error))
+        else:
+            self.post_message(self.Fetched(query, page))
+
+    def _waited(self) -> None:
+        self._is_waiting = False
+        if self._is_stale and self.app.is_looked_at(self):
+            self.load()
+
+    def _sort_by(self, sort: str) -> None:
+        self._sort = sort
+        self.rows.mark_sort(sort)
+        self._remember()
+        self._from_the_first()
+
+    def _from_the_first(self) -> None:
+        # A cursor is one of its sort and filter only.
+        self._cursors, self._next = [None], None
+        self.rows.action_first()
+        self.load()
+
+    def _remember(self) -> None:
+        view = self.app.view(self._remembered_as)
+        self.app.remember_view(self._remembered_as, msgspec.structs.replace(view, sort=self._sort, filter=self._filter))
+
+    def _entitle(self) -> None:
+        title = f"{self._title} · filter: {plain(self._filter)}" if self._filter else self._title
+        first, shown = (len(self._cursors) - 1) * PAGE, len(self.rows.items)
+        note = f"{count(first + 1)} to {count(first + shown)}" if shown else "none"
+        if not self._filter and self._total is not None and shown:
+            note += f" of {count(self._total)}"
+        if self._next or first:
+            note += " · [ ] turn pages"
+        self.entitle(title, f"{note} · {self._remark}" if self._remark else note)
+
+
+def nothing_found(what: str, wanted: str) -> Content:
+    """Return what is said when a filter lets nothing through: `No user's name contains zz`."""
+    return Content.assemble(f"{what} ", (plain(wanted), "bold"), "\n", ("esc shows everything again", QUIET))
