@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pushdesk.engine.statistics import utc
 from pushdesk.engine.subscriptions import SubscriptionCache
 from pushdesk.model import CacheChange, CacheEntry, PushTarget, Service
 from pushdesk.storage.records import Targets
@@ -84,6 +86,7 @@ class Bench:
             ttl_s=ttl_s,
             max_size=max_size,
             monotonic=self.clock.monotonic,
+            now=partial(utc, self.clock),
             uniform=jitter,
             observer=lambda *change: self.told.append(change),
         )

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import tracemalloc
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.engine.subscriptions import BATCH, SubscriptionCache
@@ -35,6 +37,7 @@ def cache_of(read: Read, max_size: int = ROOMY) -> SubscriptionCache:
         max_size=max_size,
         # The times of an entry are its own, as they are where time passes.
         monotonic=asyncio.get_running_loop().time,
+        now=partial(datetime.now, UTC),
         uniform=max,
         observer=lambda *_: None,
     )

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.engine.subscriptions import TRIES
+from pushdesk.engine.statistics import utc
+from pushdesk.engine.subscriptions import JOIN_AGE_S, TRIES
 from pushdesk.errors import DatabaseError
-from pushdesk.model import CacheChange
+from pushdesk.model import CacheChange, Discarded
 from pushdesk.storage.records import Raised, Targets
 from tests.engine.cache_bench import NOBODY, ONE, TTL_S, Bench, answers, devices, settle, soon
 
@@ -106,6 +107,30 @@ async def test_a_read_that_a_change_overtook_is_neither_joined_nor_stored(
     (await bench.read()).give(devices(2, "laptop"))
     assert await answers(before, after) == [devices(1, "phone"), devices(2, "laptop")]
     assert await bench.cache.get("ada") == devices(2, "laptop")
+
+
+async def test_the_last_read_that_was_discarded_is_told_with_what_is_held_instead() -> None:
+    bench = Bench()
+    assert bench.cache.stats().last_discarded is None
+    waiter = bench.ask()
+    read = await bench.read()
+    bench.cache.invalidate("ada")
+    bench.clock.advance(3)
+    read.give(devices(17, "phone"))
+    await soon(waiter)
+    assert bench.cache.stats().last_discarded == Discarded(utc(bench.clock), "ada", read=17, current=None)
+    waiter = bench.ask()
+    read = await bench.read()
+    bench.clock.advance(JOIN_AGE_S + 1)
+    await bench.hold(targets=devices(18, "laptop"))
+    read.give(devices(17, "phone"))
+    await soon(waiter)
+    discarded = bench.cache.stats().last_discarded
+    assert discarded == Discarded(utc(bench.clock), "ada", read=17, current=18)
+    # What is stored discards nothing.
+    bench.clock.advance(1)
+    await bench.hold("bob")
+    assert bench.cache.stats().last_discarded == discarded
 
 
 async def test_a_change_that_took_devices_away_is_followed_without_a_read_if_it_is_certain() -> None:

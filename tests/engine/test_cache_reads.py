@@ -6,6 +6,8 @@ import asyncio
 import logging
 import random
 import time
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +54,13 @@ async def test_a_mistake_in_reading_many_fails_only_the_one_it_is_about(
         return reader(users)
 
     cache = SubscriptionCache(
-        read, ttl_s=180, max_size=10**6, monotonic=time.monotonic, uniform=random.uniform, observer=lambda *_: None
+        read,
+        ttl_s=180,
+        max_size=10**6,
+        monotonic=time.monotonic,
+        now=partial(datetime.now, UTC),
+        uniform=random.uniform,
+        observer=lambda *_: None,
     )
     found = await soon(cache.get_many({"ada": 0, "bob": 0, "cyd": 0}))
     assert (found["ada"], found["cyd"]) == (ONE, ONE)
@@ -171,7 +179,13 @@ async def test_a_read_is_no_part_of_the_request_that_asked_first(log: Log) -> No
         return dict.fromkeys(users, ONE)
 
     cache = SubscriptionCache(
-        read, ttl_s=180, max_size=10**6, monotonic=time.monotonic, uniform=random.uniform, observer=lambda *_: None
+        read,
+        ttl_s=180,
+        max_size=10**6,
+        monotonic=time.monotonic,
+        now=partial(datetime.now, UTC),
+        uniform=random.uniform,
+        observer=lambda *_: None,
     )
     with bound(request=Id("0b")):
         await cache.get("ada")

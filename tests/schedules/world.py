@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -82,6 +83,7 @@ class World:
             ttl_s=ttl_s,
             max_size=MAX_SIZE,
             monotonic=lambda: self.now,
+            now=lambda: datetime.fromtimestamp(self.now, UTC),
             uniform=lambda low, _high: low,
             observer=self._observe,
         )

@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.engine.access_tokens import AccessTokens
@@ -23,8 +24,9 @@ from pushdesk.engine.publisher import Publisher
 from pushdesk.engine.pusher import Pusher
 from pushdesk.engine.registration import Registration
 from pushdesk.engine.reporting import Reporter
+from pushdesk.engine.resending import Resending
 from pushdesk.engine.senders import Senders
-from pushdesk.engine.statistics import Statistics
+from pushdesk.engine.statistics import Statistics, utc
 from pushdesk.engine.subscriptions import SubscriptionCache
 from pushdesk.engine.tellers import CacheTeller, LogTeller
 from pushdesk.engine.turns import Turns
@@ -131,6 +133,7 @@ class Engine:
             ttl_s=config.cache.ttl_s,
             max_size=config.cache.max_size,
             monotonic=clock.monotonic,
+            now=partial(utc, clock),
             uniform=uniform,
             observer=self._cache_teller.changed,
         )
@@ -174,6 +177,13 @@ class Engine:
                 identifiers=self._identifiers,
                 clock=clock,
             )
+        self._resending = Resending(
+            store.delivery_records,
+            dispatcher=self._dispatcher,
+            outbox=self._outbox,
+            identifiers=self._identifiers,
+            clock=clock,
+        )
         self._turns = Turns(
             dispatcher=self._dispatcher,
             schedule=self._outbox,
@@ -380,11 +390,11 @@ class Engine:
 
     async def delivery(self, delivery: str) -> DeliveryRecord:
         """Return all that is known of a delivery."""
-        raise NotImplementedError
+        return await self._store.delivery_records.record(delivery)
 
     async def resend(self, delivery: str) -> Dispatch:
-        """Send what a delivery was of once more, to its subscription only."""
-        raise NotImplementedError
+        """Send what a delivery was of once more, to its subscription only; see `Resending.resend`."""
+        return await self._resending.resend(delivery)
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""

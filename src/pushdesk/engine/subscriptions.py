@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from pushdesk.engine.shelf import Entry, Shelf
 from pushdesk.errors import DatabaseError
-from pushdesk.model import CacheChange, CacheStats
+from pushdesk.model import CacheChange, CacheStats, Discarded
 from pushdesk.storage.records import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from pushdesk.model import CacheEntry
     from pushdesk.storage.records import Raised
@@ -63,6 +64,7 @@ class SubscriptionCache:
         ttl_s: Seconds from the start of a read for which it is served; 0 stores nothing.
         max_size: Bytes of memory that the entries may take.
         monotonic: The clock, in seconds.
+        now: The time, as a person would read it.
         uniform: Draws a number between two.
         observer: Told of every change and look-up, with the user and what is held of them; the user is empty when
             everything was dropped.
@@ -75,6 +77,7 @@ class SubscriptionCache:
         ttl_s: float,
         max_size: int,
         monotonic: Callable[[], float],
+        now: Callable[[], datetime],
         uniform: Callable[[float, float], float],
         observer: Callable[[CacheChange, str, CacheEntry | None], None],
     ) -> None:
@@ -82,6 +85,7 @@ class SubscriptionCache:
         self._ttl_s = ttl_s
         self._max_size = max_size
         self._monotonic = monotonic
+        self._now = now
         self._uniform = uniform
         self._observer = observer
         self._held = Shelf(round(max_size * (1 - NEGATIVE_SHARE)))
@@ -97,6 +101,7 @@ class SubscriptionCache:
         """With those that took too long, and were followed by another."""
         self._reads = 0
         self._counts: Counter[CacheChange] = Counter()
+        self._last_discarded: Discarded | None = None
 
     async def get(self, user: str, floor: int = 0) -> Targets:
         """Return a user's active subscriptions, not older than generation `floor`.
@@ -198,6 +203,7 @@ class SubscriptionCache:
             loading=len(self._loads),
             reads=self._reads,
             counts=dict(self._counts),
+            last_discarded=self._last_discarded,
         )
 
     async def aclose(self) -> None:
@@ -292,6 +298,8 @@ class SubscriptionCache:
         if has_lease:
             del self._loads[user]
         if not has_lease or (held is not None and targets.generation < held.targets.generation):
+            current = None if held is None else held.targets.generation
+            self._last_discarded = Discarded(self._now(), user, read=targets.generation, current=current)
             self._tell(CacheChange.DISCARDED, user)
         elif self._ttl_s > 0:
             self._put(Entry(user, targets, load.started_at, load.started_at + self._lifetime_s(targets)))
