@@ -193,6 +193,14 @@ class DispatchAccepted(DebugEvent, frozen=True, kw_only=True):
     user: UserId
 
 
+class DeliveryResent(InfoEvent, frozen=True, kw_only=True):
+    """An operator had the message of a delivery sent once more: the new dispatch is durable."""
+
+    delivery: Id
+    dispatch: Id
+    user: UserId
+
+
 class TurnNotSummarised(WarningEvent, frozen=True, kw_only=True):
     """The summariser gave no summary of a turn; it goes out with the one that pushdesk made."""
 

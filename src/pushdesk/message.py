@@ -77,6 +77,18 @@ def build_message(
     return msgspec.json.encode(_present(pushed))
 
 
+def with_id(message: bytes, dispatch: str) -> bytes:
+    """Return a message that `build_message` built as another dispatch's: the same, byte for byte, but for the id."""
+    parts = dict[str, msgspec.Raw]
+    pushed = msgspec.json.decode(message, type=parts)
+    shown = msgspec.json.decode(pushed["notification"], type=parts)
+    data = msgspec.json.decode(shown["data"], type=parts)
+    data["id"] = msgspec.Raw(msgspec.json.encode(dispatch))
+    shown["data"] = msgspec.Raw(msgspec.json.encode(data))
+    pushed["notification"] = msgspec.Raw(msgspec.json.encode(shown))
+    return msgspec.json.encode(pushed)
+
+
 class _Links:
     """Resolves a notification's URLs and remembers those that lead to no web address, so that all are named at once.
 

@@ -133,7 +133,7 @@ class Listings:
             statement = statement.where(found)
         async with self._database.snapshot() as snapshot:
             page = await _read_page(snapshot, _DISPATCHES, statement, query, to_dispatch)
-            counts = await _read_counts(snapshot, [dispatch.id for dispatch in page.items])
+            counts = await read_counts(snapshot, [dispatch.id for dispatch in page.items])
         items = (msgspec.structs.replace(dispatch, counts=counts.get(dispatch.id, {})) for dispatch in page.items)
         return Page(tuple(items), page.next)
 
@@ -172,7 +172,7 @@ class Listings:
                 select(deliveries).where(after).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1)
             )
             shown = [to_delivery(delivery) for delivery in page]
-            counts = await _read_counts(snapshot, [dispatch])
+            counts = await read_counts(snapshot, [dispatch])
         more = len(shown) > DELIVERIES_SHOWN
         return msgspec.structs.replace(
             to_dispatch(row),
@@ -215,7 +215,8 @@ async def _read_page(
     )
 
 
-async def _read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
+async def read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
+    """Return what the deliveries of dispatches have come to, by dispatch."""
     statement = (
         select(deliveries.c.dispatch, deliveries.c.outcome, func.count().label("number"))
         .where(deliveries.c.dispatch.in_(ids))

@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from pushdesk.storage.access_tokens import AccessTokens
 from pushdesk.storage.database import Database
+from pushdesk.storage.explaining import Explaining
+from pushdesk.storage.delivery_records import DeliveryRecords
 from pushdesk.storage.invitations import Invitations
 from pushdesk.storage.key_bindings import KeyBindings
 from pushdesk.storage.keys import Keys
@@ -37,7 +39,8 @@ def _tell_nobody(_raised: Sequence[Raised], _committed: bool) -> None:  # noqa: 
 class Store:
     """An open database, by subject.
 
-    `users`, `subscriptions`, `invitations`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it.
+    `users`, `subscriptions`, `invitations`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it,
+    `delivery_records` tells of one delivery.
     Used as an async context manager; the subjects are there inside of it.
 
     Args:
@@ -58,6 +61,8 @@ class Store:
     access_tokens: AccessTokens
     outbox: OutboxTable
     listings: Listings
+    explaining: Explaining
+    delivery_records: DeliveryRecords
 
     def __init__(self, path: Path, on_raised: OnRaised = _tell_nobody, *, sealer: Sealer | None = None) -> None:
         self.description = f"sqlite {path.name}"
@@ -86,6 +91,8 @@ class Store:
         self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)
         self.listings = Listings(self._database)
+        self.explaining = Explaining(self._database)
+        self.delivery_records = DeliveryRecords(self._database)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
