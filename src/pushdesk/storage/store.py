@@ -8,7 +8,6 @@ from sqlalchemy import select
 
 from pushdesk.storage.access_tokens import AccessTokens
 from pushdesk.storage.database import Database
-from pushdesk.storage.explaining import Explaining
 from pushdesk.storage.delivery_records import DeliveryRecords
 from pushdesk.storage.invitations import Invitations
 from pushdesk.storage.key_bindings import KeyBindings
@@ -61,7 +60,6 @@ class Store:
     access_tokens: AccessTokens
     outbox: OutboxTable
     listings: Listings
-    explaining: Explaining
     delivery_records: DeliveryRecords
 
     def __init__(self, path: Path, on_raised: OnRaised = _tell_nobody, *, sealer: Sealer | None = None) -> None:
@@ -91,7 +89,6 @@ class Store:
         self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)
         self.listings = Listings(self._database)
-        self.explaining = Explaining(self._database)
         self.delivery_records = DeliveryRecords(self._database)
         return self
 
