@@ -108,6 +108,7 @@ class HttpDesk:
         self._read_only = read_only
         self._handshake_timeout_s = handshake_timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self.left_out = 0
 
     @property
     def url(self) -> str:

@@ -179,6 +179,14 @@ class Desk(Protocol):
     which the server answered.
     """
 
+    @property
+    def left_out(self) -> int:
+        """How many parts of what the server has said so far could not be read and are missing.
+
+        Of a server of this version there are none.
+        """
+        ...
+
     async def stats(self) -> Stats:
         """Return the state of the server."""
         ...

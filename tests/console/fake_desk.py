@@ -125,6 +125,8 @@ class FakeDesk:
         """What the push service answers, by subscription; else accepted."""
         self.settles = True
         """Whether what is accepted is sent at once; else it waits in the queue."""
+        self.left_out = 0
+        """How much of what it said could not be read."""
         self.answering = asyncio.Event()
         """While it is clear, pages are made but do not arrive."""
         self.answering.set()

@@ -102,6 +102,8 @@ class Engine:
         summariser: What sums up turns besides pushdesk itself, if anything.
     """
 
+    left_out: Final = 0
+
     def __init__(
         self,
         config: Config,
