@@ -31,6 +31,7 @@ _SECURITY: Final[dict[Access, list[dict[str, list[str]]]]] = {
 _PATH_PARAMETERS: Final = {
     "user": "1 to 128 characters in NFC, no control characters, no slash, not `me`",
     "id": "A dispatch's id",
+    "delivery": "A delivery's id",
 }
 
 
