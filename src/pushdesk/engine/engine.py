@@ -13,6 +13,7 @@ from pushdesk.engine.access_tokens import AccessTokens
 from pushdesk.engine.device_tokens import DeviceTokens
 from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPushDispatcher
 from pushdesk.engine.events import EventBus
+from pushdesk.engine.explainer import Explainer
 from pushdesk.engine.identifiers import Identifiers
 from pushdesk.engine.invitations import Invitations
 from pushdesk.engine.key_census import KeyCensus
@@ -213,6 +214,7 @@ class Engine:
             clock=clock,
         )
         self._user_removal = UserRemoval(store.users, outbox=self._outbox, publisher=self._publisher)
+        self._explainer = Explainer(store.explaining, clock, sends=self._sends)
         self._reporter = Reporter(
             store=store,
             keyring=self._keyring,
@@ -367,8 +369,8 @@ class Engine:
         return self._statistics.history.history(span)
 
     async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
-        """Return why a user, a device or a delivery did not get what was sent, or that it did."""
-        raise NotImplementedError
+        """Return why a user, a device or a delivery did not get what was sent; see `Explainer.explain`."""
+        return await self._explainer.explain(user=user, subscription=subscription, delivery=delivery)
 
     async def users(self, query: PageQuery) -> Page[User]:
         """List users."""

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from pushdesk.storage.access_tokens import AccessTokens
 from pushdesk.storage.database import Database
 from pushdesk.storage.delivery_records import DeliveryRecords
+from pushdesk.storage.explaining import Explaining
 from pushdesk.storage.invitations import Invitations
 from pushdesk.storage.key_bindings import KeyBindings
 from pushdesk.storage.keys import Keys
@@ -39,7 +40,7 @@ class Store:
     """An open database, by subject.
 
     `users`, `subscriptions`, `invitations`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it,
-    `delivery_records` tells of one delivery.
+    `delivery_records` tells of one delivery, `explaining` of what tells why somebody did not get something.
     Used as an async context manager; the subjects are there inside of it.
 
     Args:
@@ -61,6 +62,7 @@ class Store:
     outbox: OutboxTable
     listings: Listings
     delivery_records: DeliveryRecords
+    explaining: Explaining
 
     def __init__(self, path: Path, on_raised: OnRaised = _tell_nobody, *, sealer: Sealer | None = None) -> None:
         self.description = f"sqlite {path.name}"
@@ -90,6 +92,7 @@ class Store:
         self.outbox = OutboxTable(self._database)
         self.listings = Listings(self._database)
         self.delivery_records = DeliveryRecords(self._database)
+        self.explaining = Explaining(self._database)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -1,0 +1,291 @@
+"""Why somebody did not get something, from what is known of it: pure.
+
+A delivery is told by its outcome, and by what has become of its device since. A device is told by its state, if that
+keeps it from being sent to, else by its latest delivery. A user is told by what was sent to them last: what it came to
+on each device, the worst of it if any got nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from pushdesk.engine import verdict_words as words
+from pushdesk.engine.verdict_evidence import (
+    fit,
+    in_order,
+    of_answer,
+    of_sending,
+    of_sent,
+    of_subscription,
+    of_user_around,
+)
+from pushdesk.model import (
+    DispatchKind,
+    DispatchState,
+    KeyState,
+    Outcome,
+    Remedy,
+    SubscriptionState,
+    Verdict,
+    VerdictCode,
+)
+from pushdesk.storage.explaining import Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pushdesk.engine.verdict_words import Words
+    from pushdesk.model import Delivery
+    from pushdesk.storage.explaining import DeliveryFacts, Device, Sending, UserFacts
+
+MAX_ABOUT: Final = 140
+ANSWERS_TOLD: Final = 8
+"""Of how many devices the answers are evidence of a verdict on their user."""
+WORST_FIRST: Final = (
+    VerdictCode.PUSH_DISABLED,
+    VerdictCode.OUR_CONFIGURATION,
+    VerdictCode.HELD,
+    VerdictCode.KEY_ENDED,
+    VerdictCode.KEY_MISMATCH,
+    VerdictCode.REFUSED,
+    VerdictCode.GONE,
+    VerdictCode.EXPIRED,
+    VerdictCode.CANCELLED,
+    VerdictCode.THROTTLED,
+    VerdictCode.TRANSIENT,
+    VerdictCode.WAITING,
+    VerdictCode.SUPERSEDED,
+    VerdictCode.NOTHING_SENT,
+    VerdictCode.ACCEPTED,
+)
+"""What may be told of a device, by how much an operator must act on it."""
+
+_KEYS_ENDED: Final = frozenset({KeyState.RETIRED, KeyState.REVOKED})
+_DEVICE_ENDED: Final = frozenset({Outcome.GONE, Outcome.KEY_MISMATCH})
+_HAVE_A_BEGINNING: Final = frozenset({VerdictCode.GONE, VerdictCode.KEY_MISMATCH, VerdictCode.HELD})
+"""The states of a device of which it is known when they began."""
+_RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
+_LOST: Final = frozenset({VerdictCode.GONE, VerdictCode.KEY_MISMATCH, VerdictCode.KEY_ENDED, VerdictCode.CANCELLED})
+"""What is mended by subscribing again."""
+_FOUND_ENDED: Final = "not used any more"
+"""What the engine says of the key of a delivery that it did not send, in the middle of its sentence."""
+
+
+def of_delivery(facts: DeliveryFacts, *, sends: bool, now: datetime) -> Verdict:
+    """Say what became of a delivery.
+
+    Args:
+        facts: What is known of it.
+        sends: Whether this server sends anything.
+        now: The time.
+    """
+    return _of_sent(facts.sent, facts.device, sends=sends, now=now, has_live_device=facts.has_live_device)
+
+
+def of_device(device: Device, *, sends: bool, now: datetime) -> Verdict:
+    """Say what keeps a device from getting anything, or what became of what was last sent to it; see `of_delivery`."""
+    subscription, latest = device.subscription, device.latest
+    kept = (VerdictCode.PUSH_DISABLED, words.PUSH_DISABLED) if not sends else _kept_from_it(device)
+    if kept is None and latest is not None and latest.delivery.outcome not in _DEVICE_ENDED:
+        return _of_sent(latest, device, sends=sends, now=now, has_live_device=True)
+    since = None
+    if kept is None:
+        kept = VerdictCode.NOTHING_SENT, words.NOTHING_SENT_SINCE
+        if latest is None:
+            never = subscription.last_success_at is None and subscription.last_failure_at is None
+            kept = VerdictCode.NOTHING_SENT, words.NOTHING_SENT if never else words.NOTHING_SENT_LATELY
+            since = subscription.created_at
+    elif kept[0] in _HAVE_A_BEGINNING and subscription.state is not SubscriptionState.ACTIVE:
+        since = device.ending.delivery.at if device.ending is not None else subscription.last_failure_at
+    return _of_state(device, *kept, now, since)
+
+
+def _kept_from_it(device: Device) -> tuple[VerdictCode, Words] | None:
+    """Return why a device is not sent to, whatever it was sent; None for one that is."""
+    match device.subscription.state, device.key:
+        case SubscriptionState.GONE, _:
+            return VerdictCode.GONE, words.GONE
+        case _, KeyState.RETIRED | KeyState.REVOKED:
+            return VerdictCode.KEY_ENDED, words.key_ended(device.key)
+        case _, None:
+            return VerdictCode.KEY_MISMATCH, words.KEY_MISSING
+        case SubscriptionState.KEY_MISMATCH, _:
+            return VerdictCode.KEY_MISMATCH, words.KEY_MISMATCH
+        case SubscriptionState.HELD, _:
+            return VerdictCode.HELD, words.HELD
+        case _:
+            return None
+
+
+def of_user(facts: UserFacts, *, sends: bool, now: datetime) -> Verdict:
+    """Say why a user did not get what was sent to them last, or that they did; see `of_delivery`."""
+    devices = tuple(of_device(device, sends=sends, now=now) for device in facts.devices)
+    told = _told(facts, devices, sends=sends, now=now)
+    return structs.replace(
+        told,
+        about=fit(facts.user, MAX_ABOUT),
+        evidence=in_order([*told.evidence, *of_user_around(facts)]),
+        devices=devices,
+    )
+
+
+def _told(facts: UserFacts, devices: Sequence[Verdict], *, sends: bool, now: datetime) -> Verdict:
+    """Tell of a user, without their devices."""
+    nobody = (VerdictCode.PUSH_DISABLED, words.PUSH_DISABLED) if not sends else _nobody(facts)
+    if nobody is not None:
+        return _of_nobody(facts, *nobody, now)
+    if not any(device.is_live for device in facts.devices):
+        return _summed_up(devices, f"None of the user's {len(devices)} devices is sent to any more.")
+    if facts.latest is None:
+        return _of_nobody(facts, VerdictCode.NOTHING_SENT, words.NOTHING_SENT_TO_USER, now)
+    if facts.deliveries:
+        return _of_deliveries(facts, facts.latest, now)
+    return _of_no_delivery(facts, facts.latest, now)
+
+
+def _nobody(facts: UserFacts) -> tuple[VerdictCode, Words] | None:
+    """Return why there is nobody to send to; None if there is."""
+    if not facts.is_known:
+        return VerdictCode.UNKNOWN_USER, words.UNKNOWN_USER
+    if facts.devices:
+        return None
+    said = words.NO_SUBSCRIPTION if facts.lost is None else words.NO_SUBSCRIPTION_ANY_MORE
+    if facts.invited_until is not None:
+        said = said._replace(advice=words.ASKED_TO_COME)
+    return VerdictCode.NO_SUBSCRIPTION, said
+
+
+def _of_deliveries(facts: UserFacts, latest: Sending, now: datetime) -> Verdict:
+    """Sum up what became of what was sent last, on each device that it was sent to."""
+    devices = {device.subscription.id: device for device in facts.devices}
+    each = [
+        _of_sent(Sent(delivery, latest), devices.get(delivery.subscription), sends=True, now=now, has_live_device=True)
+        for delivery in facts.deliveries
+    ]
+    taken = sum(one.code is VerdictCode.ACCEPTED for one in each)
+    told = _summed_up(each, f"It was taken for {taken} of {len(each)} devices.")
+    is_back = any(device.is_live and device.subscription.created_at > latest.due_at for device in facts.devices)
+    if is_back and not taken and told.code in _LOST:
+        told = structs.replace(told, advice=words.THEY_ARE_BACK, remedy=Remedy.SEND_AGAIN)
+    if len(each) > 1:
+        by_need = sorted(zip(each, facts.deliveries, strict=True), key=lambda one: WORST_FIRST.index(one[0].code))
+        answers = [of_answer(delivery, delivery.device) for _, delivery in by_need[:ANSWERS_TOLD]]
+        told = structs.replace(told, evidence=in_order([*of_sending(latest, now), *answers]))
+    return told
+
+
+def _of_no_delivery(facts: UserFacts, latest: Sending, now: datetime) -> Verdict:
+    """Tell of what was not sent to any device: not yet, or there was none."""
+    dispatch = latest.dispatch
+    if dispatch.state is DispatchState.DONE:
+        return _of_nobody(facts, VerdictCode.NO_SUBSCRIPTION, words.NO_SUBSCRIPTION_THEN, now)
+    if dispatch.state is DispatchState.CANCELLED:
+        return _of_nobody(facts, VerdictCode.CANCELLED, words.CANCELLED, now)
+    if dispatch.state is DispatchState.SCHEDULED and latest.due_at > now:
+        said = words.SUMMARISED if dispatch.kind is DispatchKind.TURN else words.SCHEDULED
+        told = _of_nobody(facts, VerdictCode.SCHEDULED, said, now)
+        return structs.replace(told, since=dispatch.accepted_at, until=latest.due_at)
+    told = _of_nobody(facts, VerdictCode.WAITING, words.WAITING, now)
+    return structs.replace(told, since=latest.due_at)
+
+
+def _summed_up(each: Sequence[Verdict], lead: str) -> Verdict:
+    """Return the worst of some verdicts, with a sentence before it that is about all of them."""
+    worst = min(each, key=lambda verdict: WORST_FIRST.index(verdict.code))
+    if len(each) == 1:
+        return worst
+    if worst.code is VerdictCode.ACCEPTED:
+        said = words.accepted_by_all(len(each))
+        return structs.replace(worst, says=said.says, advice=said.advice, remedy=said.remedy)
+    return structs.replace(worst, says=f"{lead} {worst.about}: {worst.says}")
+
+
+def _of_sent(sent: Sent, device: Device | None, *, sends: bool, now: datetime, has_live_device: bool) -> Verdict:
+    """Tell of a delivery.
+
+    Args:
+        sent: The delivery.
+        device: Whom it was for; None if the user does not have it any more.
+        sends: Whether this server sends anything.
+        now: The time.
+        has_live_device: Whether the user has any device that is sent to.
+    """
+    delivery = sent.delivery
+    code, said = _judged(delivery, device)
+    is_live = device is not None and device.is_live
+    if not delivery.outcome.is_settled and not sends:
+        code, said = VerdictCode.PUSH_DISABLED, words.PUSH_DISABLED
+    elif delivery.outcome in _DEVICE_ENDED and is_live:
+        said = said._replace(advice=words.IT_IS_BACK, remedy=Remedy.SEND_AGAIN)
+    elif delivery.outcome is Outcome.ACCEPTED and not has_live_device:
+        said = said._replace(advice=words.IT_LEFT, remedy=Remedy.INVITE)
+    elif delivery.outcome is Outcome.CANCELLED and not has_live_device:
+        said = words.CANCELLED_FOR_NOBODY
+    next_at = delivery.next_attempt_at if delivery.outcome in _RETRIED else None
+    return Verdict(
+        code,
+        fit(delivery.device or (device.label if device is not None else ""), MAX_ABOUT),
+        *said,
+        user=delivery.user,
+        subscription=delivery.subscription,
+        delivery=delivery.id,
+        since=delivery.at if delivery.outcome.is_settled else sent.sending.due_at,
+        until=next_at if next_at is not None and next_at > now else None,
+        evidence=in_order(of_sent(sent, now) + (of_subscription(device) if device is not None else [])),
+    )
+
+
+def _judged(delivery: Delivery, device: Device | None) -> tuple[VerdictCode, Words]:
+    """Return what an outcome means, and the words for it."""
+    match delivery.outcome:
+        case Outcome.ACCEPTED:
+            said = words.accepted(delivery.service, delivery.device)
+        case Outcome.KEY_MISMATCH:
+            return _other_key(delivery, device)
+        case Outcome.OUR_CONFIGURATION:
+            said = words.our_configuration(delivery)
+        case Outcome.REFUSED:
+            said = words.refused(delivery)
+        case Outcome.THROTTLED | Outcome.TRANSIENT:
+            said = words.retried(delivery)
+        case Outcome.EXPIRED:
+            said = words.expired(delivery)
+        case outcome:
+            said = words.ALWAYS[outcome]
+    return VerdictCode(delivery.outcome), said
+
+
+def _other_key(delivery: Delivery, device: Device | None) -> tuple[VerdictCode, Words]:
+    if device is not None and device.key is None:
+        return VerdictCode.KEY_MISMATCH, words.KEY_MISSING
+    state = device.key if device is not None else None
+    if state in _KEYS_ENDED or (delivery.status is None and _FOUND_ENDED in delivery.reason):
+        return VerdictCode.KEY_ENDED, words.key_ended(state)
+    return VerdictCode.KEY_MISMATCH, words.KEY_MISMATCH
+
+
+def _of_state(device: Device, code: VerdictCode, said: Words, now: datetime, since: datetime | None) -> Verdict:
+    """Tell of a device by what it is now, with what was last sent to it for evidence."""
+    sent = device.ending if code in _LOST and device.ending is not None else device.latest
+    evidence = of_subscription(device)
+    if sent is not None:
+        evidence = of_sent(sent, now) + evidence
+    return Verdict(
+        code,
+        fit(device.label, MAX_ABOUT),
+        *said,
+        user=device.subscription.user,
+        subscription=device.subscription.id,
+        delivery=None if sent is None else sent.delivery.id,
+        since=since,
+        evidence=in_order(evidence),
+    )
+
+
+def _of_nobody(facts: UserFacts, code: VerdictCode, said: Words, now: datetime) -> Verdict:
+    """Tell of a user what is not about any device."""
+    evidence = [] if facts.latest is None else of_sending(facts.latest, now)
+    return Verdict(code, fit(facts.user, MAX_ABOUT), *said, user=facts.user, evidence=in_order(evidence))
