@@ -1,0 +1,53 @@
+"""A push service that costs next to nothing: `python -m benchmarks.push_service` prints its origin and answers 201.
+
+On SIGTERM it prints how many pushes it took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+from typing import Final
+
+CREATED: Final = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+HEADERS_END: Final = b"\r\n\r\n"
+
+
+class Pushes(asyncio.Protocol):
+    """Takes requests one after the other on a connection."""
+
+    taken = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._held = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        while (end := self._held.find(HEADERS_END)) >= 0:
+            length = LENGTH.search(self._held, 0, end)
+            whole = end + len(HEADERS_END) + (int(length[1]) if length else 0)
+            if len(self._held) < whole:
+                return
+            self._held = self._held[whole:]
+            Pushes.taken += 1
+            self._transport.write(CREATED)
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(Pushes, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
+    server.close()
+    print(Pushes.taken, flush=True)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve())
