@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, cast, insert, select
 
+from pushdesk.model import UNSETTLED
 from pushdesk.storage.schema import attempts, deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pushdesk.storage.records import Settlement
     from pushdesk.storage.transaction import Transaction
 
 _OF_SETTLING: Final = {
@@ -37,23 +37,18 @@ _KEEP: Final = insert(attempts).from_select(
     ).where(
         deliveries.c.id == bindparam("settled_id"),
         deliveries.c.claim_id == bindparam("mine"),
-        # Not once more, after a commit that only seemed to fail.
+        # What was put off has no attempt more than before, nor what a commit wrote that only seemed to fail.
         deliveries.c.attempts < bindparam("new_attempts"),
     ),
 )
 
 
-def is_kept(settlement: Settlement) -> bool:
-    """Whether an attempt is kept here: its delivery will be tried again, and tell of that."""
-    return settlement.attempted and not settlement.delivery.outcome.is_settled
-
-
-async def keep_attempts(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keep attempts whose deliveries are still under the claim, in the transaction that is to settle these.
+async def keep_attempts(transaction: Transaction, settlements: Sequence[Mapping[str, Any]]) -> None:
+    """Keep attempts whose deliveries are still under the claim and will be tried again, before these are settled.
 
     Args:
-        transaction: The caller's.
-        rows: What `settle_row` returned for each.
+        transaction: The one that settles them.
+        settlements: What `settle_row` returned for each.
     """
-    if rows:
-        await transaction.execute(_KEEP, rows)
+    if kept := [row for row in settlements if row["new_outcome"] in UNSETTLED]:
+        await transaction.execute(_KEEP, kept)

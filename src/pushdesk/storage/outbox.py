@@ -19,7 +19,7 @@ from pushdesk.model import (
     Service,
     SubscriptionState,
 )
-from pushdesk.storage.attempts import is_kept, keep_attempts
+from pushdesk.storage.attempts import keep_attempts
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.key_bindings import key_has_ended
 from pushdesk.storage.records import Claimed, Open, Settled, Settlement
@@ -248,9 +248,7 @@ class OutboxTable:
         """
         async with self._database.write() as transaction:
             written = [settle_row(item, claim) for item in settlements]
-            await keep_attempts(
-                transaction, [row for item, row in zip(settlements, written, strict=True) if is_kept(item)]
-            )
+            await keep_attempts(transaction, written)
             await transaction.execute(_SETTLE, written)
             accepted = {s.delivery.subscription for s in settlements if s.delivery.outcome is Outcome.ACCEPTED}
             if accepted:
