@@ -41,6 +41,7 @@ TABLE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("POST", "/api/v1/enrollments"): EVERYBODY,
     ("DELETE", "/api/v1/users/{user}"): OPERATORS,
     ("GET", "/api/v1/admin/stats"): READERS,
+    ("GET", "/api/v1/admin/history"): READERS,
     ("GET", "/api/v1/admin/scopes"): READERS,
     ("GET", "/api/v1/admin/users"): READERS,
     ("GET", "/api/v1/admin/subscriptions"): READERS,

@@ -13,12 +13,14 @@ from pushdesk.model import (
     CacheEntry,
     Delivery,
     Dispatch,
+    History,
     LogEntry,
     NewAccessToken,
     Page,
     PageQuery,
     Scope,
     ServiceHealth,
+    Span,
     Stats,
     Subscription,
     User,
@@ -38,6 +40,12 @@ if TYPE_CHECKING:
     from pushdesk.desk import Desk
 
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class HistoryQuery(Struct, frozen=True):
+    """For how long back."""
+
+    span: Span = Span.MINUTES
 
 
 class RemoveRequest(Struct, frozen=True):
@@ -103,6 +111,11 @@ class Cleared(Struct, frozen=True):
 async def stats(call: Call[NoQuery, None]) -> web.Response:
     """Answer with the state of the server."""
     return answer(await call.engine.stats())
+
+
+async def history(call: Call[HistoryQuery, None]) -> web.Response:
+    """Answer with how the server has been doing."""
+    return answer(await call.engine.history(call.query.span))
 
 
 async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
@@ -176,6 +189,16 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=NoneType,
         handler=stats,
         answers={200: Stats},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/admin/history",
+        summary="How the server has been doing, for charts",
+        access=Access.READ,
+        query=HistoryQuery,
+        body=NoneType,
+        handler=history,
+        answers={200: History},
     ),
     _listing("users", User, lambda desk, query: desk.users(query)),
     _listing("subscriptions", Subscription, lambda desk, query: desk.subscriptions(query)),
