@@ -35,6 +35,7 @@ from pushdesk.model import (
     Outcome,
     PageQuery,
     Scope,
+    Span,
     SubscriptionKeys,
     SubscriptionRequest,
     SubscriptionState,
@@ -139,6 +140,15 @@ async def test_stats_count_users_and_subscriptions(bench: Bench) -> None:
     assert (stats.users, stats.subscriptions) == (2, 3)
     current = [key.id for key in (await bench.desk.keys(EVERYTHING)).items if key.state is KeyState.CURRENT]
     assert [stats.key_id] == current
+
+
+@pytest.mark.parametrize("span", list(Span))
+async def test_a_history_has_the_same_steps_in_every_series(bench: Bench, span: Span) -> None:
+    history = await bench.desk.history(span)
+    assert history.span is span
+    series = (history.p50_ms, history.p95_ms, history.cache_hits, history.cache_lookups, history.queue)
+    assert {len(values) for values in (*series, *history.outcomes.values())} == {len(history.sends)}
+    assert len(history.sends) <= history.steps
 
 
 async def test_pages_follow_one_another_and_miss_nothing(bench: Bench) -> None:
