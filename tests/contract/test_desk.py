@@ -41,6 +41,7 @@ from pushdesk.model import (
     SubscriptionState,
     Turn,
     TurnStatus,
+    Urgency,
 )
 from tests.console.fake_desk import FakeDesk
 from tests.server.running import ADMIN_TOKEN, browser_keys, running
@@ -820,3 +821,40 @@ async def test_an_access_token_needs_a_name_and_a_scope(bench: Bench, name: str,
     with pytest.raises(PushdeskError) as refused:
         await bench.desk.create_token(name, scopes)
     assert refused.value.code == "bad_field"
+
+
+async def test_a_delivery_is_told_of_in_full(bench: Bench) -> None:
+    await bench.subscribe("anna")
+    told = await bench.desk.notify("anna", Notification("Hello"), wait_s=10)
+    (delivery,) = told.deliveries
+    record = await bench.desk.delivery(delivery.id)
+    assert (record.delivery, record.dispatch) == (delivery, structs.replace(told, deliveries=()))
+    (attempt,) = record.attempts
+    assert (attempt.number, attempt.at, attempt.outcome) == (1, delivery.at, Outcome.ACCEPTED)
+    assert (attempt.status, attempt.latency_ms, attempt.headers) == (delivery.status, delivery.latency_ms, {})
+    assert (record.urgency, record.topic, record.ttl_s) == (Urgency.NORMAL, None, 86400)
+    assert record.expires_at == record.dispatch.accepted_at + timedelta(days=1)
+    assert record.size > len("Hello")
+
+
+async def test_a_delivery_is_sent_again_to_its_subscription_only(bench: Bench) -> None:
+    devices = [await bench.subscribe("anna") for _ in range(2)]
+    told = await bench.desk.notify("anna", Notification("Hello"), wait_s=10)
+    again = await bench.desk.resend(told.deliveries[0].id)
+    assert (again.id != told.id, again.user, again.kind, again.title) == (
+        *(True, "anna", DispatchKind.NOTIFICATION),
+        "Hello",
+    )
+    async with asyncio.timeout(10), aclosing(bench.desk.events()) as events:
+        async for _ in events:
+            done = await bench.desk.dispatch(again.id)
+            if done.state is DispatchState.DONE:
+                break
+    assert [delivery.subscription for delivery in done.deliveries] == [told.deliveries[0].subscription]
+    await bench.desk.remove_subscriptions([device.id for device in devices])
+    for question, code in (
+        (bench.desk.resend(told.deliveries[0].id), "subscription_not_found"),
+        (bench.desk.resend("unknown"), "not_found"),
+        (bench.desk.delivery("unknown"), "not_found"),
+    ):
+        assert await code_of(question) == (code, ())
