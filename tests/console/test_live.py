@@ -169,9 +169,11 @@ async def test_what_happens_while_a_page_comes_is_newer_than_the_page() -> None:
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("5")
         await until_says(pilot, "201 ms")
+        await settled(pilot)
         desk.answering.clear()
+        asked = len(desk.asked)
         await pilot.press("R")
-        await until(pilot, lambda: len(desk.asked) == 3)
+        await until(pilot, lambda: len(desk.asked) == asked + 1)
         waiting = desk.deliver(_subscription(desk, "sub-0001"), reason="while it came")
         retried = desk._deliveries["delivery-0048"]
         desk.update(msgspec.structs.replace(retried, reason="changed meanwhile", at=NOON))

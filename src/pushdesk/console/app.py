@@ -41,6 +41,8 @@ TOAST_S: Final = 5.0
 MOST_TOASTS: Final = 5
 MINUTE_S: Final = 60
 KEPT_FAILURES: Final = 20
+PREPARING_PAUSE_S: Final = 0.2
+"""Between the making of two screens: keys are answered in it."""
 WIDTHS: Final = [(0, "-narrow"), (81, "-wide")]
 """The class that a screen has from so many columns on."""
 HEIGHTS: Final = [(0, "-low"), (30, "-short"), (36, "-tall")]
@@ -75,6 +77,8 @@ class PushdeskApp(App[int]):
             embedded server without delaying the picture. A `PushdeskError` from it ends the app.
         keymap: Ids of bindings, and the keys that they are to have.
         read_only: Whether nothing is to be changed from here, whatever the server allows.
+        prepares: Whether the screens are made while nobody waits for them, so that the first look at each is as quick
+            as the others.
     """
 
     CSS_PATH = "app.tcss"
@@ -135,6 +139,7 @@ class PushdeskApp(App[int]):
         starting: Callable[[], Awaitable[None]] | None = None,
         keymap: Mapping[str, str] | None = None,
         read_only: bool = False,
+        prepares: bool = False,
     ) -> None:
         super().__init__()
         self.title = "pushdesk"
@@ -144,6 +149,7 @@ class PushdeskApp(App[int]):
         self.error: PushdeskError | None = None
         self._url = url
         self._is_opened_read_only = read_only
+        self._prepares = prepares
         self._state_file = state_file
         self._starting = starting
         self._has_begun = False
@@ -283,6 +289,8 @@ class PushdeskApp(App[int]):
         if news.stats is not None:
             if self.stats is None:
                 self._meet(news.stats)
+                if self._prepares:
+                    begin(self, self._prepare_screens, group="screens")
             self.stats = news.stats
         if news.anew:
             self.loaded += 1
@@ -312,6 +320,12 @@ class PushdeskApp(App[int]):
         if self._starting is not None:
             await self._starting()
         await Feed(self.desk, self._publish).run()
+
+    async def _prepare_screens(self) -> None:
+        for mode in self.MODES:
+            await asyncio.sleep(PREPARING_PAUSE_S)
+            # Textual has no other way to make the screen of a mode than to show it.
+            await self._init_mode(mode)
 
     def _publish(self, news: News) -> None:
         self.post_message(self.NewsArrived(news))

@@ -9,7 +9,8 @@ from textual.containers import Container
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
 from pushdesk.console.refusals import RefusingScreen
-from pushdesk.console.widgets.bars import Banner, KeyLine, ScreenTabs, StartingNotice, StatusBar
+from pushdesk.console.widgets.bars import Banner, ScreenTabs, StartingNotice, StatusBar
+from pushdesk.console.widgets.key_line import KeyLine
 from pushdesk.console.widgets.listing import Listing
 from pushdesk.console.widgets.rows import Rows
 
@@ -72,6 +73,12 @@ class PaneScreen(RefusingScreen[None]):
         self.watch(self.app, "events", self._watch_events, init=False)
         self.watch(self.app, "loaded", self._watch_loaded)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_stale = False
+        # It is made with the style sheet of now. Textual would parse all of it again to find that out.
+        self._css_update_count = self.app._css_update_count  # noqa: SLF001 (there is no other way)
+
     def begin_in(self, widget: Widget) -> None:
         """Put the focus where it was when this server was last looked at, else into a widget."""
         remembered = self.app.remembered_focus(self.NAME)
@@ -87,6 +94,8 @@ class PaneScreen(RefusingScreen[None]):
     def on_screen_resume(self) -> None:
         """Catch up with what came while another screen was shown."""
         self._watch_stats()
+        if self._is_stale:
+            self._watch_loaded(self.app.loaded)
         for listing in self.query(Listing):
             listing.catch_up()
 
@@ -176,5 +185,7 @@ class PaneScreen(RefusingScreen[None]):
         self.show_events(batch)
 
     def _watch_loaded(self, loaded: int) -> None:
-        if loaded:
+        # What nobody looks at is fetched when somebody does.
+        self._is_stale = not self.is_shown
+        if loaded and self.is_shown:
             self.load()
