@@ -48,6 +48,7 @@ TABLE: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("GET", "/api/v1/admin/dispatches"): READERS,
     ("GET", "/api/v1/admin/deliveries"): READERS,
     ("GET", "/api/v1/admin/deliveries/{delivery}"): READERS,
+    ("GET", "/api/v1/admin/verdict"): READERS,
     ("GET", "/api/v1/admin/keys"): READERS,
     ("GET", "/api/v1/admin/tokens"): READERS,
     ("GET", "/api/v1/admin/services"): READERS,

@@ -21,6 +21,7 @@ from pushdesk.cli.tokens import tokens
 from pushdesk.cli.turn import turn
 from pushdesk.cli.usage import Commands, run_to_end
 from pushdesk.cli.users import users
+from pushdesk.cli.why import why
 from pushdesk.errors import EXIT_USAGE
 
 GROUPS: Final = (keys, tokens, users)
@@ -216,6 +217,7 @@ def send(
 
 
 app.command(short_help="Tell of a turn of an agent that has ended.")(turn)
+app.command(short_help="Say why a user did not get what was sent to them.")(why)
 app.command(short_help="Look at everything that keeps pushes from arriving.")(doctor)
 app.command(short_help="Seal the secrets in the database, or unseal them.")(seal)
 app.command(short_help="Run a push service on this machine, for trying out.")(simulate)

@@ -45,10 +45,11 @@ def of_answer(answered: Delivery | Attempt, lead: str = "") -> Evidence:
         answered: The delivery, for its latest attempt, or an attempt.
         lead: Whose answer it is, if that has to be said.
     """
-    said = answered.reason or f"{answered.outcome.value.replace('_', ' ').capitalize()}."
+    reason = fit(answered.reason)
+    said = reason or f"{answered.outcome.value.replace('_', ' ').capitalize()}."
     if answered.status is not None:
         status = f"Answered {answered.status}"
-        said = f"{status}." if answered.reason in {"", f"{status}."} else f"{status}: {answered.reason}"
+        said = f"{status}." if reason in {"", f"{status}."} else f"{status}: {reason}"
     return Evidence(fit(f"{lead}: {said}" if lead else said), answered.at)
 
 

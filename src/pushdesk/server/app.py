@@ -13,7 +13,17 @@ from pushdesk import __version__
 from pushdesk.assets import assets_directory
 from pushdesk.config import ServerConfig
 from pushdesk.model import Scope
-from pushdesk.server import admin, applications, browsers, deliveries, invitations, key_commands, operations, scopes
+from pushdesk.server import (
+    admin,
+    applications,
+    browsers,
+    deliveries,
+    invitations,
+    key_commands,
+    operations,
+    scopes,
+    verdicts,
+)
 from pushdesk.server.auth import Gate, limit
 from pushdesk.server.body import BODY_TIMEOUT_S, MAX_BODY
 from pushdesk.server.client_address import TRUSTED_PROXIES
@@ -48,6 +58,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     *invitations.ROUTES,
     *admin.ROUTES,
     *deliveries.ROUTES,
+    *verdicts.ROUTES,
     *scopes.ROUTES,
     *key_commands.ROUTES,
     *operations.ROUTES,
