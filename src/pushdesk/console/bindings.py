@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from textual.binding import Binding
-
-from pushdesk.console.refusals import Refuser, refusal_of
-from pushdesk.console.screens.pane import PaneScreen
-from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.keys import Group, group_of
+from pushdesk.console.refusals import refusal_of
 
 if TYPE_CHECKING:
     from textual.binding import ActiveBinding
     from textual.dom import DOMNode
     from textual.screen import Screen
-
-
-class Group(Enum):
-    """Where a command belongs, in the order in which they are listed."""
-
-    SCREEN = "This screen"
-    LIST = "This list"
-    EVERYWHERE = "Everywhere"
-    TABLES = "Tables"
 
 
 class Command(NamedTuple):
@@ -56,21 +43,10 @@ def commands_of(screen: Screen[Any]) -> list[Command]:
         known = commands.get(binding.action)
         keys = (*(known.keys if known else ()), screen.app.get_key_display(binding))
         commands[binding.action] = Command(
-            _group(active), keys, binding.description, binding.tooltip, binding.action, active.node, _refusal(active)
+            group_of(binding), keys, binding.description, binding.tooltip, binding.action, active.node, _refusal(active)
         )
     order = list(Group)
     return sorted(commands.values(), key=lambda command: order.index(command.group))
-
-
-def _group(active: ActiveBinding) -> Group:
-    if isinstance(active.node, Rows):
-        return Group.SCREEN if active.binding.action == "choose" else Group.TABLES
-    if isinstance(active.node, Refuser) and not isinstance(active.node, PaneScreen):
-        return Group.LIST
-    everywhere = {binding.id for binding in PaneScreen.BINDINGS if isinstance(binding, Binding)}
-    if isinstance(active.node, PaneScreen) and active.binding.id not in everywhere:
-        return Group.SCREEN
-    return Group.EVERYWHERE
 
 
 def _refusal(active: ActiveBinding) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from pushdesk.console.bindings import Group, commands_of
+from pushdesk.console.bindings import commands_of
+from pushdesk.console.keys import Group
 
 if TYPE_CHECKING:
     from pushdesk.console.bindings import Command

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from pushdesk.console.feed import Connection
 from pushdesk.console.figures import age, count, plural
@@ -19,16 +19,12 @@ from pushdesk.console.text import plain
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-    from textual.binding import Binding
-    from textual.screen import Screen
 
     from pushdesk.console.app import PushdeskApp
     from pushdesk.console.screens import Entry
 
 GAP = "   "
 CLOSE_GAP = "  "
-ROOMY = 100
-"""Columns from which there is room for every key."""
 
 
 class StatusBar(Widget):
@@ -119,38 +115,6 @@ class ScreenTabs(Horizontal):
         """Compose a tab for each."""
         for entry in SCREENS:
             yield ScreenTab(entry, active=entry.name == self._active)
-
-
-LEFT_OUT: Final = frozenset({"revoke", "import"})
-"""Actions whose keys only the help has where columns are few."""
-
-
-class KeyLine(Footer):
-    """The keys that are of use here; made anew only when they are others, for it is costly to make."""
-
-    def __init__(self) -> None:
-        super().__init__(show_command_palette=False)
-        self._shown: list[tuple[Binding, bool]] | None = None
-
-    def compose(self) -> ComposeResult:
-        """Mark the keys that are left out where columns are few."""
-        for widget in super().compose():
-            widget.set_class(getattr(widget, "action", "") in LEFT_OUT, "-left-out")
-            yield widget
-
-    def on_resize(self) -> None:
-        """Put the keys closer together, and leave some out, where columns are few."""
-        self.compact = self.size.width < ROOMY
-        self.set_class(self.compact, "-close")
-
-    def bindings_changed(self, screen: Screen[Any]) -> None:
-        """Show the keys, if they have changed."""
-        if screen is not self.screen or not self.is_attached or not screen.app.app_focus:
-            return
-        shown = [(each.binding, each.enabled) for each in screen.active_bindings.values() if each.binding.show]
-        if shown != self._shown:
-            self._shown = shown
-            super().bindings_changed(screen)
 
 
 class Banner(Static):

@@ -1,0 +1,100 @@
+"""The last line of every screen: what can be done here, in one line of any width."""
+
+from __future__ import annotations
+
+import pytest
+from textual.content import Content
+
+from pushdesk.console.screens import SCREENS
+from pushdesk.console.screens.compose import ComposeScreen
+from pushdesk.console.widgets.key_line import Hint, KeyLine, fit
+from tests.console.looking import settled, text_of, toasts, until, until_says
+from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
+
+
+def hint(key: str, label: str, action: str = "") -> Hint:
+    return Hint(key, key, label, action or label.lower(), "", enabled=True)
+
+
+HINTS = (hint("r", "Rotate"), hint("slash", "Filter"), hint("?", "Help"), hint("q", "Quit"))
+
+
+@pytest.mark.parametrize(
+    ("room", "labels", "gap"),
+    [
+        (41, ["Rotate", "Filter", "Help", "Quit"], 3),
+        (40, ["Rotate", "Filter", "Help", "Quit"], 2),
+        (38, ["Rotate", "Filter", "Help", "Quit"], 2),
+        (37, ["Rotate", "more", "Quit"], 2),
+        (23, ["more", "Quit"], 2),
+        (22, ["more", "Quit"], 2),
+        (1, ["more", "Quit"], 2),
+    ],
+)
+def test_what_does_not_fit_is_left_out_from_the_end_and_said_to_be_more(room: int, labels: list[str], gap: int) -> None:
+    shown, between = fit(HINTS, room)
+    assert ([each.label for each in shown], between) == (labels, gap)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 81, 100, 120, 200])
+async def test_every_screen_tells_its_own_keys_first_and_how_to_quit_last_in_one_line(columns: int) -> None:
+    app = console(rotated_desk())
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        for entry in SCREENS:
+            await pilot.press(entry.key)
+            await settled(pilot)
+            line = text_of(app).splitlines()[-1]
+            assert line.rstrip().endswith("q Quit")
+            assert ("? more" in line) is ("? Help" not in line)
+            assert Content(line).cell_length == columns
+            if "Test send" in line and "Filter" in line:
+                assert line.index("Filter") < line.index("Test send")
+
+
+async def test_the_keys_of_the_screen_come_first() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        line = text_of(app).splitlines()[-1]
+        labels = ("Details", "Remove", "Filter", "Test send", "Invite", "Command", "Help", "Quit")
+        assert sorted(labels, key=line.index) == list(labels)
+
+
+async def test_while_somebody_types_no_key_is_told_that_would_be_typed() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3", "slash")
+        await until(pilot, lambda: text_of(app).splitlines()[-1].strip() == "esc Clear")
+
+
+async def test_a_click_presses_the_key_and_one_that_cannot_be_pressed_says_why() -> None:
+    app = console(empty_desk())
+    async with app.run_test(size=(120, 24), notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await settled(pilot)
+        line = text_of(app).splitlines()[-1]
+        await pilot.click(KeyLine, offset=(line.index("Remove"), 0))
+        await until(pilot, lambda: toasts(app) == ["No subscription is selected."])
+        await pilot.click(KeyLine, offset=(line.index("Test send") + 8, 0))
+        await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+
+
+async def test_the_mouse_over_a_key_tells_what_it_does_or_why_it_does_nothing() -> None:
+    app = console(empty_desk())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await settled(pilot)
+        line = text_of(app).splitlines()[-1]
+        keys = app.screen.query_one(KeyLine)
+        await pilot.hover(KeyLine, offset=(line.index("Filter"), 0))
+        await until(pilot, lambda: keys.tooltip == "Show what contains…")
+        await pilot.hover(KeyLine, offset=(line.index("Remove"), 0))
+        await until(pilot, lambda: keys.tooltip == "No subscription is selected.")
+        await pilot.hover(KeyLine, offset=(118, 0))
+        await until(pilot, lambda: keys.tooltip is None)
