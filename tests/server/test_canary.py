@@ -266,7 +266,8 @@ async def failures(world: World) -> None:
         service.answer(path, 201)
         await world.subscribe("anna", f"answers {status}")
         body = said if status == 500 else json.dumps({"reason": said, "message": said, "errno": 106})
-        service.answer(path, status, body=body, headers={"Location": device.endpoint, "Retry-After": "86400"})
+        headers = {"Location": device.endpoint, "Retry-After": "86400", "TTL": said}
+        service.answer(path, status, body=body, headers=headers)
         world.device(f"refused at once with {status}")
         refused = world.devices[f"refused at once with {status}"].endpoint.rpartition("/")[2]
         service.answer(refused, status, body=f"{refused} {refused[3:70]}", headers={"X-WNS-Status": refused})
@@ -364,6 +365,12 @@ async def readings(world: World) -> None:
         await client.ask("GET", f"/api/v1/dispatches/{dispatch['id']}")
     for name in ("users", "subscriptions", "deliveries", "log", "cache", "tokens"):
         await client.ask("GET", f"/api/v1/admin/{name}?limit=200")
+    kept = set()
+    for delivery in (await client.ask("GET", "/api/v1/admin/deliveries?limit=200"))["items"]:
+        record = await client.ask("GET", f"/api/v1/admin/deliveries/{delivery['id']}")
+        kept.update(name for attempt in record["attempts"] for name in attempt["headers"])
+        await client.ask("POST", "/api/v1/admin/deliveries/resend", {"delivery": delivery["id"]})
+    assert kept == {"retry-after", "ttl"}
 
 
 async def screens(world: World) -> list[tuple[str, str]]:
