@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from io import BytesIO
+from contextlib import aclosing
 from types import NoneType
-from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+from urllib.parse import quote
 
-import aiohttp
-import msgspec
-from msgspec import Struct
-from yarl import URL
+from msgspec import Raw, Struct
 
-from pushdesk.desk import AnyEvent
-from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
+from pushdesk.desk import AnyEvent, Hello
+from pushdesk.errors import PushdeskError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S
+from pushdesk.link import Link, Patience
 from pushdesk.model import (
     AcceptedTurn,
     AccessToken,
@@ -30,6 +27,7 @@ from pushdesk.model import (
     NewAccessToken,
     Page,
     PageQuery,
+    PartialPage,
     RevokedKeys,
     Scope,
     Stats,
@@ -47,29 +45,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PROBLEM: Final = "application/problem+json"
-_TIMEOUT_S: Final = 15.0
-"""Seconds for one request, beside what the server is asked to wait."""
-_REMOVING_TIMEOUT_S: Final = 300.0
+_REMOVING_S: Final = 300.0
 """Seconds for removing a user, who may have been sent very much."""
-_CONNECT_TIMEOUT_S: Final = 5.0
-_HEARTBEAT_S: Final = 15.0
-_LARGEST_FRAME: Final = 64 * 1024 * 1024
 _ADMIN: Final = "/api/v1/admin"
-_READ_ONLY: Final = "Pushdesk-Read-Only"
 
 
-class _Problem(Struct, frozen=True):
-    """What is read of a problem document (RFC 9457)."""
+class _Counted(Struct, frozen=True):
+    """How many items a page had."""
 
-    code: str
-    detail: str
-    hint: str = ""
-    fields: tuple[str, ...] = ()
-
-
-class _RedirectedError(aiohttp.ClientError):
-    """A server sent the WebSocket elsewhere."""
+    items: tuple[Raw, ...]
 
 
 class HttpDesk:
@@ -82,38 +66,26 @@ class HttpDesk:
         token: A token that the server takes.
         read_only: Whether nothing is to be changed, whatever the token allows: every request says so to the server, and
             commands are refused here too, since a server that is older does not know of it.
-        handshake_timeout_s: Seconds in which the event stream must be there.
+        patience: For how long the server is waited for.
 
     Raises:
         PushdeskError: `bad_field` if `url` is not the address of a server, `unauthorized` if the token cannot be one.
     """
 
-    def __init__(self, url: str, token: str, *, read_only: bool = False, handshake_timeout_s: float = 10.0) -> None:
-        try:
-            self._origin = URL(url).origin()
-        except ValueError:
-            raise PushdeskError(
-                "That is not the address of a server.",
-                code="bad_field",
-                hint="It looks like http://localhost:8484.",
-                fields=("url",),
-            ) from None
-        if not token.isascii() or not token.isprintable():
-            raise PushdeskError(
-                "The token has characters that cannot be sent.",
-                code="unauthorized",
-                hint="A token is one line of visible ASCII characters.",
-            )
-        self._headers = {"Authorization": f"Bearer {token}"} | ({_READ_ONLY: "1"} if read_only else {})
+    def __init__(self, url: str, token: str, *, read_only: bool = False, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
         self._read_only = read_only
-        self._handshake_timeout_s = handshake_timeout_s
-        self._session: aiohttp.ClientSession | None = None
-        self.left_out = 0
+        self._link = Link(url, token, read_only=read_only, patience=self._patience)
 
     @property
     def url(self) -> str:
         """The server's origin."""
-        return str(self._origin)
+        return self._link.url
+
+    @property
+    def left_out(self) -> int:
+        """How many parts of what the server has said so far could not be read and are missing."""
+        return self._link.left_out
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,17 +95,23 @@ class HttpDesk:
 
     async def aclose(self) -> None:
         """Close the connections, event streams included."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._link.aclose()
 
     async def stats(self) -> Stats:
         """Return the state of the server."""
-        return await self._get(f"{_ADMIN}/stats", Stats)
+        stats = await self._get(f"{_ADMIN}/stats", Stats)
+        self._link.meet(stats.version)
+        return stats
 
     async def scopes(self) -> frozenset[Scope]:
-        """Return what the token allows."""
-        return self._member(await self._get(f"{_ADMIN}/scopes", dict[str, frozenset[Scope]]), "scopes")
+        """Return what the token allows; of a server that is too old to say so, everything."""
+        try:
+            allowed = self._member(await self._get(f"{_ADMIN}/scopes", dict[str, frozenset[Scope]]), "scopes")
+        except PushdeskError as error:
+            if error.code != "not_found":
+                raise
+            allowed = frozenset(Scope)
+        return allowed & {Scope.READ} if self._read_only else allowed
 
     async def history(self, span: Span) -> History:
         """Return how the server has been doing."""
@@ -147,19 +125,19 @@ class HttpDesk:
 
     async def users(self, query: PageQuery) -> Page[User]:
         """List users."""
-        return await self._list("users", query, Page[User])
+        return await self._list("users", query, User)
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
         """List subscriptions."""
-        return await self._list("subscriptions", query, Page[Subscription])
+        return await self._list("subscriptions", query, Subscription)
 
     async def deliveries(self, query: PageQuery) -> Page[Delivery]:
         """List deliveries."""
-        return await self._list("deliveries", query, Page[Delivery])
+        return await self._list("deliveries", query, Delivery)
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
         """List dispatches without their deliveries."""
-        return await self._list("dispatches", query, Page[Dispatch])
+        return await self._list("dispatches", query, Dispatch)
 
     async def dispatch(self, dispatch: str) -> Dispatch:
         """Return one dispatch with its deliveries."""
@@ -171,26 +149,26 @@ class HttpDesk:
 
     async def resend(self, delivery: str) -> Dispatch:
         """Send what a delivery was of once more, to its subscription only."""
-        answer = await self._request(
+        answer = await self._link.ask(
             "POST", f"{_ADMIN}/deliveries/resend", dict[str, Dispatch], body={"delivery": delivery}
         )
         return self._member(answer, "dispatch")
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""
-        return await self._list("keys", query, Page[VapidKey])
+        return await self._list("keys", query, VapidKey)
 
     async def tokens(self, query: PageQuery) -> Page[AccessToken]:
         """List access tokens."""
-        return await self._list("tokens", query, Page[AccessToken])
+        return await self._list("tokens", query, AccessToken)
 
     async def cache(self, query: PageQuery) -> Page[CacheEntry]:
         """List what the subscription cache holds."""
-        return await self._list("cache", query, Page[CacheEntry])
+        return await self._list("cache", query, CacheEntry)
 
     async def log(self, query: PageQuery) -> Page[LogEntry]:
         """List the latest lines of the log."""
-        return await self._list("log", query, Page[LogEntry])
+        return await self._list("log", query, LogEntry)
 
     async def notify(
         self,
@@ -201,44 +179,44 @@ class HttpDesk:
         idempotency_key: str | None = None,
     ) -> Dispatch:
         """Accept a notification for a user; the server waits up to `wait_s` seconds for it to be settled."""
-        answer = await self._request(
+        answer = await self._link.ask(
             "POST",
             f"/api/v1/users/{_segment(user)}/notifications",
             dict[str, Dispatch],
             query={"wait": f"{wait_s:g}"} if wait_s else {},
             body=notification,
             headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-            timeout_s=_TIMEOUT_S + wait_s,
+            within_s=self._patience.request_s + wait_s,
         )
         return self._member(answer, "dispatch")
 
     async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
         """Accept a turn of an agent."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return await self._request("POST", "/api/v1/turns", AcceptedTurn, body=turn, headers=headers)
+        return await self._link.ask("POST", "/api/v1/turns", AcceptedTurn, body=turn, headers=headers)
 
     async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
         """Send the test push to a user's devices, or to one of them."""
         wanted = {"user": user, "subscription": subscription}
-        answer = await self._request("POST", f"{_ADMIN}/test", dict[str, tuple[Delivery, ...]], body=wanted)
+        answer = await self._link.ask("POST", f"{_ADMIN}/test", dict[str, tuple[Delivery, ...]], body=wanted)
         return self._member(answer, "deliveries")
 
     async def remove_subscriptions(self, ids: Sequence[str]) -> int:
         """Remove subscriptions; returns how many there were."""
         body = {"ids": list(ids)}
         return self._member(
-            await self._request("POST", f"{_ADMIN}/subscriptions/remove", dict[str, int], body=body), "removed"
+            await self._link.ask("POST", f"{_ADMIN}/subscriptions/remove", dict[str, int], body=body), "removed"
         )
 
     async def invite(self, user: str, expires_s: int = DEFAULT_LIFETIME_S) -> Invitation:
         """Make an invitation for a user."""
         path = f"/api/v1/users/{_segment(user)}/invitations"
-        return await self._request("POST", path, Invitation, body={"expires": expires_s})
+        return await self._link.ask("POST", path, Invitation, body={"expires": expires_s})
 
     async def remove_user(self, user: str) -> None:
         """Remove a user with everything of theirs."""
         path = f"/api/v1/users/{_segment(user)}"
-        await self._request("DELETE", path, NoneType, timeout_s=_REMOVING_TIMEOUT_S)
+        await self._link.ask("DELETE", path, NoneType, within_s=_REMOVING_S)
 
     async def rotate_key(self, *, confirm: str = "") -> VapidKey:
         """Make a new current VAPID key."""
@@ -254,7 +232,7 @@ class HttpDesk:
 
     async def revoke_keys(self, *, confirm: str = "") -> RevokedKeys:
         """Make a new current key, and end all others for good."""
-        return await self._request("POST", f"{_ADMIN}/keys/revoke", RevokedKeys, body={"confirm": confirm})
+        return await self._link.ask("POST", f"{_ADMIN}/keys/revoke", RevokedKeys, body={"confirm": confirm})
 
     async def import_key(self, text: str, *, current: bool = False, confirm: str = "") -> VapidKey:
         """Take a key that was used elsewhere."""
@@ -263,27 +241,27 @@ class HttpDesk:
     async def export_key(self, key: str, *, confirm: str = "") -> ExportedKey:
         """Return a key with its private half."""
         body = {"id": key, "confirm": confirm}
-        answer = await self._request("POST", f"{_ADMIN}/keys/export", dict[str, ExportedKey], body=body)
+        answer = await self._link.ask("POST", f"{_ADMIN}/keys/export", dict[str, ExportedKey], body=body)
         return self._member(answer, "key")
 
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
         """Make an access token; the token itself is returned this once."""
         body = {"name": name, "scopes": list(scopes)}
-        return await self._request("POST", f"{_ADMIN}/tokens/create", NewAccessToken, body=body)
+        return await self._link.ask("POST", f"{_ADMIN}/tokens/create", NewAccessToken, body=body)
 
     async def revoke_token(self, token: str) -> AccessToken:
         """End an access token, by its id."""
-        answer = await self._request("POST", f"{_ADMIN}/tokens/revoke", dict[str, AccessToken], body={"id": token})
+        answer = await self._link.ask("POST", f"{_ADMIN}/tokens/revoke", dict[str, AccessToken], body={"id": token})
         return self._member(answer, "access")
 
     async def invalidate_cache(self, user: str) -> bool:
         """Let a user's subscriptions be read again when they are next needed; returns whether any were held."""
-        answer = await self._request("POST", f"{_ADMIN}/cache/invalidate", dict[str, bool], body={"user": user})
+        answer = await self._link.ask("POST", f"{_ADMIN}/cache/invalidate", dict[str, bool], body={"user": user})
         return self._member(answer, "invalidated")
 
     async def clear_cache(self) -> int:
         """Let all subscriptions be read again; returns how many users' were held."""
-        return self._member(await self._request("POST", f"{_ADMIN}/cache/clear", dict[str, int]), "cleared")
+        return self._member(await self._link.ask("POST", f"{_ADMIN}/cache/clear", dict[str, int]), "cleared")
 
     async def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens; ends with `UnreachableError` when the connection is lost.
@@ -291,43 +269,24 @@ class HttpDesk:
         Raises:
             PushdeskError: `unauthorized` also when the token is revoked meanwhile.
         """
-        path = f"{_ADMIN}/events"
         query = {"after": str(after.seq), "epoch": after.epoch} if after else {}
-        try:
-            # Without it aiohttp would wait for five minutes.
-            async with asyncio.timeout(self._handshake_timeout_s):
-                socket = await self._open().ws_connect(
-                    self._address(path, query),
-                    headers=self._headers,
-                    heartbeat=_HEARTBEAT_S,
-                    max_msg_size=_LARGEST_FRAME,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-                )
-        except (aiohttp.WSServerHandshakeError, _RedirectedError):
-            # The handshake's error has no body: the same request without it is answered with the reason.
-            await self._request("GET", path, msgspec.Raw, query=query)
-            self._fail_foreign()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            raise self._unreachable() from None
-        async with socket:
-            while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
-                yield self._decode(message.data, tuple[AnyEvent, ...])
-        # What the server said: the socket's own `close_code` is another when the connection went before our answer.
-        if message.type is aiohttp.WSMsgType.CLOSE and message.data == aiohttp.WSCloseCode.POLICY_VIOLATION:
-            raise PushdeskError(
-                f"{self.url} no longer takes the token.",
-                code="unauthorized",
-                hint="It was revoked. pushdesk tokens create makes another.",
-            )
-        raise UnreachableError(
-            f"The connection to {self.url} was lost.", hint="It may be stopping, or the network in between."
-        )
+        async with aclosing(self._link.messages(f"{_ADMIN}/events", query)) as messages:
+            greeting = self._understand(await anext(messages))
+            if not (greeting and isinstance(greeting[0], Hello)):
+                raise self._link.foreign()
+            self._link.meet(greeting[0].version)
+            yield greeting
+            async for message in messages:
+                yield self._understand(message)
+
+    def _understand(self, message: str) -> tuple[AnyEvent, ...]:
+        return self._link.understand(message, tuple[AnyEvent, ...])
 
     async def _change_key(self, command: str, **body: object) -> VapidKey:
-        answer = await self._request("POST", f"{_ADMIN}/keys/{command}", dict[str, VapidKey], body=body)
+        answer = await self._link.ask("POST", f"{_ADMIN}/keys/{command}", dict[str, VapidKey], body=body)
         return self._member(answer, "key")
 
-    async def _list(self, name: str, query: PageQuery, shape: type[T]) -> T:
+    async def _list(self, name: str, query: PageQuery, item: type[T]) -> Page[T]:
         asked = {
             "cursor": query.cursor,
             "limit": str(query.limit),
@@ -335,93 +294,18 @@ class HttpDesk:
             "sort": query.sort or None,
         }
         parameters = {name: value for name, value in asked.items() if value is not None}
-        return await self._get(f"{_ADMIN}/{name}", shape, query=parameters)
+        answer = await self._get(f"{_ADMIN}/{name}", Raw, query=parameters)
+        page = self._link.understand(answer, Page[item])  # type: ignore[valid-type]  # a type made at run time
+        missing = len(self._link.understand(answer, _Counted).items) - len(page.items)
+        return PartialPage(page.items, page.next, missing) if missing else page
 
     async def _get(self, path: str, shape: type[T], *, query: Mapping[str, str] | None = None) -> T:
-        return await self._request("GET", path, shape, query=query)
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        shape: type[T],
-        *,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = _TIMEOUT_S,
-    ) -> T:
-        if self._read_only and method != "GET":
-            raise PushdeskError("The console is read-only.", code="forbidden", hint="It was started with --read-only.")
-        sent = self._headers | dict(headers or {})
-        if body is not None:
-            sent["Content-Type"] = "application/json"
-        try:
-            async with self._open().request(
-                method,
-                self._address(path, query or {}),
-                headers=sent,
-                # Not as bytes: aiohttp warns of large ones.
-                data=None if body is None else BytesIO(msgspec.json.encode(body)),
-                # A redirect would carry the token elsewhere.
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
-            ) as response:
-                content = await response.read()
-                status, content_type = response.status, response.content_type
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            # The cause is left out: aiohttp's errors show requests.
-            raise self._unreachable() from None
-        if content_type == _PROBLEM:
-            self._fail(self._decode(content, _Problem))
-        if status >= 300:
-            self._fail_foreign()
-        return self._decode(b"null" if status == 204 else content, shape)
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # A WebSocket's handshake has no `allow_redirects` of its own.
-            tracing = aiohttp.TraceConfig()
-            tracing.on_request_redirect.append(_refuse_redirect)
-            self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[tracing]
-            )
-        return self._session
-
-    def _address(self, path: str, query: Mapping[str, str]) -> URL:
-        return URL(
-            f"{self._origin}{path}" + (f"?{urlencode(query, errors='surrogatepass')}" if query else ""), encoded=True
-        )
-
-    def _decode(self, content: bytes | str, shape: type[T]) -> T:
-        try:
-            return msgspec.json.decode(content, type=shape)
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            self._fail_foreign()
+        return await self._link.ask("GET", path, shape, query=query or {})
 
     def _member(self, answer: dict[str, T], name: str) -> T:
         if name not in answer:
-            self._fail_foreign()
+            raise self._link.foreign()
         return answer[name]
-
-    def _fail(self, problem: _Problem) -> NoReturn:
-        code = problem.code if problem.code in ERROR_KINDS else "internal"
-        raise PushdeskError(problem.detail, code=code, hint=problem.hint, fields=problem.fields)
-
-    def _fail_foreign(self) -> NoReturn:
-        raise UnreachableError(
-            f"What answers at {self.url} is not this version of pushdesk.",
-            hint="Check the address, and what stands between.",
-        ) from None
-
-    def _unreachable(self) -> UnreachableError:
-        return UnreachableError(
-            f"The server at {self.url} cannot be reached.", hint="Check that it runs there, and the network in between."
-        )
-
-
-async def _refuse_redirect(_session: aiohttp.ClientSession, _context: object, _redirect: object) -> None:
-    raise _RedirectedError
 
 
 def _segment(text: str) -> str:

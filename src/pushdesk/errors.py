@@ -20,6 +20,10 @@ class ErrorKind(NamedTuple):
     """The problem's title: the same words for every occurrence of the code."""
 
 
+NO_ROUTE: Final = "There is nothing at this address."
+"""The detail of `not_found` for a route that a server does not have. Never to be changed: by it a newer console tells
+that the server is too old for what it asks."""
+
 EXIT_DONE: Final = 0
 EXIT_NO: Final = 1
 EXIT_USAGE: Final = 2
@@ -118,6 +122,10 @@ class UnreachableError(PushdeskError):
     """The server cannot be reached, or the connection to it was lost."""
 
     code = "unreachable"
+
+
+class NoAnswerError(UnreachableError):
+    """Something can be reached, and its answer is none: it does not come in time, or it cannot be understood."""
 
 
 class DatabaseError(PushdeskError):

@@ -576,6 +576,13 @@ class Page(Struct, Generic[T], frozen=True):
     next: str | None = None
 
 
+class PartialPage(Page[T], Generic[T], frozen=True):
+    """A page of which some items could not be read, for they are those of another version."""
+
+    left_out: int = 0
+    """How many; not on the wire, but found out by whoever reads a page."""
+
+
 class PageQuery(Struct, frozen=True):
     """Which page of a listing: what the admin API takes as `?cursor=&limit=&filter=&sort=`."""
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from pushdesk.client import HttpDesk
 from pushdesk.errors import PushdeskError, UnreachableError
+from pushdesk.link import Patience
 from pushdesk.model import Notification, PageQuery
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ async def test_a_stream_that_is_not_answered_in_time_is_unreachable() -> None:
         await hanging.wait()
         return web.Response()
 
-    async with answering(hang) as desk, HttpDesk(desk.url, TOKEN, handshake_timeout_s=0.1) as impatient:
+    async with answering(hang) as desk, HttpDesk(desk.url, TOKEN, patience=Patience(handshake_s=0.1)) as impatient:
         with pytest.raises(UnreachableError):
             await anext(aiter(impatient.events()))
         hanging.set()

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from pushdesk.errors import PushdeskError
+from pushdesk.errors import NO_ROUTE, PushdeskError
 from pushdesk.log import write
 from pushdesk.log_events import RequestFailed, RequestRefused, RequestTurnedAway
 from pushdesk.log_fields import Failure, Reason, Word
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE: Final = "application/problem+json"
 
 _HTTP_ERRORS: Final = {
-    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address.", "docs/api.md lists the routes."),
+    HTTPStatus.NOT_FOUND: ("not_found", NO_ROUTE, "docs/api.md lists the routes."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The request's body is too large.", ""),
 }
 
