@@ -355,7 +355,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._show_items()
 
     def _show_items(self) -> None:
-        self.virtual_size = Size(self._width, len(self.items) + HEADER)
+        self._make_room(Size(self._width, len(self.items) + HEADER))
         if bool(self.items) is not self._had_items:
             self._had_items = bool(self.items)
             self.refresh_bindings()
@@ -363,6 +363,15 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self._show_cursor()
         self.refresh()
         self.post_message(self.Moved())
+
+    def _make_room(self, size: Size) -> None:
+        is_scrolled = self.show_vertical_scrollbar and size.height > self.size.height
+        if is_scrolled and size.width == self.virtual_size.width:
+            # A log grows ten times a second: laid out anew with every row, the whole screen would be drawn as often.
+            self.set_reactive(ScrollView.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = size.height
+        else:
+            self.virtual_size = size
 
     def _number_anew(self) -> None:
         self._first = 0
