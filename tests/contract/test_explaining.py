@@ -223,7 +223,7 @@ async def test_only_the_newest_deliveries_are_looked_through(store: Store) -> No
     assert one.latest is None
     assert two.latest is not None
     assert two.latest.delivery.id == rows[-1]["id"]
-    assert job.delivery.id < rows[0]["id"]
+    assert job.delivery.id < str(rows[0]["id"])
 
 
 async def test_a_look_is_one_moment_a_few_statements_and_never_goes_through_a_table(

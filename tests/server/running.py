@@ -153,6 +153,8 @@ class Surroundings:
     """A store that is not open yet; by default one in the data directory."""
     is_allowed: bool = True
     """Whether the push service of the tests, which is on loopback, may be sent to."""
+    also_allowed: tuple[str, ...] = ()
+    """Origins of other push services that may be sent to."""
     timeout_s: float = 15.0
     """How long the push service may take for an answer."""
     summariser: Summariser | None = None
@@ -193,7 +195,7 @@ async def _running(
     }
     log_ring = LogRing()
     async with PushService() as push_service:
-        allowed = (push_service.origin,) if around.is_allowed else ()
+        allowed = (*((push_service.origin,) if around.is_allowed else ()), *around.also_allowed)
         config = structs.replace(config, push=PushConfig(allow_endpoint=allowed))
         transport = AiohttpTransport(
             allowed_origins=frozenset(allowed), clock=around.clock.monotonic, total_timeout_s=around.timeout_s
