@@ -6,22 +6,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pushdesk.console.app import PushdeskApp
-from pushdesk.model import KeyState, Outcome, Service, ServiceHealth, SubscriptionState
+from pushdesk.model import History, KeyState, Outcome, Service, ServiceHealth, Span, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-SENDS = tuple(
-    float(value)
-    for value in (
-        *(0, 0, 0, 0, 2, 4, 9, 14, 22, 31, 38, 44, 52, 49, 41, 36, 30, 26, 22, 18),
-        *(16, 15, 17, 21, 28, 40, 61, 84, 110, 142, 171, 190, 204, 211, 198, 176, 150, 121, 98, 77),
-        *(60, 48, 41, 37, 36, 40, 49, 62, 80, 97, 118, 132, 150, 171, 188, 240, 301, 356, 390, 412),
-    )
+SENDS = (
+    *(0, 0, 0, 0, 2, 4, 9, 14, 22, 31, 38, 44, 52, 49, 41, 36, 30, 26, 22, 18),
+    *(16, 15, 17, 21, 28, 40, 61, 84, 110, 142, 171, 190, 204, 211, 198, 176, 150, 121, 98, 77),
+    *(60, 48, 41, 37, 36, 40, 49, 62, 80, 97, 118, 132, 150, 171, 188, 240, 301, 356, 390, 412),
 )
-LATENCY = tuple(float(60 + (index * 37 % 23) + (180 if index in {19, 44} else 0)) for index in range(60))
+"""Per second."""
+STEPS = {Span.MINUTES: (150, 2.0), Span.HOUR: (120, 30.0), Span.DAY: (144, 600.0)}
 PEOPLE = (
     ("ada", Service.MOZILLA, "Firefox", "Linux"),
     ("bo", Service.FCM, "Chrome", "Android"),
@@ -85,8 +83,7 @@ def busy_desk(deliveries: int = 24) -> FakeDesk:
         queue=3,
         in_flight=2,
         outcomes={Outcome.ACCEPTED: 48213, Outcome.GONE: 12, Outcome.REFUSED: 3, Outcome.THROTTLED: 96},
-        sends_per_second=SENDS,
-        p95_ms=LATENCY,
+        sends_per_s=412.0,
         services=(
             ServiceHealth(Service.FCM, sent=1204, accepted=1183, failed=3, p50_ms=84, p95_ms=210),
             ServiceHealth(Service.MOZILLA, sent=310, accepted=310, p50_ms=61, p95_ms=140),
@@ -105,7 +102,38 @@ def busy_desk(deliveries: int = 24) -> FakeDesk:
             ),
         ),
     )
+    desk.histories = {span: past(span) for span in Span}
     return desk
+
+
+def past(span: Span, *, known: float = 0.9) -> History:
+    """Return how a busy server has been doing; `known` is the share of the span for which it has been running."""
+    steps, step_s = STEPS[span]
+    number = round(steps * known)
+    sends = tuple(round(SENDS[index * len(SENDS) // number] * step_s) for index in range(number))
+    p50 = tuple(
+        None if not sent else 60.0 + index * 37 % 23 + (90 if index % 61 == 30 else 0)
+        for index, sent in enumerate(sends)
+    )
+    lookups = tuple(sent // 2 for sent in sends)
+    return History(
+        span,
+        step_s,
+        steps,
+        NOON,
+        sends=sends,
+        p50_ms=p50,
+        p95_ms=tuple(None if middle is None else middle * 2.4 + index % 7 * 4 for index, middle in enumerate(p50)),
+        outcomes={
+            Outcome.ACCEPTED: sends,
+            Outcome.GONE: tuple(int(index % 29 == 11) for index in range(number)),
+            Outcome.REFUSED: tuple(int(index % 53 == 40) for index in range(number)),
+            Outcome.THROTTLED: tuple(max(0, 9 - abs(index - number * 2 // 3)) for index in range(number)),
+        },
+        cache_hits=tuple(count - count * (30 if index % 47 == 20 else 2) // 100 for index, count in enumerate(lookups)),
+        cache_lookups=lookups,
+        queue=tuple(max(0, 40 - 3 * abs(index - number * 2 // 3)) + sent % 4 for index, sent in enumerate(sends)),
+    )
 
 
 def rotated_desk() -> FakeDesk:

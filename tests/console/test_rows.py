@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from textual.app import App, ComposeResult
 from textual.content import Content
 
-from pushdesk.console.widgets.chart import columns
 from pushdesk.console.widgets.columns import Column, fit
 from pushdesk.console.widgets.mix import shares
 from pushdesk.console.widgets.rows import Rows
@@ -129,24 +127,6 @@ async def test_columns_are_left_out_by_priority() -> None:
     assert [each.column.key for each in fit(COLUMNS, 20)] == ["key", "word"]
     assert [each.column.key for each in fit(COLUMNS, 3)] == ["key", "word"]
     assert [(each.x, each.width) for each in fit(COLUMNS, 60)] == [(0, 6), (8, 40), (50, 10)]
-
-
-@pytest.mark.parametrize(
-    ("values", "lines"),
-    [
-        ((0.0, 1.0, 2.0), [" ▄█"]),
-        ((0.0, 0.001, 100.0), [" ▁█"]),
-        ((), ["   "]),
-        ((0.0, 0.0), ["   "]),
-        ((1.0, 2.0, 3.0, 4.0), ["▄▆█"]),
-    ],
-)
-def test_a_chart_of_one_line(values: tuple[float, ...], lines: list[str]) -> None:
-    assert columns(values, 3, 1) == lines
-
-
-def test_a_chart_of_more_lines_stands_on_the_last() -> None:
-    assert columns((1.0, 2.0), 2, 2) == [" █", "██"]
 
 
 def test_a_bar_shows_whatever_happened_at_all() -> None:

@@ -11,7 +11,8 @@ from textual.widgets import Static
 
 from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
 from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
-from pushdesk.console.screens.pane import PaneScreen
+from pushdesk.console.past import axis_of, last, peak, sends_per_s
+from pushdesk.console.screens.charts import ChartsScreen
 from pushdesk.console.status import QUIET, SERVICES, STRONG, service_status
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.console.widgets.chart import Chart
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from pushdesk.desk import AnyEvent
-    from pushdesk.model import Delivery, ServiceHealth, Stats
+    from pushdesk.model import Delivery, History, ServiceHealth, Stats
 
 HAPPENINGS: Final = 200
 """Lines of what happened that are kept."""
@@ -35,7 +36,7 @@ LONGEST_ERROR: Final = 4000
 """Characters of an error that are shown in full."""
 
 
-class OverviewScreen(PaneScreen):
+class OverviewScreen(ChartsScreen):
     """What an operator sees first."""
 
     NAME: ClassVar[str] = "overview"
@@ -52,8 +53,8 @@ class OverviewScreen(PaneScreen):
         super().__init__()
         self._happenings: dict[str, Happening] = {}
         self._health: tuple[ServiceHealth, ...] = ()
-        self._sends = Chart("$primary", name="sends-chart")
-        self._latency = Chart("$accent", name="latency-chart")
+        self._sends = Chart("$primary", unit=rate, name="sends-chart")
+        self._latency = Chart("$accent", unit=milliseconds, name="latency-chart")
         self._mix = OutcomeMix()
         self._facts = Static(id="facts")
         self._steps = Static(id="steps")
@@ -89,7 +90,7 @@ class OverviewScreen(PaneScreen):
         with Horizontal(id="figures"):
             with Vertical(id="left"):
                 yield Panel(self._sends, title="Sends", name="sends")
-                yield Panel(self._latency, title="Latency p95", name="latency")
+                yield Panel(self._latency, title="Latency", name="latency")
             with Vertical(id="right"):
                 yield Panel(self._services, title="Push services", name="services-panel")
                 yield Panel(self._mix, self._facts, title="Server", name="server")
@@ -110,13 +111,6 @@ class OverviewScreen(PaneScreen):
     def show_stats(self, stats: Stats) -> None:
         """Show the figures."""
         self.set_class(stats.subscriptions == 0, "-empty")
-        self._sends.values = stats.sends_per_second
-        self._latency.values = stats.p95_ms
-        now, peak = (stats.sends_per_second or (0.0,))[-1], max(stats.sends_per_second, default=0.0)
-        self._panel("sends").entitle("Sends", f"{rate(now)}/s · peak {rate(peak)}")
-        known = [value for value in stats.p95_ms if value > 0]
-        note = f"now {milliseconds(known[-1])} · worst {milliseconds(max(known))}" if known else "no answers yet"
-        self._panel("latency").entitle("Latency p95", note)
         self._health = stats.services
         self._services.show(stats.services)
         self._mix.outcomes = stats.outcomes
@@ -124,12 +118,30 @@ class OverviewScreen(PaneScreen):
         if stats.subscriptions == 0:
             self._steps.update(first_steps(stats.url))
 
+    def show_history(self, history: History) -> None:
+        """Show the past."""
+        axis = axis_of(history, self.app.now().tzinfo)
+        sends = sends_per_s(history)
+        self._sends.show(axis, sends)
+        self._latency.show(axis, history.p95_ms, history.p50_ms)
+        note = f"{rate(last(sends) or 0.0)}/s · peak {rate(peak(sends) or 0.0)}"
+        self._panel("sends").entitle(f"Sends · {self.span_words}", note)
+        known = last(history.p95_ms) is not None
+        note = f"p50 {milliseconds(last(history.p50_ms))} · p95 {milliseconds(last(history.p95_ms))}"
+        self._panel("latency").entitle(f"Latency · {self.span_words}", note if known else "no answers")
+
+    def say_no_history(self, text: str) -> None:
+        """Say why there are no charts."""
+        for chart in (self._sends, self._latency):
+            chart.say(text)
+
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
         """Add what happened."""
         self._add(*(line for event in batch if (line := of_event(event)) is not None))
 
     def load(self) -> None:
-        """Fetch the latest deliveries."""
+        """Fetch the latest deliveries, and the past."""
+        super().load()
         begin(self, self._load, group="happenings", exclusive=True)
 
     async def _load(self) -> None:

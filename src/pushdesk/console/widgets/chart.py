@@ -1,50 +1,170 @@
-"""A chart of blocks: one column for each value, eight steps to a line."""
+"""A chart of values over time, with what its height and its width stand for."""
 
 from __future__ import annotations
 
+import os
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
-from textual.reactive import reactive
+from textual.message import Message
 from textual.widget import Widget
 
+from pushdesk.console.status import QUIET
+from pushdesk.console.widgets.plot import COARSE, FINE, cells, nice_top, resample, time_labels
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-BLOCKS: Final = " ▁▂▃▄▅▆▇█"
-STEPS: Final = len(BLOCKS) - 1
+    from textual.app import App
 
+    from pushdesk.console.widgets.plot import Axis, Cell, Values
 
-def columns(values: Sequence[float], width: int, height: int) -> list[str]:
-    """Return the lines of a chart, the top one first, the newest value at the right edge.
-
-    A value above zero always shows; one of zero is a gap. Each value is as wide as all of them allow.
-    """
-    if not values or width <= 0 or height <= 0:
-        return [" " * max(width, 0)] * max(height, 0)
-    each = max(1, width // len(values))
-    shown = values[-(width // each) :]
-    top = max(shown)
-    levels = [max(1, round(value / top * height * STEPS)) if value > 0 else 0 for value in shown]
-    lines = []
-    for line in range(height - 1, -1, -1):
-        blocks = (BLOCKS[min(max(level - line * STEPS, 0), STEPS)] * each for level in levels)
-        lines.append("".join(blocks).rjust(width))
-    return lines
+ROOMY_HEIGHT: Final = 3
+"""Lines from which one is for the time."""
+ROOMY_WIDTH: Final = 24
+"""Columns from which some are for the scale."""
+SCALE: Final = 5
+"""Cells of the scale, at least."""
+FAINT: Final = "$foreground 30%"
+BEHIND: Final = "45%"
+"""How bright what is behind is."""
+DARKEST: Final = 45
+"""By how many percent the lowest line of a chart is darker than the highest."""
 
 
-class Chart(Widget):
-    """Values over time."""
+class Picked(Message):
+    """A chart was clicked."""
 
-    values: reactive[tuple[float, ...]] = reactive(())
 
-    def __init__(self, style: str, *, name: str) -> None:
+class Drawing(Widget):
+    """What draws a picture of the past; it is painted anew only when the picture is another."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Drawing { height: 1fr; text-wrap: nowrap; text-overflow: clip; }"
+
+    def __init__(self, *, name: str) -> None:
         super().__init__(id=name)
-        self._style = style
+        self._picture = Content("")
+
+    def picture(self, width: int, height: int) -> Content:
+        """Return what is to be seen in so many columns and lines."""
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Draw what is to be seen now."""
+        width, height = self.content_size
+        picture = self.picture(width, height) if width and height else Content("")
+        if not picture.is_same(self._picture):
+            self._picture = picture
+            self.refresh()
 
     def render(self) -> Content:
-        """Return the chart, the higher lines the brighter."""
-        width, height = self.content_size
-        lines = columns(self.values, width, height)
-        shades = [f"{self._style} {100 - 45 * line // max(height - 1, 1)}%" for line in range(height)]
-        return Content("\n").join(Content.styled(text, shade) for text, shade in zip(lines, shades, strict=True))
+        """Return the picture."""
+        return self._picture
+
+    def on_resize(self) -> None:
+        """Draw it in the new size."""
+        self.draw()
+
+    def on_click(self) -> None:
+        """Tell that it was clicked."""
+        self.post_message(Picked())
+
+    def notify_style_update(self) -> None:
+        """Draw it with what the new theme can tell apart."""
+        super().notify_style_update()
+        self.draw()
+
+
+class Chart(Drawing):
+    """Values over time as areas, one or two of them; what is behind is the higher.
+
+    Args:
+        style: The colour.
+        unit: Returns a value as it is written on the scale.
+        top: Where the scale ends; without it, above the highest value.
+        least: What the scale ends at, at least.
+        name: The id.
+    """
+
+    def __init__(
+        self, style: str, *, unit: Callable[[float], str], name: str, top: float | None = None, least: float = 0.0
+    ) -> None:
+        super().__init__(name=name)
+        self._style = style
+        self._unit = unit
+        self._top = top
+        self._least = least
+        self._axis: Axis | None = None
+        self._layers: tuple[Values, ...] = ()
+        self._said = ""
+
+    def show(self, axis: Axis, *layers: Values) -> None:
+        """Show these values, what is to be behind first."""
+        self._axis, self._layers, self._said = axis, layers, ""
+        self.draw()
+
+    def say(self, text: str) -> None:
+        """Say why there is nothing to be shown."""
+        self._said = text
+        self.draw()
+
+    def picture(self, width: int, height: int) -> Content:
+        """Return the chart."""
+        if self._axis is None or self._said:
+            return said(self._said, width, height)
+        top = self._top or nice_top(max((value or 0.0 for layer in self._layers for value in layer), default=0.0))
+        top = max(top, self._least)
+        upper = self._unit(top)
+        scale = max(SCALE, len(upper)) if width >= ROOMY_WIDTH else 0
+        lines = height - 1 if height >= ROOMY_HEIGHT else height
+        room = width - scale - bool(scale)
+        layers = [resample(layer, self._axis, room) for layer in self._layers]
+        shaded = not can_mix_colours(self.app)
+        drawn = cells(layers, top, lines, glyphs=glyphs(), shaded=shaded)
+        texts = []
+        for line, row in enumerate(drawn):
+            label = upper if line == 0 else "0" if line == lines - 1 else ""
+            # Of two areas the one in front is told by its brightness.
+            shade = 100 if shaded or len(layers) > 1 else 100 - DARKEST * line // max(lines - 1, 1)
+            texts.append(
+                Content.assemble(
+                    (f"{label:>{scale}} " if scale else "", QUIET), *painted(row, self._style, len(layers), shade)
+                )
+            )
+        if lines < height:
+            texts.append(Content.styled(" " * (width - room) + time_labels(self._axis, room), QUIET))
+        return Content("\n").join(texts)
+
+
+def said(text: str, width: int, height: int) -> Content:
+    """Return a text in the middle of so many columns and lines."""
+    return Content.assemble("\n" * ((height - 1) // 2), (text[:width].center(width), QUIET))
+
+
+def painted(row: Sequence[Cell], style: str, layers: int, shade: int) -> list[tuple[str, str]]:
+    """Return a line of a chart as texts with their colours; `shade` is how bright what is in front is, in percent."""
+
+    def colour(layer: int | None) -> str:
+        if layer is None:
+            return FAINT
+        return f"{style} {BEHIND}" if layer < layers - 1 else f"{style} {shade}%" if shade < 100 else style
+
+    return [
+        (
+            "".join(cell.glyph for cell in run),
+            colour(layer) if behind is None else f"{colour(layer)} on {colour(behind)}",
+        )
+        for (layer, behind), run in groupby(row, key=lambda cell: (cell.layer, cell.behind))
+    ]
+
+
+def can_mix_colours(app: App[object]) -> bool:
+    """Return whether shades of a colour can be told apart: not without colours, nor in a terminal's own sixteen."""
+    return not app.no_color and not app.native_ansi_color
+
+
+def glyphs() -> str:
+    """Return the characters that the terminal has for parts of a cell."""
+    return COARSE if os.environ.get("TERM") == "linux" else FINE

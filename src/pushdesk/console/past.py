@@ -1,0 +1,77 @@
+"""What charts show of a history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pushdesk.console.widgets.plot import Axis
+from pushdesk.model import Span
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from pushdesk.console.widgets.plot import Values
+    from pushdesk.model import History
+
+SPANS: Final = {Span.MINUTES: "5 min", Span.HOUR: "1 hour", Span.DAY: "1 day"}
+"""What is written of a span."""
+
+
+def next_span(span: Span) -> Span:
+    """Return the next longer span; after the longest, the shortest."""
+    spans = list(Span)
+    return spans[(spans.index(span) + 1) % len(spans)]
+
+
+def axis_of(history: History, zone: tzinfo | None) -> Axis:
+    """Return the steps of a history; times are shown in the zone."""
+    return Axis(history.end.astimezone(zone), history.step_s, history.steps)
+
+
+def sends_per_s(history: History) -> Values:
+    """Return how many requests to push services ended per second."""
+    return tuple(number / history.step_s for number in history.sends)
+
+
+def hit_ratio(history: History) -> Values:
+    """Return the share of look-ups in the cache that were served, from 0 to 1; None where there were none."""
+    return tuple(
+        hits / lookups if lookups else None
+        for hits, lookups in zip(history.cache_hits, history.cache_lookups, strict=True)
+    )
+
+
+def whole_hit_ratio(history: History) -> float | None:
+    """Return the same of the whole history."""
+    lookups = sum(history.cache_lookups)
+    return sum(history.cache_hits) / lookups if lookups else None
+
+
+def last(values: Values) -> float | None:
+    """Return the newest value that there is."""
+    return next((value for value in reversed(values) if value is not None), None)
+
+
+def peak(values: Values) -> float | None:
+    """Return the greatest value that there is."""
+    return max((value for value in values if value is not None), default=None)
+
+
+def then_idle(history: History, queue: int) -> History:
+    """Return a history as it is a step later, when nothing happened and so many deliveries were in the queue."""
+
+    def longer(values: tuple[float | None, ...], value: float | None) -> tuple[float | None, ...]:
+        return (*values, value)[-history.steps :]
+
+    changed = {name: longer(getattr(history, name), 0) for name in ("sends", "cache_hits", "cache_lookups")}
+    changed |= {name: longer(getattr(history, name), None) for name in ("p50_ms", "p95_ms")}
+    return msgspec.structs.replace(
+        history,
+        **changed,
+        end=history.end + timedelta(seconds=history.step_s),
+        outcomes={outcome: longer(counts, 0) for outcome, counts in history.outcomes.items()},
+        queue=longer(history.queue, queue),
+    )

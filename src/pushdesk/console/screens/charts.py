@@ -1,0 +1,197 @@
+"""What screens with charts have in common: the history of the server, fetched when there can be something new."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
+from textual.message import Message
+
+from pushdesk.console.feed import Connection
+from pushdesk.console.keys import bind
+from pushdesk.console.past import SPANS, next_span, then_idle
+from pushdesk.console.screens.pane import LOST, NOT_CONNECTED, PaneScreen
+from pushdesk.console.workers import begin
+from pushdesk.errors import PushdeskError, UnreachableError
+from pushdesk.model import Span
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+    from textual.timer import Timer
+
+    from pushdesk.model import History
+
+VIEW: Final = "charts"
+"""Under which it is remembered how long the charts look back: all of them as long."""
+NO_HISTORY: Final = "This server keeps no history: it is older than this console."
+NOT_FETCHED: Final = "The history could not be fetched."
+RETRY_S: Final = 5.0
+"""After how long a history that could not be fetched is asked for again."""
+
+
+class ChartsScreen(PaneScreen):
+    """A screen with charts of the past.
+
+    A subclass overrides `show_history`. A history is fetched when the screen is shown, and again for each of its steps
+    as long as the state of the server changes. Nothing is asked of a server that does nothing: its charts go on.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("h", "span", "History", "charts.span", "Charts of the last 5 minutes, the last hour or the last day"),
+    ]
+
+    class HistoryLoaded(Message):
+        """A history came from the server."""
+
+        def __init__(self, history: History) -> None:
+            super().__init__()
+            self.history = history
+
+    class HistoryFailed(Message):
+        """A history did not come."""
+
+        def __init__(self, error: PushdeskError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.span = self._remembered_span()
+        self.history: History | None = None
+        self._stepping: Timer | None = None
+        self._step_s = 0.0
+        self._is_asking = False
+        self._is_changed = False
+        """Whether the state of the server has changed since the history was asked for."""
+        self._was_changed = False
+        """Whether it had changed in the step before: what happened then may be in a step that was not over."""
+        self._failed = ""
+
+    @property
+    def span_words(self) -> str:
+        """How long the charts look back."""
+        return SPANS[self.history.span if self.history is not None else self.span]
+
+    def show_history(self, history: History) -> None:
+        """Show the charts anew; called only while this screen is shown."""
+
+    def say_no_history(self, text: str) -> None:
+        """Say in place of the charts why there are none."""
+
+    def on_mount(self) -> None:
+        """Watch what changes the charts."""
+        self.watch(self.app, "stats", self._watch_change, init=False)
+        self.watch(self.app, "connection", self._watch_reconnection, init=False)
+
+    def on_screen_resume(self) -> None:
+        """Fetch the history, unless it was only a dialog that was over it."""
+        remembered = self._remembered_span()
+        if remembered is not self.span or (self._stepping is None and not self._is_asking):
+            self.span = remembered
+            self.look_back()
+
+    def load(self) -> None:
+        """Fetch what this screen shows, the history too."""
+        super().load()
+        self.look_back()
+
+    def look_back(self) -> None:
+        """Fetch the history."""
+        if self.app.connection is not Connection.LIVE or not self.is_shown:
+            return
+        self._is_asking = True
+        self._is_changed, self._was_changed = False, self._is_changed
+        begin(self, partial(self._fetch_history, self.span), group="history", exclusive=True)
+
+    async def _fetch_history(self, span: Span) -> None:
+        try:
+            history = await self.app.desk.history(span)
+        except PushdeskError as error:
+            self.post_message(self.HistoryFailed(error))
+        else:
+            self.post_message(self.HistoryLoaded(history))
+
+    def on_charts_screen_history_loaded(self, message: HistoryLoaded) -> None:
+        """Show the history, and go on with it."""
+        history = message.history
+        if history.span is not self.span:
+            return
+        self._step_every(history.step_s)
+        self._is_asking, self._failed = False, ""
+        self.history = history
+        self.show_history(history)
+        self.refresh_refusals()
+
+    def on_charts_screen_history_failed(self, message: HistoryFailed) -> None:
+        """Say that there is none; what was shown stays."""
+        error = message.error
+        self._is_asking = False
+        if isinstance(error, UnreachableError):
+            # That the connection is lost is seen, and whoever finds it again fetches.
+            return
+        is_told = self._failed == error.detail
+        self._failed = error.detail
+        if error.code == "not_found":
+            self._stop_stepping()
+            self.history = None
+            self.say_no_history(NO_HISTORY)
+        else:
+            self._step_every(RETRY_S)
+            self._is_changed = True
+            if self.history is None:
+                self.say_no_history(NOT_FETCHED)
+            if not is_told:
+                self.app.report(error)
+        self.refresh_refusals()
+
+    def on_picked(self) -> None:
+        """Look back for another time, when a chart was clicked."""
+        self.action_span()
+
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        if action == "span" and self.app.connection is not Connection.LIVE:
+            return NOT_CONNECTED if self.app.connection is Connection.STARTING else LOST
+        if action == "span" and self.history is None and self._failed:
+            return self._failed
+        return super().refusal(action)
+
+    def action_span(self) -> None:
+        """Look back for another time."""
+        self.span = next_span(self.span)
+        view = self.app.view(VIEW)
+        self.app.remember_view(VIEW, msgspec.structs.replace(view, span=self.span.value))
+        self.look_back()
+
+    def _watch_change(self) -> None:
+        self._is_changed = True
+
+    def _watch_reconnection(self) -> None:
+        if self.app.connection is Connection.LIVE and self.app.loaded:
+            self.look_back()
+
+    def _step_over(self) -> None:
+        if self.app.connection is not Connection.LIVE or not self.is_shown:
+            # Whoever looks again, or connects again, fetches.
+            self._stop_stepping()
+        elif self._is_changed or self._was_changed or self.history is None:
+            self.look_back()
+        else:
+            self.history = then_idle(self.history, self.app.stats.queue if self.app.stats else 0)
+            self.show_history(self.history)
+
+    def _remembered_span(self) -> Span:
+        remembered = self.app.view(VIEW).span
+        return Span(remembered) if remembered in set(Span) else Span.MINUTES
+
+    def _step_every(self, seconds: float) -> None:
+        if self._stepping is None or self._step_s != seconds:
+            self._stop_stepping()
+            self._step_s = seconds
+            self._stepping = self.set_interval(seconds, self._step_over)
+
+    def _stop_stepping(self) -> None:
+        if self._stepping is not None:
+            self._stepping.stop()
+            self._stepping = None
