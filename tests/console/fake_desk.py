@@ -594,7 +594,7 @@ class FakeDesk:
         reader: asyncio.Queue[tuple[AnyEvent, ...] | None] = asyncio.Queue()
         self._readers.append(reader)
         try:
-            yield (Hello(self._seq, self.now(), self._epoch, VERSION), *self._missed(after))
+            yield (Hello(self._seq, self.now(), self._epoch, self._stats.version), *self._missed(after))
             while (batch := await reader.get()) is not None:
                 yield batch
             raise UnreachableError("The connection to the server was lost.")

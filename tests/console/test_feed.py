@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.console.feed import Connection, Feed, News
-from pushdesk.errors import PushdeskError
+from pushdesk import __version__
+from pushdesk.console.feed import MOST_EVENTS, Connection, Feed, News
+from pushdesk.errors import NoAnswerError, PushdeskError
 from pushdesk.model import Scope
-from tests.console.fake_desk import FakeDesk
+from tests.console.fake_desk import VERSION, FakeDesk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def following(desk: FakeDesk) -> AsyncIterator[asyncio.Queue[News]]:
     news: asyncio.Queue[News] = asyncio.Queue()
-    task = asyncio.create_task(Feed(desk, news.put_nowait).run())
+    task = asyncio.create_task(Feed(desk, news.put).run())
     try:
         yield news
     finally:
@@ -32,7 +33,8 @@ async def test_the_first_news_is_the_state_and_asks_for_lists() -> None:
     desk = FakeDesk()
     async with following(desk) as news:
         first = await news.get()
-        assert first == News(Connection.LIVE, await desk.stats(), (), anew=True, scopes=frozenset(Scope))
+        live = Connection.LIVE
+        assert first == News(live, await desk.stats(), (), anew=True, scopes=frozenset(Scope), version=VERSION)
 
 
 async def test_a_burst_is_one_batch_with_one_state() -> None:
@@ -91,11 +93,91 @@ async def test_a_server_that_is_not_there_yet_is_not_an_error() -> None:
 
 
 @pytest.mark.parametrize("code", ["unauthorized", "forbidden"])
-async def test_a_refusal_ends_the_feed(code: str) -> None:
+async def test_a_refusal_at_the_start_ends_the_feed(code: str) -> None:
     desk = FakeDesk()
     desk.troubles.append(PushdeskError("The token is not known.", code=code))
     with pytest.raises(PushdeskError, match="token"):
-        await Feed(desk, print).run()
+        await Feed(desk, asyncio.Queue[News]().put).run()
+
+
+async def test_a_refusal_later_is_told_and_not_argued_with() -> None:
+    desk = FakeDesk()
+    refusal = PushdeskError("The token is not known.", code="unauthorized")
+    async with following(desk) as news:
+        await news.get()
+        desk.troubles.append(refusal)
+        desk.lose()
+        desk.come_back()
+        seen = [await news.get()]
+        while seen[-1].connection is not Connection.REFUSED:
+            seen.append(await news.get())
+        assert seen[-1].troubles == ("The token is not known.",)
+        assert [one.failure for one in seen if one.failure is not None] == [refusal]
+        # It would be let in now; nothing is heard of it for a long time.
+        desk.subscribe("ada")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(news.get(), 0.5)
+
+
+async def test_what_does_not_answer_is_told_once_until_it_does() -> None:
+    desk = FakeDesk()
+    silent = NoAnswerError("It does not answer in time.", hint="Look how busy it is.")
+    async with following(desk) as news:
+        await news.get()
+        desk.lose()
+        desk.troubles.extend([silent] * 3)
+        desk.come_back()
+        seen = [await news.get()]
+        while seen[-1].connection is not Connection.LIVE:
+            seen.append(await news.get())
+        assert [one.failure for one in seen if one.failure is not None] == [silent]
+        assert (str(silent),) in [one.troubles for one in seen]
+        assert seen[-1].troubles == ()
+
+
+async def test_what_cannot_be_read_is_told_with_both_versions() -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        assert (await news.get()).troubles == ()
+        desk.left_out = 1
+        desk.subscribe("ada")
+        assert "left out" in (await news.get()).troubles[0]
+        desk.set_stats(version="0.9.0")
+        desk.lose()
+        desk.come_back()
+        while (told := await news.get()).version != "0.9.0":
+            pass
+        versions = f"The server is 0.9.0, this console is {__version__}: what it cannot read is left out."
+        assert told.troubles == (versions,)
+
+
+async def test_while_news_is_not_taken_nothing_is_published_and_little_is_kept() -> None:
+    desk = FakeDesk()
+    news: asyncio.Queue[News] = asyncio.Queue()
+    taken = asyncio.Event()
+
+    async def take(one: News) -> None:
+        await news.put(one)
+        await taken.wait()
+
+    following = asyncio.create_task(Feed(desk, take).run())
+    try:
+        await news.get()
+        one = desk.subscribe("ada")
+        for _ in range(MOST_EVENTS + 1):
+            desk.change(one.id, failures=1)
+        desk.set_stats(queue=17)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(news.get(), 0.3)
+        taken.set()
+        after = await news.get()
+        assert after.anew
+        assert len(after.events) < MOST_EVENTS
+        assert after.stats is not None
+        assert after.stats.queue == 17
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_a_server_in_trouble_is_told_once_and_asked_again() -> None:

@@ -19,7 +19,7 @@ from pushdesk.console.state import ServerState, View, load_state, save_state
 from pushdesk.console.text import plain
 from pushdesk.console.themes import DARK, LIGHT
 from pushdesk.console.workers import begin
-from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, PushdeskError, UnreachableError
+from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, NoAnswerError, PushdeskError, UnreachableError
 from pushdesk.model import Scope
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class PushdeskApp(App[int]):
     connection: reactive[Connection] = reactive(Connection.STARTING)
     scopes: reactive[frozenset[Scope] | None] = reactive(None)
     """What the server allows; None until it has said so."""
+    troubles: reactive[tuple[str, ...]] = reactive(())
+    """What is wrong between console and server, in sentences; not that the connection is lost."""
     loaded: reactive[int] = reactive(0)
     """Rises when everything listed is to be listed again: connected for the first time, or events were missed."""
     failures: reactive[tuple[Failure, ...]] = reactive(())
@@ -122,11 +124,12 @@ class PushdeskApp(App[int]):
     """The time of day, to the minute: a clock with seconds would repaint an idle screen."""
 
     class NewsArrived(Message):
-        """A tick's worth of news came from the server."""
+        """A tick's worth of news came from the server; `taken` is set once it has been handed on."""
 
         def __init__(self, news: News) -> None:
             super().__init__()
             self.news = news
+            self.taken = asyncio.Event()
 
     def __init__(
         self,
@@ -187,7 +190,7 @@ class PushdeskApp(App[int]):
 
         Not that the server is away, which is seen.
         """
-        if isinstance(error, UnreachableError):
+        if isinstance(error, UnreachableError) and not isinstance(error, NoAnswerError):
             return
         self.failures = (*self.failures[1 - KEPT_FAILURES :], Failure(self.now(), str(error)))
         if toast:
@@ -217,8 +220,8 @@ class PushdeskApp(App[int]):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the operator should mend."""
-        return self.stats.warnings if self.stats else ()
+        """What the operator should mend: between console and server, then at the server."""
+        return (*self.troubles, *(self.stats.warnings if self.stats else ()))
 
     @property
     def read_only(self) -> str:
@@ -281,6 +284,7 @@ class PushdeskApp(App[int]):
     def on_pushdesk_app_news_arrived(self, message: NewsArrived) -> None:
         """Hand the news to whoever watches."""
         news = message.news
+        self.troubles = news.troubles
         self.connection = news.connection
         if news.failure is not None:
             self.report(news.failure)
@@ -296,6 +300,7 @@ class PushdeskApp(App[int]):
             self.loaded += 1
         if news.events:
             self.events = news.events
+        message.taken.set()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """End the app when what it lives on has ended; anything less is shown."""
@@ -327,8 +332,11 @@ class PushdeskApp(App[int]):
             # Textual has no other way to make the screen of a mode than to show it.
             await self._init_mode(mode)
 
-    def _publish(self, news: News) -> None:
-        self.post_message(self.NewsArrived(news))
+    async def _publish(self, news: News) -> None:
+        message = self.NewsArrived(news)
+        # Nobody takes it from an app that is being left.
+        if self.post_message(message):
+            await message.taken.wait()
 
     def _tell_minute(self) -> None:
         now = self.now()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NOT_CONNECTED: Final = "The server does not answer yet."
 LOST: Final = "The connection is lost; it is tried again all the time."
+REFUSED: Final = "The server no longer takes your token."
 CHANGING: Final = frozenset({"compose", "invite"})
 """Actions of every screen that change something on the server."""
 
@@ -123,7 +124,7 @@ class PaneScreen(RefusingScreen[None]):
         """Return why an action cannot be done now, or None if it can."""
         changes = action in CHANGING or action in self.CHANGES
         if self.app.connection is not Connection.LIVE and (changes or action == "refresh"):
-            return NOT_CONNECTED if self.app.connection is Connection.STARTING else LOST
+            return {Connection.STARTING: NOT_CONNECTED, Connection.LOST: LOST}.get(self.app.connection, REFUSED)
         if changes and self.app.read_only:
             return self.app.read_only
         if action == "warnings" and not self.app.warnings:
@@ -173,7 +174,7 @@ class PaneScreen(RefusingScreen[None]):
     def _watch_connection(self) -> None:
         connection = self.app.connection
         self.set_class(connection is Connection.STARTING, "-starting")
-        self.set_class(connection is Connection.LOST, "-lost")
+        self.set_class(connection in {Connection.LOST, Connection.REFUSED}, "-lost")
         self.refresh_refusals()
 
     def _watch_stats(self) -> None:

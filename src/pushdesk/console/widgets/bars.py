@@ -14,7 +14,7 @@ from textual.widgets import Static
 from pushdesk.console.feed import Connection
 from pushdesk.console.figures import age, count, plural
 from pushdesk.console.screens import SCREENS
-from pushdesk.console.status import BUSY, QUIET, STRONG
+from pushdesk.console.status import BAD, BUSY, QUIET, STRONG
 from pushdesk.console.text import plain
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 GAP = "   "
 CLOSE_GAP = "  "
+SEPARATED = {
+    Connection.LOST: Content.styled("↻ reconnecting", f"bold {BUSY}"),
+    Connection.REFUSED: Content.styled("✗ no longer let in", f"bold {BAD}"),
+}
+"""What is said instead of how the console is connected."""
 
 
 class StatusBar(Widget):
@@ -54,8 +59,7 @@ class StatusBar(Widget):
 
     def _text(self) -> Content:
         app, stats, width = self.app, self.app.stats, self.content_size.width
-        lost = app.connection is Connection.LOST
-        where = Content.styled("↻ reconnecting", f"bold {BUSY}") if lost else Content(app.mode)
+        where = SEPARATED.get(app.connection, Content(app.mode))
         if app.read_only:
             where = Content.assemble(where, " ", ("READ-ONLY", f"bold {BUSY}"))
         name, address = Content.styled("pushdesk", f"bold {STRONG}"), Content.styled(plain(app.url), "bold")
@@ -136,6 +140,7 @@ class Banner(Static):
     def on_mount(self) -> None:
         """Watch the server's warnings, and whether they are to be shown."""
         self.watch(self.app, "stats", self._say)
+        self.watch(self.app, "troubles", self._say)
         self.watch(self.app, "hidden_warnings", self._say)
 
     def _say(self) -> None:
@@ -145,8 +150,14 @@ class Banner(Static):
             return
         self._warnings = shown
         self.display = bool(shown)
-        lines = shown if self._full else (f"{plural(len(shown), 'warning')}: see Overview",)
+        lines = shown if self._full else _in_short(shown, self.app.troubles)
         self.update(Content("\n").join(Content(f"! {plain(line)}") for line in lines))
+
+
+def _in_short(warnings: tuple[str, ...], troubles: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the console's own troubles, and how many warnings of the server there are."""
+    others = len(warnings) - len(troubles)
+    return (*troubles, f"{plural(others, 'warning')}: see Overview") if others else troubles
 
 
 class StartingNotice(Static):
