@@ -536,10 +536,8 @@ class Stats(Struct, frozen=True):
     """Settled and retried outcomes since the server started."""
     sends_per_s: float = 0.0
     """Requests to push services that ended per second, in the last two seconds that are over."""
-    sends_per_second: tuple[float, ...] = ()
-    """One value for each of the last 60 seconds, the newest last."""
-    p95_ms: tuple[float, ...] = ()
-    """95th percentile of the push services' answers for each of the last 60 seconds, the newest last."""
+    p95_ms: float | None = None
+    """The 95th percentile of their latencies in the last half to whole minute; None of none."""
     services: tuple[ServiceHealth, ...] = ()
     cache: CacheStats = CacheStats()
     warnings: tuple[str, ...] = ()

@@ -1,20 +1,26 @@
-"""What an engine keeps of the past, and what it says of itself besides."""
+"""What an engine keeps of the past, and that it says nothing new of itself while nothing happens."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
+from pushdesk.desk import StatsChanged, SubscriptionChanged
 from pushdesk.engine.histogram import RELATIVE_ERROR
+from pushdesk.engine.reporting import Reporter
+from pushdesk.engine.statistics import utc
 from pushdesk.model import Outcome, Span
 from tests.engine.cache_bench import soon
 from tests.engine.outbox_bench import HELLO, RETRY_S
 
 if TYPE_CHECKING:
-    from pushdesk.model import ServiceHealth
+    from pushdesk.desk import AnyEvent
+    from pushdesk.model import ServiceHealth, Stats
     from tests.engine.outbox_bench import OutboxBench
 
 pytestmark = pytest.mark.usefixtures("quick_looks")
@@ -114,6 +120,38 @@ async def test_the_queue_is_looked_at_while_the_database_does_not_answer(bench: 
     await look(bench)
     await look(bench)
     answers.set()
+
+
+async def test_an_idle_engine_has_nothing_to_tell_of_its_state(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    await bench.engine.notify("ada", HELLO, wait_s=10)
+    # What is told of the last minute is told until it is over.
+    bench.clock.advance(60)
+    looked: asyncio.Queue[Stats] = asyncio.Queue()
+    stats = Reporter.stats
+
+    async def watched(reporter: Reporter) -> Stats:
+        looked.put_nowait(found := await stats(reporter))
+        return found
+
+    bench.monkeypatch.setattr(Reporter, "stats", watched)
+    first = await soon(looked.get())
+    # The next one is there when this one was told of.
+    await soon(looked.get())
+    async with aclosing(bench.engine.events()) as events:
+        await anext(events)
+        for seconds in (1, 1, 30, 3600):
+            bench.clock.advance(seconds)
+            while (found := await soon(looked.get())).time != utc(bench.clock):
+                pass
+            assert structs.replace(found, time=first.time) == first
+        await soon(looked.get())
+        await bench.subscribe("bob", "laptop")
+        told: list[AnyEvent] = []
+        while not any(isinstance(event, SubscriptionChanged) for event in told):
+            told += await soon(anext(events))
+    kinds = [type(event) for event in told if isinstance(event, StatsChanged | SubscriptionChanged)]
+    assert kinds[0] is SubscriptionChanged
 
 
 async def test_a_service_that_throttles_says_when_it_is_tried_again(bench: OutboxBench) -> None:

@@ -1,4 +1,4 @@
-"""Counters and the last minute by the second."""
+"""Counters, and how push services are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from pushdesk.engine.statistics import SECONDS, Statistics, percentile, utc
+from pushdesk.engine.statistics import Statistics, percentile, utc
 from pushdesk.model import Delivery, Outcome, Service
 from pushdesk.storage.records import Settlement
 from tests.clocks import FrozenClock
@@ -27,19 +27,6 @@ def delivery(clock: FrozenClock, outcome: Outcome, latency_ms: float | None) -> 
 )
 def test_percentiles_are_by_nearest_rank(values: list[float], percent: int, expected: float | None) -> None:
     assert percentile(values, percent) == expected
-
-
-def test_the_last_minute_ends_with_the_second_that_is_over() -> None:
-    clock = FrozenClock()
-    statistics = Statistics(clock)
-    for _ in range(3):
-        statistics.count(Settlement(delivery(clock, Outcome.ACCEPTED, 10.0)))
-    assert statistics.last_minute()[0] == (0.0,) * SECONDS
-    clock.advance(1)
-    sends, p95 = statistics.last_minute()
-    assert (sends[-1], p95[-1], sum(sends)) == (3.0, 10.0, 3.0)
-    clock.advance(SECONDS)
-    assert sum(statistics.last_minute()[0]) == 0
 
 
 def test_what_no_service_was_asked_for_counts_as_an_outcome_only() -> None:

@@ -78,7 +78,6 @@ class Reporter:
         Raises:
             DatabaseError: It could not be read.
         """
-        sends, p95 = self._statistics.last_minute()
         users, subscriptions = await self._counted()
         key = self._keyring.current
         return Stats(
@@ -94,9 +93,8 @@ class Reporter:
             queue=self._queue,
             in_flight=self._outbox.in_flight,
             outcomes=dict(self._statistics.outcomes),
-            sends_per_second=sends,
-            p95_ms=p95,
             sends_per_s=self._statistics.history.sends_per_s(),
+            p95_ms=self._statistics.history.p95_ms(),
             services=self._statistics.services(),
             cache=self._cache.stats(),
             warnings=self._warnings(),

@@ -1,4 +1,4 @@
-"""Counters, raised where things happen, and the last minute by the second. Memory is fixed."""
+"""Counters, raised where things happen. Memory is fixed."""
 
 from __future__ import annotations
 
@@ -15,18 +15,7 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.storage.records import Settlement
 
-SECONDS: Final = 60
 LATENCIES_PER_SERVICE: Final = 512
-LATENCIES_PER_SECOND: Final = 1024
-
-
-class _Second:
-    """What happened within one second."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.sends = 0
-        self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_PER_SECOND)
 
 
 class _ServiceRecord:
@@ -49,7 +38,6 @@ class Statistics:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._services: dict[Service, _ServiceRecord] = {}
-        self._seconds: deque[_Second] = deque(maxlen=SECONDS)
         self.outcomes: Counter[Outcome] = Counter()
         self.waiting: Counter[Service] = Counter()
         """Deliveries that are not settled, per push service."""
@@ -77,11 +65,8 @@ class Statistics:
         if latency_ms is None:
             return
         record = self._record(delivery.service)
-        second = self._second()
         record.sent += 1
-        second.sends += 1
         record.latencies_ms.append(latency_ms)
-        second.latencies_ms.append(latency_ms)
         if delivery.outcome is Outcome.ACCEPTED:
             record.accepted += 1
             record.retry_at = None
@@ -114,23 +99,8 @@ class Statistics:
             for service, record in sorted(self._services.items())
         )
 
-    def last_minute(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return sends per second and the 95th percentile of latency, in ms, for each of the last 60 seconds."""
-        now = int(self._clock.monotonic())
-        by_number = {second.number: second for second in self._seconds}
-        # The second that is not over yet would always look like a drop.
-        seconds = [by_number.get(number) for number in range(now - SECONDS, now)]
-        sends = tuple(float(second.sends) if second else 0.0 for second in seconds)
-        return sends, tuple((percentile(second.latencies_ms, 95) or 0.0) if second else 0.0 for second in seconds)
-
     def _record(self, service: Service) -> _ServiceRecord:
         return self._services.setdefault(service, _ServiceRecord())
-
-    def _second(self) -> _Second:
-        number = int(self._clock.monotonic())
-        if not self._seconds or self._seconds[-1].number != number:
-            self._seconds.append(_Second(number))
-        return self._seconds[-1]
 
 
 def percentile(values: Sequence[float], percent: int) -> float | None:
