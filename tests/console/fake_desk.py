@@ -220,6 +220,13 @@ class FakeDesk:
         wanted: dict[str, Any] = {"created_at": self.now()}
         self._keys[key] = VapidKey(key, f"B{key}", state, **(wanted | fields))
 
+    def hold_token(self, name: str, *scopes: Scope, **fields: Any) -> AccessToken:
+        """Have an access token, without a word about it."""
+        self._ids += 1
+        token = AccessToken(**({"created_at": self.now()} | fields), id=f"{self._ids:026x}", name=name, scopes=scopes)
+        self._tokens[token.id] = token
+        return token
+
     def change(self, subscription: str, **fields: Any) -> None:
         """Change fields of a subscription."""
         changed = msgspec.structs.replace(self._subscriptions[subscription], **fields)
@@ -242,12 +249,21 @@ class FakeDesk:
         self._stats = msgspec.structs.replace(self._stats, **fields)
         self._emit(StatsChanged(self._number(), self.now(), self._stats))
 
-    def write(self, event: str, level: LogLevel = LogLevel.INFO, **fields: Any) -> LogEntry:
-        """Write a line to the log, and tell it."""
+    def write(
+        self,
+        event: str,
+        level: LogLevel = LogLevel.INFO,
+        *,
+        time: datetime | None = None,
+        told: bool = True,
+        **fields: Any,
+    ) -> LogEntry:
+        """Write a line to the log, and tell it, unless there are too many of them."""
         seq = self._lines[-1].seq + 1 if self._lines else 1
-        entry = LogEntry(seq, self.now(), level, event, "pushdesk", fields)
+        entry = LogEntry(seq, time or self.now(), level, event, "pushdesk", fields)
         self._lines.append(entry)
-        self._emit(LogWritten(self._number(), self.now(), entry))
+        if told:
+            self._emit(LogWritten(self._number(), self.now(), entry))
         return entry
 
     # What a Desk does.

@@ -6,7 +6,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pushdesk.console.app import PushdeskApp
-from pushdesk.model import History, KeyState, Outcome, Service, ServiceHealth, Span, SubscriptionState
+from pushdesk.model import (
+    History,
+    KeyState,
+    LogLevel,
+    Outcome,
+    Scope,
+    Service,
+    ServiceHealth,
+    Span,
+    SubscriptionState,
+)
 from tests.console.fake_desk import NOON, URL, FakeDesk
 
 if TYPE_CHECKING:
@@ -153,8 +163,62 @@ def rotated_desk() -> FakeDesk:
     return desk
 
 
+def let_in(desk: FakeDesk) -> FakeDesk:
+    """Return a server with access tokens."""
+    desk.hold_token(
+        "grafana", Scope.READ, created_at=NOON - timedelta(days=200), last_used_at=NOON - timedelta(minutes=1)
+    )
+    desk.hold_token(
+        "shop checkout, production",
+        Scope.NOTIFY,
+        created_at=NOON - timedelta(days=31),
+        last_used_at=NOON - timedelta(seconds=40),
+    )
+    desk.hold_token("mira's laptop", Scope.READ, Scope.ADMIN, created_at=NOON - timedelta(hours=3))
+    return desk
+
+
+def logged_desk(lines: int = 30) -> FakeDesk:
+    """Return a busy server that has written a log."""
+    desk = busy_desk()
+    ids = {
+        "request": "5f0c9a3e7d214b68",
+        "dispatch": "01997e3f6a5b8c0d1e2f3a4b5c",
+        "device": "01997e3f00112233445566778f",
+    }
+    written = (
+        ("server_listening", LogLevel.INFO, {"url": URL, "access_url": URL, "version": "0.1.0"}),
+        ("delivery_accepted", LogLevel.DEBUG, {"user": "ada", "service": "mozilla", "status": 201, "latency_ms": 61.2}),
+        (
+            "delivery_not_accepted",
+            LogLevel.INFO,
+            {"user": "bo", "service": "fcm", "outcome": "gone", "status": 410, "reason": "unsubscribed", **ids},
+        ),
+        (
+            "turn_not_summarised",
+            LogLevel.WARNING,
+            {"dispatch": ids["dispatch"], "fault": "timeout", "request": ids["request"]},
+        ),
+        (
+            "settle_failed",
+            LogLevel.ERROR,
+            {"error": "DatabaseError", "where": ["outbox.py:210", "store.py:88"], "code": "database_error"},
+        ),
+        ("request_answered", LogLevel.DEBUG, {"method": "GET", "route": "/healthz", "status": 200, "ms": 1.2}),
+        ("Task exception was never retrieved", LogLevel.CRITICAL, {}),
+    )
+    for index in range(lines):
+        event, level, fields = written[index % len(written)]
+        desk.write(event, level, time=NOON - timedelta(seconds=2 * (lines - index)), **fields)
+    return desk
+
+
 def console(
-    desk: FakeDesk, *, mode: Literal["embedded", "attached"] = "embedded", state_file: Path | None = None
+    desk: FakeDesk,
+    *,
+    mode: Literal["embedded", "attached"] = "embedded",
+    state_file: Path | None = None,
+    read_only: bool = False,
 ) -> PushdeskApp:
     """Return a console on a server, its clock standing still."""
-    return PushdeskApp(desk, url=URL, mode=mode, now=lambda: NOON, state_file=state_file)
+    return PushdeskApp(desk, url=URL, mode=mode, now=lambda: NOON, state_file=state_file, read_only=read_only)
