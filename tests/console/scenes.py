@@ -21,7 +21,7 @@ from tests.console.fake_desk import NOON, URL, FakeDesk
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Literal
+    from typing import Any, Literal
 
 SENDS = (
     *(0, 0, 0, 0, 2, 4, 9, 14, 22, 31, 38, 44, 52, 49, 41, 36, 30, 26, 22, 18),
@@ -186,7 +186,7 @@ def logged_desk(lines: int = 30) -> FakeDesk:
         "dispatch": "01997e3f6a5b8c0d1e2f3a4b5c",
         "device": "01997e3f00112233445566778f",
     }
-    written = (
+    written: tuple[tuple[str, LogLevel, dict[str, Any]], ...] = (
         ("server_listening", LogLevel.INFO, {"url": URL, "access_url": URL, "version": "0.1.0"}),
         ("delivery_accepted", LogLevel.DEBUG, {"user": "ada", "service": "mozilla", "status": 201, "latency_ms": 61.2}),
         (
