@@ -540,6 +540,8 @@ class Stats(Struct, frozen=True):
     """The 95th percentile of their latencies in the last half to whole minute; None of none."""
     services: tuple[ServiceHealth, ...] = ()
     cache: CacheStats = CacheStats()
+    sends: bool = True
+    """Whether anything is sent: push can be switched off."""
     warnings: tuple[str, ...] = ()
     """What the operator should mend: sentences for a person."""
 

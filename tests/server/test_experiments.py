@@ -124,8 +124,9 @@ async def test_without_push_a_notification_is_refused_with_the_reason_and_leaves
 
 
 async def test_without_push_the_operator_is_told_and_the_server_is_ready(without_push: Running) -> None:
-    warnings = (await without_push.admin("GET", "/api/v1/admin/stats")).json["warnings"]
-    assert "Web Push is switched off" in warnings[0]
+    stats = (await without_push.admin("GET", "/api/v1/admin/stats")).json
+    assert "Web Push is switched off" in stats["warnings"][0]
+    assert stats["sends"] is False
     assert (await without_push.ask("GET", "/readyz")).status == 200
 
 

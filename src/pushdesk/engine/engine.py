@@ -224,6 +224,7 @@ class Engine:
             publisher=self._publisher,
             access_url=access_url,
             subscriber=subscriber,
+            sends=self._sends,
             standing_warnings=() if self._sends else (f"{PUSH_IS_OFF} {SWITCHES_PUSH_ON}",),
             clock=clock,
         )

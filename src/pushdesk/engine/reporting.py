@@ -54,6 +54,7 @@ class Reporter:
         publisher: Publisher,
         access_url: str,
         subscriber: str,
+        sends: bool,
         standing_warnings: Sequence[str],
         clock: Clock,
     ) -> None:
@@ -65,6 +66,7 @@ class Reporter:
         self._publisher = publisher
         self._access_url = access_url
         self._subscriber = subscriber
+        self._sends = sends
         self._standing_warnings = standing_warnings
         self._clock = clock
         self._started_at = utc(clock)
@@ -97,6 +99,7 @@ class Reporter:
             p95_ms=self._statistics.history.p95_ms(),
             services=self._statistics.services(),
             cache=self._cache.stats(),
+            sends=self._sends,
             warnings=self._warnings(),
         )
 
