@@ -14,6 +14,7 @@ import sqlite3
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -369,6 +370,8 @@ async def readings(world: World) -> None:
     for delivery in (await client.ask("GET", "/api/v1/admin/deliveries?limit=200"))["items"]:
         record = await client.ask("GET", f"/api/v1/admin/deliveries/{delivery['id']}")
         kept.update(name for attempt in record["attempts"] for name in attempt["headers"])
+        for name, value in (("delivery", delivery["id"]), ("user", delivery["user"])):
+            await client.ask("GET", f"/api/v1/admin/verdict?{name}={quote(value)}")
         await client.ask("POST", "/api/v1/admin/deliveries/resend", {"delivery": delivery["id"]})
     assert kept == {"retry-after", "ttl"}
 
