@@ -7,34 +7,9 @@ from textual.widgets import Static
 
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.errors import PushdeskError
-from pushdesk.model import KeyState, Outcome, Service, ServiceHealth
-from tests.console.fake_desk import NOON, FakeDesk
+from tests.console.hostile import HOSTILE, assert_harmless, hostile_desk
 from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import console
-
-HOSTILE = {
-    "markup": "[/x][red]boo[/red][@click=app.quit]press[/]",
-    "escape": "\x1b[31mred\x1b[0m\x1b]0;title\x07\x1b]8;;http://evil\x1b\\link\x9b2J\x00\r\n\x07",
-    "override": "\u202egnirts\u202c\u2066x\u2069\u200f",
-    "huge": "W\u0301\U0001f469\u200d\U0001f4bb" * 20_000,
-    "surrogate": "a\ud800b",
-}
-
-
-def hostile_desk(text: str) -> FakeDesk:
-    desk = FakeDesk()
-    one = desk.subscribe(text, browser=text, platform=text, fingerprint=text, key_id=text)
-    desk.deliver(one, Outcome.REFUSED, reason=text, device=text, next_attempt_at=NOON)
-    desk.hold_key(text, KeyState.RETIRING, retiring_at=NOON, before={Service.MOZILLA: 2})
-    desk.set_stats(
-        storage=text,
-        version=text,
-        key_id=text,
-        url=text,
-        warnings=(text,),
-        services=(ServiceHealth(Service.FCM, sent=1, last_error=text, last_error_at=NOON),),
-    )
-    return desk
 
 
 @pytest.mark.parametrize(
@@ -46,6 +21,8 @@ def hostile_desk(text: str) -> FakeDesk:
         ("huge", (80, 24)),
         ("huge", (120, 40)),
         ("surrogate", (120, 40)),
+        ("combining", (80, 24)),
+        ("invisible", (80, 24)),
     ],
 )
 async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> None:
@@ -57,6 +34,15 @@ async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> N
         for keys in (
             "1",
             "question_mark",
+            "escape",
+            "2",
+            "enter",
+            "escape",
+            "4",
+            "enter",
+            "escape",
+            "7",
+            "enter",
             "escape",
             "3",
             "enter",
@@ -72,24 +58,19 @@ async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> N
         ):
             await pilot.press(keys)
             await settled(pilot)
-            _assert_harmless(text_of(app))
+            assert_harmless(text_of(app))
         for key in ("3", "d", "escape", "e", "ctrl+s", "escape", "T", "y", "colon", "escape"):
             await pilot.press(key)
             await settled(pilot)
-            _assert_harmless(text_of(app))
+            assert_harmless(text_of(app))
         desk.refusals.append(PushdeskError(text, hint=text))
         await pilot.press("T")
         await until(pilot, lambda: len(toasts(app)) == 3)
         for toast in toasts(app):
-            _assert_harmless(toast)
+            assert_harmless(toast)
         await pilot.press("1")
         await settled(pilot)
-        _assert_harmless(text_of(app))
-
-
-def _assert_harmless(text: str) -> None:
-    for character in text:
-        assert character == "\n" or character.isprintable() or character in "\u200d\xa0", repr(character)
+        assert_harmless(text_of(app))
 
 
 async def test_markup_is_shown_as_it_was_written() -> None:
@@ -116,6 +97,8 @@ async def test_markup_is_shown_as_it_was_written() -> None:
         ("abc\u202edef\u2066", "abcdef"),
         ("nul\x00bell\x07", "nulbell"),
         ("a\ud800b", "a\ufffdb"),
+        ("soft\u00adhyphen\u3164filler", "softhyphenfiller"),
+        ("a" + "\u0301" * 3000 + "b", "a" + "\u0301" * 3 + "b"),
         ("\U0001f469\u200d\U0001f4bb Zoë 漢字", "\U0001f469\u200d\U0001f4bb Zoë 漢字"),
     ],
 )

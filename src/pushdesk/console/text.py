@@ -7,6 +7,7 @@ act on; that they are never read as markup is seen to by showing them as `Conten
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 LONGEST: Final = 500
@@ -22,9 +23,14 @@ _SPACES: Final = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _LINES: Final = re.compile(r"\r\n|[\n\v\f\r\x85\u2028\u2029]")
 # C0 and C1 controls, the bidirectional marks, overrides and isolates (Unicode UAX 9), and invisible format characters.
 _INVISIBLE: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+
+
+MOST_MARKS: Final = 3
+"""Combining marks in a row that are shown: more are not of any language, and a terminal piles them over other lines."""
 
 
 def plain(text: str, *, longest: int = LONGEST) -> str:
@@ -32,10 +38,21 @@ def plain(text: str, *, longest: int = LONGEST) -> str:
     # A text is cut before it is searched, so that a huge one costs no more than a long one.
     text = _SEQUENCES.sub("", text[: longest * 8])
     text = _INVISIBLE.sub("", _SPACES.sub(" ", text))
-    text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = _with_few_marks(_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text))
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def plain_lines(text: str, *, longest: int = LONGEST) -> str:
     """Return the text like `plain`, its line breaks kept."""
     return "\n".join(plain(line, longest=longest) for line in _LINES.split(text[: longest * 8]))
+
+
+def _with_few_marks(text: str) -> str:
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in {"Mn", "Me"} else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
