@@ -58,11 +58,10 @@ class Peer:
 
     async def open_socket(self) -> None:
         """Take part in the handshake of a WebSocket."""
-        key = next(
-            line.partition(b":")[2].strip()
-            for line in (await self.read_request()).splitlines()
-            if line.lower().startswith(b"sec-websocket-key:")
-        )
+        lines = (await self.read_request()).splitlines()
+        key = next((line.split()[1] for line in lines if line.lower().startswith(b"sec-websocket-key:")), None)
+        if key is None:
+            raise ConnectionResetError
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324 (RFC 6455 section 4.2.2)
         head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         await self.send(head + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
@@ -271,6 +270,7 @@ class Trickster:
         url: Where it is.
         peers: Everybody with whom mischief was done.
         mischief: What is done with whoever connects; without it, the server behind it has them.
+        flowing: While it is clear, nothing is passed on, and nobody is cut off.
     """
 
     def __init__(self, behind: str = "") -> None:
@@ -279,6 +279,8 @@ class Trickster:
         self.url = ""
         self.peers: list[Peer] = []
         self.mischief: Mischief | None = None
+        self.flowing = asyncio.Event()
+        self.flowing.set()
 
     def change(self, mischief: Mischief | None) -> None:
         """Do this from now on; who is connected is cut off."""
@@ -305,12 +307,19 @@ class Trickster:
         there_reader, there_writer = await asyncio.open_connection(self._behind.hostname, self._behind.port)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(_copy(reader, there_writer))
-                both.create_task(_copy(there_reader, writer))
+                both.create_task(self._copy(reader, there_writer))
+                both.create_task(self._copy(there_reader, writer))
         except* ConnectionError:
             pass
         finally:
             there_writer.transport.abort()
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(_BLOCK):
+            await self.flowing.wait()
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
 
 
 @asynccontextmanager
@@ -325,10 +334,3 @@ async def tricking(mischief: Mischief | None = None, *, behind: str = "") -> Asy
             yield trickster
         finally:
             trickster.change(mischief)
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_BLOCK):
-        writer.write(data)
-        await writer.drain()
-    raise ConnectionResetError

@@ -43,7 +43,7 @@ MINUTE_S: Final = 60
 KEPT_FAILURES: Final = 20
 PREPARING_PAUSE_S: Final = 0.2
 """Between the making of two screens: keys are answered in it."""
-WIDTHS: Final = [(0, "-narrow"), (81, "-wide")]
+WIDTHS: Final = [(0, "-narrow"), (81, "-wide"), (160, "-huge")]
 """The class that a screen has from so many columns on."""
 HEIGHTS: Final = [(0, "-low"), (30, "-short"), (36, "-tall")]
 """The class that a screen has from so many lines on."""
@@ -158,6 +158,8 @@ class PushdeskApp(App[int]):
         self._has_begun = False
         self._has_chosen = False
         """Whether somebody has gone to a screen."""
+        self._has_missed = False
+        """Whether the server did not answer something since it could be reached again."""
         self._leaving_with: int | None = None
         self._keymap_wanted = dict(keymap or {})
         self.register_theme(DARK)
@@ -190,8 +192,10 @@ class PushdeskApp(App[int]):
 
         Not that the server is away, which is seen.
         """
-        if isinstance(error, UnreachableError) and not isinstance(error, NoAnswerError):
-            return
+        if isinstance(error, UnreachableError):
+            self._has_missed = True
+            if not isinstance(error, NoAnswerError):
+                return
         self.failures = (*self.failures[1 - KEPT_FAILURES :], Failure(self.now(), str(error)))
         if toast:
             self.notify(str(error), severity="error", title=error.kind.title)
@@ -284,6 +288,7 @@ class PushdeskApp(App[int]):
     def on_pushdesk_app_news_arrived(self, message: NewsArrived) -> None:
         """Hand the news to whoever watches."""
         news = message.news
+        is_back = news.connection is Connection.LIVE is not self.connection
         self.troubles = news.troubles
         self.connection = news.connection
         if news.failure is not None:
@@ -296,7 +301,8 @@ class PushdeskApp(App[int]):
                 if self._prepares:
                     begin(self, self._prepare_screens, group="screens")
             self.stats = news.stats
-        if news.anew:
+        if news.anew or (is_back and self._has_missed):
+            self._has_missed = False
             self.loaded += 1
         if news.events:
             self.events = news.events
