@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from pushdesk.storage.explaining import Sending
     from tests.contract.tracing import Trace
 
 MOST_STATEMENTS = 8
@@ -79,8 +80,8 @@ async def test_a_user_s_devices_come_with_their_keys_and_what_was_sent_last(stor
         ("id-one", KeyState.CURRENT),
     ]
     assert {device.label for device in facts.devices} == {"Firefox · Linux"}
-    latest = [device.latest for device in facts.devices]
-    assert [one.delivery.outcome for one in latest if one is not None] == [Outcome.REFUSED, Outcome.REFUSED]
+    sent = [device.latest for device in facts.devices]
+    assert [one.delivery.outcome for one in sent if one is not None] == [Outcome.REFUSED, Outcome.REFUSED]
     assert facts.latest is not None
     assert (facts.latest.dispatch.id, facts.latest.ttl_s) == ("m2", 60)
     assert {delivery.dispatch for delivery in facts.deliveries} == {"m2"}
@@ -88,19 +89,26 @@ async def test_a_user_s_devices_come_with_their_keys_and_what_was_sent_last(stor
     assert (facts.lost, facts.revoked_at, facts.has_more_devices) == (None, None, False)
 
 
+async def latest(store: Store) -> Sending:
+    found = (await store.explaining.user("ada", NOW)).latest
+    assert found is not None
+    return found
+
+
 async def test_what_is_due_last_is_the_latest_whenever_it_was_accepted(store: Store) -> None:
     await put(store, subscription())
     await store.outbox.accept([message("m1", due=NOW + 30_000)])
-    await notify(store, "m2")
-    # Accepted before, and not due yet: only what was sent is told.
-    facts = await store.explaining.user("ada", NOW)
-    assert facts.latest is not None
-    assert facts.latest.dispatch.id == "m2"
+    (job,) = await spread(store, message("m2"))
+    # Accepted before, and not due yet: what was sent since is told.
+    assert (await latest(store)).dispatch.id == "m2"
+    later = structs.replace(job.delivery, id="sent later", dispatch="m1")
+    await store.outbox.spread([later], [], {})
+    assert (await latest(store)).dispatch.id == "m1"
     await store.outbox.accept([message("m3", due=NOW + 60_000)])
-    facts = await store.explaining.user("ada", NOW)
-    assert facts.latest is not None
-    assert (facts.latest.dispatch.id, facts.latest.dispatch.state) == ("m3", DispatchState.SCHEDULED)
-    assert (facts.latest.due_at, facts.deliveries) == (to_datetime(NOW + 60_000), ())
+    scheduled = await latest(store)
+    assert (scheduled.dispatch.id, scheduled.dispatch.state) == ("m3", DispatchState.SCHEDULED)
+    assert scheduled.due_at == to_datetime(NOW + 60_000)
+    assert (await store.explaining.user("ada", NOW)).deliveries == ()
 
 
 async def test_the_answer_that_ended_a_device_is_found_behind_later_ones(store: Store) -> None:
@@ -130,9 +138,9 @@ async def test_the_latest_attempts_of_a_delivery_are_told(store: Store) -> None:
     expected = list(range(ATTEMPTS_TOLD + 2, 2, -1))
     sent = (await store.explaining.delivery(job.delivery.id)).sent
     assert [attempt.number for attempt in sent.earlier] == expected
-    latest = (await store.explaining.device(new.id)).latest
-    assert latest is not None
-    assert [attempt.number for attempt in latest.earlier] == expected
+    of_device = (await store.explaining.device(new.id)).latest
+    assert of_device is not None
+    assert [attempt.number for attempt in of_device.earlier] == expected
 
 
 async def test_a_delivery_comes_with_its_device_while_its_user_has_it(store: Store) -> None:
@@ -167,9 +175,7 @@ async def test_what_is_due_at_the_end_of_time_is_told(store: Store) -> None:
     last = 253_402_300_799_000
     await put(store, subscription())
     await store.outbox.accept([replace(message(due=last), expires_at_ms=last + 86_400_000)])
-    facts = await store.explaining.user("ada", NOW)
-    assert facts.latest is not None
-    assert facts.latest.expires_at.year == 9999
+    assert (await latest(store)).expires_at.year == 9999
 
 
 async def test_what_is_not_there_is_not_found(store: Store) -> None:
