@@ -37,7 +37,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\n0badc0de\n-----END PRIVATE KEY-----\n"
 async def show_keys(app: PushdeskApp, pilot: Pilot[Any], *keys: str) -> None:
     await until(pilot, lambda: app.loaded)
     await pilot.press("6")
-    await until_says(pilot, "enter shows one in full")
+    await until_says(pilot, "VAPID keys", "Access tokens")
     await settled(pilot)
     for key in keys:
         await pilot.press(key)
@@ -64,7 +64,7 @@ async def test_keys_are_listed_with_their_devices_and_how_far_a_retiring_one_is_
         assert "81 %  22:43:44      1 user" in retiring
         assert "FCM 8 → 1 · Apple 3 → 1" in retiring
         assert "✗ revoked   400 d" in revoked
-        assert "3 keys" in text_of(app)
+        assert "1 to 3" in text_of(app)
 
 
 async def test_enter_shows_a_key_in_full_and_y_copies_its_public_half() -> None:
@@ -78,11 +78,11 @@ async def test_enter_shows_a_key_in_full_and_y_copies_its_public_half() -> None:
             pilot, "retiring since", "1 user would get nothing any more", "FCM 8 → 1 · Apple 3 → 1", "B0badc"
         )
         await pilot.press("escape")
-        await until_says(pilot, "enter shows one in full")
+        await until_says(pilot, "Access tokens")
 
 
 async def test_what_happens_to_keys_and_devices_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushdesk.console.screens.keys.RELOAD_S", 0.01)
+    monkeypatch.setattr("pushdesk.console.screens.vapid_keys.RELOAD_S", 0.01)
     desk = rotated_desk()
     app = console(desk)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -92,13 +92,13 @@ async def test_what_happens_to_keys_and_devices_is_seen(monkeypatch: pytest.Monk
         await desk.remove_subscriptions(["sub-0007"])
         await until_says(pilot, "100 %  reached", "nobody")
         await desk.rotate_key(confirm="rotate")
-        await until_says(pilot, "4 keys", "00000004")
+        await until_says(pilot, "1 to 4", "00000004")
         # While another screen is looked at, nothing is fetched; coming back, it is.
         await pilot.press("1")
         await desk.rotate_key(confirm="rotate")
         await settled(pilot)
         await pilot.press("6")
-        await until_says(pilot, "5 keys", "00000005")
+        await until_says(pilot, "1 to 5", "00000005")
 
 
 async def test_many_events_are_fetched_for_once() -> None:
@@ -135,11 +135,11 @@ async def test_a_list_that_cannot_be_had_says_so_and_can_be_asked_for_again() ->
     async with app.run_test(notifications=True) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("6")
-        await until_says(pilot, "The keys could not be listed.", "R tries again")
+        await until_says(pilot, "This could not be listed.", "R tries again")
         assert "The database [/x] is locked." in "".join(toasts(app))
         desk.broken = False
         await pilot.press("R")
-        await until_says(pilot, "✓ current", "1 key")
+        await until_says(pilot, "✓ current", "1 to 1")
         await pilot.press("1")
         await until_says(pilot, "First steps")
 
@@ -269,7 +269,7 @@ async def test_nothing_is_done_while_the_server_is_away() -> None:
         await until_says(pilot, "reconnecting")
         await pilot.press(*"rdbvix")
         await settled(pilot)
-        assert toasts(app) == ["The server does not answer yet."]
+        assert toasts(app) == ["The connection is lost; it is tried again all the time."]
         await until_says(pilot, "↻ retiring")
         desk.come_back()
         await until_says(pilot, "embedded")

@@ -8,7 +8,7 @@ import pytest
 
 from pushdesk.errors import PushdeskError
 from tests.console.fake_desk import FakeDesk
-from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
+from tests.console.scenes import busy_desk, console, empty_desk
 
 if TYPE_CHECKING:
     from tests.console.conftest import Snap
@@ -168,63 +168,3 @@ def test_subscriptions_in_other_themes(snap: Snap, theme: str) -> None:
     app = console(busy_desk())
     app.theme = theme
     snap(app, (80, 24), press=["3"], says=["✓ active", "✗ gone"])
-
-
-@each_size
-def test_the_form_of_an_invitation(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(busy_desk()), size, press=["3", "e"], says=["Invite a browser", "ada", "24h", "Cancel"])
-
-
-@each_size
-def test_an_invitation_with_its_qr_code(snap: Snap, size: tuple[int, int]) -> None:
-    snap(
-        console(busy_desk()), size, press=["3", "e", "ctrl+s"], says=["for ada", "until Nov 23 12:03", "▀▀▀▀▀", "2B8N"]
-    )
-
-
-@smallest_size
-def test_an_invitation_without_colours(snap: Snap, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    snap(console(busy_desk()), size, press=["3", "e", "ctrl+s"], says=["for ada", "▀▀▀▀▀", "! Not https"])
-
-
-def test_an_invitation_in_a_terminal_that_is_too_small(snap: Snap) -> None:
-    says = ["too small for the QR code", "2B8N"]
-    snap(console(busy_desk()), (60, 18), press=["3", "e", "ctrl+s"], says=says)
-
-
-@each_size
-def test_keys(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(rotated_desk()), size, press=["6"], says=["✓ current", "↻ retiring", "81 %", "1 user", "✗ revoked"])
-
-
-@smallest_size
-def test_keys_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(empty_desk()), size, press=["6"], says=["✓ current", "1 key"])
-
-
-@smallest_size
-def test_keys_without_colours(snap: Snap, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    snap(console(rotated_desk()), size, press=["6"], says=["✓ current", "↻ retiring", "████░░  81 %", "✗ revoked"])
-
-
-@smallest_size
-def test_a_key_in_full(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(rotated_desk()), size, press=["6", "down", "enter"], says=["retiring since", "FCM 8 → 1", "B0badc0de"])
-
-
-@each_size
-def test_revoking_keys_says_what_it_costs(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(rotated_desk()), size, press=["6", "v"], says=["Revoke all VAPID keys?", "6 subscriptions", "Cancel"])
-
-
-@smallest_size
-def test_the_form_to_import_a_key(snap: Snap, size: tuple[int, int]) -> None:
-    press = ["6", "i", *"not shown"]
-    snap(console(rotated_desk()), size, press=press, says=["Import a VAPID key", "•••••••••", "It becomes"])
-
-
-@smallest_size
-def test_the_form_to_export_a_key(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(rotated_desk()), size, press=["6", "x"], says=["Export the key 7f3a92aa", "vapid-7f3a92aa.pem"])

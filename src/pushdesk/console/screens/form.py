@@ -70,7 +70,7 @@ class FormScreen(Dialog[Result]):
         """Compose the fields, the line for the answer, and the buttons."""
         with Vertical(classes="dialog -small -fields") as frame:
             frame.border_title = Content(self._title)
-            frame.border_subtitle = Content("esc closes")
+            frame.border_subtitle = Content("ctrl+s submits · esc closes")
             yield from self.compose_fields()
             yield Static(id="answer")
             with Horizontal(classes="buttons"):
