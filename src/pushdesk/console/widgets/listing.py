@@ -19,7 +19,7 @@ from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
-from pushdesk.model import PageQuery
+from pushdesk.model import PageQuery, PartialPage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -117,6 +117,7 @@ class Listing(Panel, Refuser, Generic[Item]):
         self._next: str | None = None
         self._total: int | None = None
         self._remark = ""
+        self._left_out = 0
         self._asked: PageQuery | None = None
         self._since: dict[str, Item | None] = {}
         """What happened since the page was asked for, by key; None for what is gone."""
@@ -248,6 +249,7 @@ class Listing(Panel, Refuser, Generic[Item]):
             return
         self._asked = None
         self._next = message.page.next
+        self._left_out = message.page.left_out if isinstance(message.page, PartialPage) else 0
         self.rows.say_when_empty(self._empty(self._filter))
         now = ((item, self._since.get(self._key(item), item)) for item in message.page.items)
         self.rows.show([newer for _, newer in now if newer is not None])
@@ -302,6 +304,8 @@ class Listing(Panel, Refuser, Generic[Item]):
         note = f"{count(first + 1)} to {count(first + shown)}" if shown else "none"
         if not self._filter and self._total is not None and shown:
             note += f" of {count(self._total)}"
+        if self._left_out:
+            note += f" · {count(self._left_out)} cannot be read"
         if self._next or first:
             note += " · [ ] turn pages"
         self.entitle(title, f"{note} · {self._remark}" if self._remark else note)
