@@ -192,7 +192,10 @@ async def test_listings_are_filtered(bench: Bench) -> None:
         await bench.subscribe(user)
     subscriptions = await bench.desk.subscriptions(PageQuery(filter="anna", sort="user"))
     assert [item.user for item in subscriptions.items] == ["anna", "joanna"]
-    assert [user.id for user in (await bench.desk.users(PageQuery(filter="an"))).items] == ["anna"]
+    assert {user.id for user in (await bench.desk.users(PageQuery(filter="an"))).items} == {"anna", "joanna"}
+    assert [user.id for user in (await bench.desk.users(PageQuery(filter="^an"))).items] == ["anna"]
+    assert [one.user for one in (await bench.desk.subscriptions(PageQuery(filter="^an"))).items] == ["anna"]
+    assert (await bench.desk.users(PageQuery(filter="^nna"))).items == ()
     assert [user.id for user in (await bench.desk.users(PageQuery(filter="100%_"))).items] == ["100%_a"]
     assert not (await bench.desk.subscriptions(PageQuery(filter="%"))).items[1:]
 

@@ -1,74 +1,69 @@
-"""Pages of what is stored, by keyset: a page costs the same wherever it is, and rows that come and go disturb none."""
+"""What of the database can be listed: users, subscriptions, deliveries, dispatches, keys."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Meta
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Dispatch, KeyState, Outcome, Page, Service, SubscriptionState, User, VapidKey
-from pushdesk.paging import Order
+from pushdesk.storage.key_bindings import is_live
+from pushdesk.storage.pages import Listing, Sort, Wanted, beginning, having, read_page
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
-from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state, vapid_keys
+from pushdesk.storage.schema import (
+    HAS_FAILED,
+    IS_NOT_ACTIVE,
+    deliveries,
+    dispatches,
+    subscriptions,
+    user_state,
+    vapid_keys,
+)
 from pushdesk.storage.times import to_datetime, to_datetime_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
 
-    from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Row, Select
 
     from pushdesk.model import Delivery, PageQuery, Subscription
     from pushdesk.storage.database import Database
     from pushdesk.storage.transaction import Snapshot
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 OF_SUBSCRIPTION = "subscription:"
 """How a filter of deliveries begins that is meant for one subscription."""
-LAST_CHARACTER = "\U0010ffff"
 DELIVERIES_SHOWN = 200
 """How many deliveries a dispatch shows of itself."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """What can be listed: by which column the rows are told apart, and by which they can be sorted."""
-
-    id: ColumnElement[Any]
-    sorts: Mapping[str, ColumnElement[Any]]
-    default: str
-
-
-_SortKey = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | str
-"""What rows are sorted by; a number is one that a database holds."""
-
-_USERS = _Listing(
-    user_state.c.user, {"id": user_state.c.user, "created_at": user_state.c.created_at}, default="-created_at"
+_USERS: Final = Listing(
+    user_state.c.user,
+    {"id": Sort(user_state.c.user), "created_at": Sort(user_state.c.created_at)},
+    default="-created_at",
 )
-_SUBSCRIPTIONS = _Listing(
+_SUBSCRIPTIONS: Final = Listing(
     subscriptions.c.id,
     {
-        "created_at": subscriptions.c.created_at,
-        "user": subscriptions.c.user,
-        "state": subscriptions.c.state,
-        "service": subscriptions.c.service,
-        "failures": subscriptions.c.failures,
-        "last_success_at": func.coalesce(subscriptions.c.last_success_at, 0),
+        # Ids sort by the time they were made.
+        "created_at": Sort(subscriptions.c.id),
+        "user": Sort(subscriptions.c.user),
+        "state": Sort(subscriptions.c.state, lowest=SubscriptionState.ACTIVE.value, others=IS_NOT_ACTIVE),
+        "service": Sort(subscriptions.c.service),
+        "failures": Sort(subscriptions.c.failures, lowest=0, others=HAS_FAILED),
     },
     default="-created_at",
 )
-_DELIVERIES = _Listing(deliveries.c.id, {"at": deliveries.c.at}, default="-at")
-_KEYS = _Listing(
+_DELIVERIES: Final = Listing(deliveries.c.id, {"at": Sort(deliveries.c.at)}, default="-at")
+_DISPATCHES: Final = Listing(dispatches.c.id, {"accepted_at": Sort(dispatches.c.id)}, default="-accepted_at")
+_KEYS: Final = Listing(
     vapid_keys.c.id,
-    {"created_at": vapid_keys.c.created_at, "id": vapid_keys.c.id, "state": vapid_keys.c.state},
+    {"created_at": Sort(vapid_keys.c.created_at), "id": Sort(vapid_keys.c.id), "state": Sort(vapid_keys.c.state)},
     default="-created_at",
 )
-_DISPATCHES = _Listing(dispatches.c.id, {"accepted_at": dispatches.c.accepted_at}, default="-accepted_at")
 
 
 class Listings:
@@ -78,61 +73,59 @@ class Listings:
         self._database = database
 
     async def users(self, query: PageQuery) -> Page[User]:
-        """List users; the filter is a prefix of the id.
+        """List users; the filter is a part of the id (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
         mine = subscriptions.c.user == user_state.c.user
-        count = select(func.count()).where(mine, subscriptions.c.state == SubscriptionState.ACTIVE).scalar_subquery()
+        live = select(func.count()).where(mine, is_live()).scalar_subquery()
         last = select(func.max(subscriptions.c.last_success_at)).where(mine).scalar_subquery()
-        statement = select(user_state, count.label("devices"), last.label("last"))
-        if query.filter:
-            statement = statement.where(_starts_with(user_state.c.user, query.filter))
-        return await self._page(_USERS, statement, query, _to_user)
+        last_failure = select(func.max(subscriptions.c.last_failure_at)).where(mine).scalar_subquery()
+        rows = select(user_state, live.label("devices"), last.label("last"), last_failure.label("last_failure"))
+        return await self._page(_USERS, having(user_state.c.user, query.filter), query, rows, _to_user)
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
-        """List subscriptions; the filter is a part of the user's id.
+        """List subscriptions; the filter is a part of the user's id (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
-        statement = select(subscriptions)
-        if query.filter:
-            statement = statement.where(_contains(subscriptions.c.user, query.filter))
-        return await self._page(_SUBSCRIPTIONS, statement, query, to_subscription)
+        wanted = having(subscriptions.c.user, query.filter)
+        return await self._page(_SUBSCRIPTIONS, wanted, query, select(subscriptions), to_subscription)
 
     async def deliveries(self, query: PageQuery) -> Page[Delivery]:
-        """List deliveries; the filter is an outcome, `subscription:` and an id, or a part of the user's id.
+        """List deliveries; the filter is an outcome, `subscription:` and an id, or a part of the user's id (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
-        statement = select(deliveries)
         if query.filter in set(Outcome):
-            statement = statement.where(deliveries.c.outcome == query.filter)
+            wanted = Wanted(deliveries.c.outcome == query.filter)
         elif query.filter.startswith(OF_SUBSCRIPTION):
-            statement = statement.where(deliveries.c.subscription == query.filter.removeprefix(OF_SUBSCRIPTION))
-        elif query.filter:
-            statement = statement.where(_contains(deliveries.c.user, query.filter))
-        return await self._page(_DELIVERIES, statement, query, to_delivery)
+            wanted = Wanted(deliveries.c.subscription == query.filter.removeprefix(OF_SUBSCRIPTION))
+        else:
+            wanted = having(deliveries.c.user, query.filter)
+        return await self._page(_DELIVERIES, wanted, query, select(deliveries), to_delivery)
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
-        """List dispatches without their deliveries; the filter is a part of the user's id or of the title.
+        """List dispatches without their deliveries; the filter is a part of the user's id or the title (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
-        statement = select(dispatches)
-        if query.filter:
-            found = or_(_contains(dispatches.c.user, query.filter), _contains(dispatches.c.title, query.filter))
-            statement = statement.where(found)
+        of_user, of_title = (having(column, query.filter) for column in (dispatches.c.user, dispatches.c.title))
+        wanted = Wanted()
+        if of_user.test is not None and of_title.test is not None:
+            wanted = Wanted(or_(of_user.test, of_title.test))
+        # Without their messages: nobody who looks needs them.
+        rows = select(*(column for column in dispatches.c if column is not dispatches.c.message))
         async with self._database.snapshot() as snapshot:
-            page = await _read_page(snapshot, _DISPATCHES, statement, query, to_dispatch)
+            page = await read_page(snapshot, _DISPATCHES, wanted, query, rows, to_dispatch)
             counts = await read_counts(snapshot, [dispatch.id for dispatch in page.items])
         items = (msgspec.structs.replace(dispatch, counts=counts.get(dispatch.id, {})) for dispatch in page.items)
         return Page(tuple(items), page.next)
@@ -144,12 +137,10 @@ class Listings:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
+        wanted = Wanted(beginning(vapid_keys.c.id, query.filter))
         # Without their private halves: nobody who looks needs them.
-        columns = [column for column in vapid_keys.c if column is not vapid_keys.c.private_key]
-        statement = select(*columns)
-        if query.filter:
-            statement = statement.where(_starts_with(vapid_keys.c.id, query.filter))
-        return await self._page(_KEYS, statement, query, _to_key)
+        rows = select(*(column for column in vapid_keys.c if column is not vapid_keys.c.private_key))
+        return await self._page(_KEYS, wanted, query, rows, _to_key)
 
     async def dispatch(self, dispatch: str, cursor: str | None = None) -> Dispatch:
         """Return a dispatch with the counts of all its deliveries and a page of them, all as of one moment.
@@ -182,37 +173,10 @@ class Listings:
         )
 
     async def _page(
-        self, listing: _Listing, statement: Select[Any], query: PageQuery, convert: Callable[[Row[Any]], T]
+        self, listing: Listing, wanted: Wanted, query: PageQuery, rows: Select[Any], convert: Callable[[Row[Any]], T]
     ) -> Page[T]:
-        async with self._database.read() as connection:
-            return await _read_page(connection, listing, statement, query, convert)
-
-
-async def _read_page(
-    connection: AsyncConnection | Snapshot,
-    listing: _Listing,
-    statement: Select[Any],
-    query: PageQuery,
-    convert: Callable[[Row[Any]], T],
-) -> Page[T]:
-    order = Order.of(query, listing.sorts, default=listing.default)
-    column = listing.sorts[order.field]
-    key = tuple_(column, listing.id)
-    if query.cursor is not None:
-        after = tuple_(*(literal(value) for value in order.place(query.cursor, _SortKey, str)))
-        statement = statement.where(key < after if order.is_descending else key > after)
-    statement = (
-        statement.add_columns(column.label("sort_key"), listing.id.label("row_key"))
-        .order_by(*((column.desc(), listing.id.desc()) if order.is_descending else (column, listing.id)))
-        .limit(query.limit + 1)
-    )
-    rows = (await connection.execute(statement)).all()
-    shown = rows[: query.limit]
-    more = len(rows) > query.limit
-    return Page(
-        tuple(convert(row) for row in shown),
-        order.cursor(shown[-1].sort_key, shown[-1].row_key) if more else None,
-    )
+        async with self._database.snapshot() as snapshot:
+            return await read_page(snapshot, listing, wanted, query, rows, convert)
 
 
 async def read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
@@ -226,16 +190,6 @@ async def read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[
     for row in await snapshot.execute(statement):
         counts.setdefault(row.dispatch, {})[Outcome(row.outcome)] = row.number
     return counts
-
-
-def _contains(column: ColumnElement[Any], part: str) -> ColumnElement[bool]:
-    # Not LIKE: SQLite's takes no notice of case, and ids do.
-    return func.replace(column, part, "") != column
-
-
-def _starts_with(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]:
-    # A range, so that an index finds it.
-    return and_(column >= prefix, column < prefix + LAST_CHARACTER)
 
 
 def _to_key(row: Row[Any]) -> VapidKey:
@@ -252,4 +206,10 @@ def _to_key(row: Row[Any]) -> VapidKey:
 
 
 def _to_user(row: Row[Any]) -> User:
-    return User(row.user, to_datetime(row.created_at), row.devices, to_datetime_or_none(row.last))
+    return User(
+        row.user,
+        to_datetime(row.created_at),
+        row.devices,
+        to_datetime_or_none(row.last),
+        to_datetime_or_none(row.last_failure),
+    )

@@ -1,4 +1,7 @@
-"""Access tokens, invitations and the browsers that came by them; keys that retire; sealed secrets; kept attempts."""
+"""Access tokens, invitations and the browsers that came by them; keys that retire; sealed secrets; kept attempts.
+
+Listings have indexes of all that they look at.
+"""
 
 from __future__ import annotations
 
@@ -76,4 +79,26 @@ def upgrade() -> None:
         sa.Column("headers", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["delivery"], ["deliveries.id"], name=op.f("fk_attempts_delivery"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("delivery", "number", name=op.f("pk_attempts")),
+    )
+    _index_listings()
+
+
+def _index_listings() -> None:
+    op.create_index("ix_user_state_created_at_user", "user_state", ["created_at", "user"])
+    op.drop_index("ix_subscriptions_created_at_id", "subscriptions")
+    op.create_index("ix_subscriptions_id_user_state_failures", "subscriptions", ["id", "user", "state", "failures"])
+    op.create_index("ix_subscriptions_service_id_user", "subscriptions", ["service", "id", "user"])
+    for name, words in (("state", "state <> 'active'"), ("failures", "failures > 0")):
+        op.create_index(
+            f"ix_subscriptions_{name}_id_user",
+            "subscriptions",
+            [name, "id", "user"],
+            sqlite_where=sa.text(words),
+            postgresql_where=sa.text(words),
+        )
+    op.drop_index("ix_deliveries_at_id", "deliveries")
+    op.create_index(
+        "ix_deliveries_at_id_user_outcome_subscription",
+        "deliveries",
+        ["at", "id", "user", "outcome", "subscription"],
     )
