@@ -276,7 +276,7 @@ class Desk(Protocol):
         """List the latest lines of the log, at most 1000; sortable by `seq`.
 
         The filter is a level, for lines of that level and above, or a part of the event's name or of a field's value
-        (as JSON, if it is no text).
+        (as JSON, if it is no text), or both: `warning timeout`.
         """
         ...
 

@@ -29,7 +29,7 @@ from pushdesk.desk import (
 )
 from pushdesk.engine.key_census import end_of
 from pushdesk.errors import PayloadTooLargeError, PushdeskError, UnreachableError
-from pushdesk.filters import passes
+from pushdesk.filters import LogFilter, passes
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import (
@@ -388,7 +388,8 @@ class FakeDesk:
 
     async def log(self, query: PageQuery) -> Page[LogEntry]:
         self._answer()
-        found = [entry for entry in self._lines if _is_found(entry, query.filter)]
+        wanted = LogFilter.of(query.filter)
+        found = [entry for entry in self._lines if wanted.passes(entry)]
         return _keyset(found, query, place=lambda entry, _: [entry.seq, entry.seq], sorts=("seq",), default="-seq")
 
     async def notify(
@@ -809,14 +810,6 @@ def _passes(delivery: Delivery, text: str) -> bool:
     if text.startswith("subscription:"):
         return delivery.subscription == text.removeprefix("subscription:")
     return passes(delivery.user, text)
-
-
-def _is_found(entry: LogEntry, text: str) -> bool:
-    levels = list(LogLevel)
-    if text.lower() in levels:
-        return levels.index(entry.level) >= levels.index(LogLevel(text.lower()))
-    values = (one if isinstance(one, str) else msgspec.json.encode(one).decode() for one in entry.fields.values())
-    return any(text in each for each in (entry.event, *values))
 
 
 def _page(items: Iterable[N], query: PageQuery, *, sorts: tuple[str, ...]) -> Page[N]:

@@ -110,9 +110,17 @@ LOG = [
         ("two", [4]),
         ("pushdesk", []),
         ("Server", []),
+        ("^server", [1]),
+        ("^rror", []),
+        ("disk I/O", [3]),
+        ("warning two", [4]),
+        ("ERROR  disk I/O", [3]),
+        ("warning 404", []),
+        ("debug ^request", [2]),
+        ("warning ", [5, 4, 3]),
     ],
 )
-def test_the_filter_of_the_log_is_a_level_or_a_part_of_what_was_written(text: str, numbers: list[int]) -> None:
+def test_the_filter_of_the_log_is_a_level_or_a_part_of_what_was_written_or_both(text: str, numbers: list[int]) -> None:
     assert [one.seq for one in log_page(LOG, PageQuery(filter=text)).items] == numbers
 
 

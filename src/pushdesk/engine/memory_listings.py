@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from pushdesk.model import CacheEntry, LogEntry, LogLevel, Page
+from pushdesk.filters import LogFilter, passes
+from pushdesk.model import CacheEntry, LogEntry, Page
 from pushdesk.paging import Listing, Sort
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ _CACHE: Final[Listing[Entry]] = Listing(
 )
 _SEQ: Final[Sort[LogEntry]] = Sort(int, lambda entry: entry.seq)
 _LOG: Final[Listing[LogEntry]] = Listing(identity=_SEQ, sorts={"seq": _SEQ}, default="-seq")
-_LEVELS: Final = tuple(LogLevel)
-"""From what matters least to what matters most."""
 
 
 def cache_page(held: Iterable[Entry], query: PageQuery, *, now: float) -> Page[CacheEntry]:
@@ -41,24 +38,15 @@ def cache_page(held: Iterable[Entry], query: PageQuery, *, now: float) -> Page[C
     Raises:
         PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
-    page = _CACHE.page((entry for entry in held if query.filter in entry.user), query)
+    page = _CACHE.page((entry for entry in held if passes(entry.user, query.filter)), query)
     return Page(tuple(entry.shown(now) for entry in page.items), page.next)
 
 
 def log_page(entries: Iterable[LogEntry], query: PageQuery) -> Page[LogEntry]:
-    """Return a page of the log; the filter is the lowest level, or a part of the event's name or of a field's value.
+    """Return a page of the log; the filter is a `LogFilter`.
 
     Raises:
         PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
-    return _LOG.page((entry for entry in entries if _passes(entry, query.filter)), query)
-
-
-def _passes(entry: LogEntry, text: str) -> bool:
-    if text.lower() in _LEVELS:
-        return _LEVELS.index(entry.level) >= _LEVELS.index(LogLevel(text.lower()))
-    return text in entry.event or any(text in _text(value) for value in entry.fields.values())
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    wanted = LogFilter.of(query.filter)
+    return _LOG.page((entry for entry in entries if wanted.passes(entry)), query)
