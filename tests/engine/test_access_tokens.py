@@ -10,7 +10,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from pushdesk.engine.access_tokens import AccessTokens
+from pushdesk.engine.events import EventBus
 from pushdesk.engine.identifiers import Identifiers
+from pushdesk.engine.publisher import Publisher
+from pushdesk.engine.statistics import Statistics
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.model import PageQuery, Scope
 from pushdesk.storage import access_tokens as table
@@ -40,7 +43,8 @@ def clock() -> FrozenClock:
 
 async def opened(store: Store, clock: FrozenClock) -> AccessTokens:
     """Return the tokens as a server that starts now has them."""
-    tokens = AccessTokens(store.access_tokens, Identifiers(clock, secrets.token_bytes), clock)
+    publisher = Publisher(EventBus(clock, "epoch"), Statistics(clock))
+    tokens = AccessTokens(store.access_tokens, Identifiers(clock, secrets.token_bytes), clock, publisher)
     await tokens.load()
     return tokens
 

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import DatabaseError, PushdeskError
+from pushdesk.filters import Part
 from pushdesk.log import write
 from pushdesk.log_events import AccessTokenMade, AccessTokenRevoked, AccessTokenUsesUnwritten
 from pushdesk.log_fields import Failure, Id, Word
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
+    from pushdesk.engine.publisher import Publisher
     from pushdesk.model import Page, PageQuery
     from pushdesk.storage.access_tokens import AccessTokens as AccessTokensTable
 
@@ -53,10 +55,12 @@ class AccessTokens:
         table: The store's.
         identifiers: For ids and secrets.
         clock: For when they were made and used.
+        publisher: Told of those that are made and revoked.
     """
 
-    def __init__(self, table: AccessTokensTable, identifiers: Identifiers, clock: Clock) -> None:
+    def __init__(self, table: AccessTokensTable, identifiers: Identifiers, clock: Clock, publisher: Publisher) -> None:
         self._table = table
+        self._publisher = publisher
         self._identifiers = identifiers
         self._clock = clock
         self._tokens: dict[str, StoredToken] = {}
@@ -111,6 +115,7 @@ class AccessTokens:
         stored = StoredToken(access, _digest(secret))
         await self._table.add(stored)
         self._tokens[access.id] = stored
+        self._publisher.token_made(access)
         write(AccessTokenMade(token=Id(access.id), scopes=Word(" ".join(given))))
         return NewAccessToken(f"{PREFIX}_{access.id}_{secret}", access)
 
@@ -130,16 +135,18 @@ class AccessTokens:
         # Only now: a token that would be valid again after a restart is not said to be revoked.
         self._tokens.pop(token, None)
         self._uses.pop(token, None)
+        self._publisher.token_revoked(token)
         write(AccessTokenRevoked(token=Id(token)))
         return known.access
 
     def page(self, query: PageQuery) -> Page[AccessToken]:
-        """List the tokens; the filter is a part of the name.
+        """List the tokens; the filter is a part of the name (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
         """
-        named = (self._as_used(token.access) for token in self._tokens.values() if query.filter in token.access.name)
+        wanted = Part.of(query.filter)
+        named = (self._as_used(token.access) for token in self._tokens.values() if wanted.is_in(token.access.name))
         return _TOKENS.page(named, query)
 
     def _as_used(self, access: AccessToken) -> AccessToken:

@@ -129,7 +129,7 @@ class Engine:
         self._publisher = Publisher(self._bus, self._statistics)
         self._cache_teller = CacheTeller(self._bus)
         self._keyring = Keyring(store.keys, clock)
-        self._access_tokens = AccessTokens(store.access_tokens, self._identifiers, clock)
+        self._access_tokens = AccessTokens(store.access_tokens, self._identifiers, clock, self._publisher)
         allowed_origins = frozenset(config.push.allow_endpoint)
         self._cache = SubscriptionCache(
             store.subscriptions.targets,

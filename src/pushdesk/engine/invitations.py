@@ -86,7 +86,7 @@ class Invitations:
             user, digest, now_ms=to_milliseconds(now), expires_at_ms=to_milliseconds(expires_at)
         )
         if made_user:
-            self._publisher.user_made()
+            self._publisher.user_made(user)
         write(InvitationMade(user=UserId(user), valid_s=expires_s))
         return Invitation(code, f"{self._access_url}{PAGE}#{code}", expires_at)
 

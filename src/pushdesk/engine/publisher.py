@@ -12,6 +12,10 @@ from pushdesk.desk import (
     StatsChanged,
     SubscriptionChanged,
     SubscriptionRemoved,
+    TokenChanged,
+    TokenRevoked,
+    UserAdded,
+    UserRemoved,
 )
 from pushdesk.log import write
 from pushdesk.log_fields import Device
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from pushdesk.engine.events import EventBus
     from pushdesk.engine.statistics import Statistics
-    from pushdesk.model import Delivery, Service, Stats, Subscription, VapidKey
+    from pushdesk.model import AccessToken, Delivery, Service, Stats, Subscription, VapidKey
     from pushdesk.storage.records import Message, Settled, Settlement, Swept
 
 
@@ -82,18 +86,28 @@ class Publisher:
         self._removed(swept.removed)
         self.subscriptions_changed((*swept.disabled, *swept.restored))
 
-    def user_made(self) -> None:
-        """Note that there is a user more, who has no subscription yet."""
+    def user_made(self, user: str) -> None:
+        """Tell of a user who came into being."""
         self.totals_are_stale = True
+        self._bus.publish(UserAdded, user)
 
-    def user_removed(self, subscriptions: Sequence[Subscription]) -> None:
-        """Tell of the subscriptions of a user who is no longer known."""
+    def user_removed(self, user: str, subscriptions: Sequence[Subscription]) -> None:
+        """Tell of a user who is no longer known, and before that of the subscriptions that were theirs."""
         self.totals_are_stale = True
         self.subscriptions_removed(subscriptions)
+        self._bus.publish(UserRemoved, user)
 
     def key_changed(self, key: VapidKey) -> None:
         """Tell of a key that was made, or of which something has changed."""
         self._bus.publish(KeyChanged, key)
+
+    def token_made(self, access: AccessToken) -> None:
+        """Tell of an access token that was made."""
+        self._bus.publish(TokenChanged, access)
+
+    def token_revoked(self, token: str) -> None:
+        """Tell of an access token that has ended."""
+        self._bus.publish(TokenRevoked, token)
 
     def stats_changed(self, stats: Stats) -> None:
         """Tell of the server's state."""

@@ -106,6 +106,8 @@ class Registration:
             now_ms=round(self._clock.time() * 1000),
             grant=grant,
         )
+        if stored.made_user:
+            self._publisher.user_made(user)
         self._publisher.subscriptions_removed(stored.removed)
         subscription = stored.subscription
         if stored.changed:
@@ -138,8 +140,12 @@ class Registration:
             if delivery.outcome is Outcome.ACCEPTED:
                 return PushTest.ACCEPTED
             if delivery.outcome in _REFUSED:
-                if stored.created and await self._subscriptions.withdraw(stored):
-                    self._publisher.subscriptions_removed([subscription])
+                withdrawn = await self._subscriptions.withdraw(stored) if stored.created else None
+                if withdrawn is not None:
+                    if withdrawn.with_user:
+                        self._publisher.user_removed(subscription.user, [subscription])
+                    else:
+                        self._publisher.subscriptions_removed([subscription])
                     write(
                         SubscriptionRefused(
                             Device.of(subscription), status=delivery.status, reason=Reason(delivery.reason)

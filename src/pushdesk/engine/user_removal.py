@@ -41,8 +41,8 @@ class UserRemoval:
         removed = await self._users.remove(user)
         if removed is None:
             raise PushdeskError(f"There is no user {user!r}.", code="not_found", hint="Ids are case-sensitive.")
-        self._publisher.user_removed(removed.subscriptions)
         if removed.was_known:
+            self._publisher.user_removed(user, removed.subscriptions)
             write(UserRemoved(user=UserId(user), subscriptions=len(removed.subscriptions)))
         while await self._outbox.remove(partial(self._users.remove_history, removed)):
             pass

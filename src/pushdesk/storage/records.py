@@ -56,6 +56,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What was taken back besides the subscription."""
+
+    with_user: bool
+    """Whether the user went too, who had come into being with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
     """A user's active subscriptions and the generation that they belong to, read by one statement.
 

@@ -15,7 +15,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
 from pushdesk.storage.generations import THE_ROW, generation_of_user, raise_generations, taken_away
 from pushdesk.storage.key_bindings import ENDED, is_live, key_has_ended
-from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets
+from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets, Withdrawn
 from pushdesk.storage.rows import to_subscription, to_target
 from pushdesk.storage.schema import (
     IS_NOT_ACTIVE,
@@ -171,13 +171,13 @@ class Subscriptions:
             await raise_generations(transaction, taken_away(removed))
         return removed
 
-    async def withdraw(self, stored: Stored) -> bool:
+    async def withdraw(self, stored: Stored) -> Withdrawn | None:
         """Take back what `put` created and a push disabled, with its test push, and the user if there was none before.
 
         One to which anything else has happened since stays: whoever subscribed with it again was told that it is there.
 
         Returns:
-            Whether it was taken back.
+            None if it was not taken back.
 
         Raises:
             DatabaseError: Nothing was changed.
@@ -191,15 +191,18 @@ class Subscriptions:
         async with self._database.write() as transaction:
             removed = await self._delete(transaction, disabled)
             if not removed:
-                return False
+                return None
             await raise_generations(transaction, taken_away(removed))
             await transaction.execute(
                 delete(dispatches).where(dispatches.c.user == user, dispatches.c.subscription == id_)
             )
-            if stored.made_user:
-                used = [~exists().where(table.c.user == user) for table in (subscriptions, invitations, enrollments)]
-                await transaction.execute(delete(user_state).where(user_state.c.user == user, *used))
-        return True
+            if not stored.made_user:
+                return Withdrawn(with_user=False)
+            used = [~exists().where(table.c.user == user) for table in (subscriptions, invitations, enrollments)]
+            gone = await transaction.execute(
+                delete(user_state).where(user_state.c.user == user, *used).returning(user_state.c.user)
+            )
+            return Withdrawn(with_user=gone.first() is not None)
 
     async def find(self, user: str, endpoint: str) -> Subscription:
         """Return a user's subscription.
