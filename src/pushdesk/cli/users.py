@@ -25,7 +25,8 @@ users = options.group("users", "Those who get notifications: list and remove the
 def list_(
     *,
     part: Annotated[
-        str | None, typer.Option("--filter", metavar="TEXT", help="Only those whose id has this in it")
+        str | None,
+        typer.Option("--filter", metavar="TEXT", help="Only those whose id has this in it; after ^, begins with it"),
     ] = None,
     as_json: options.AsJson = False,
     server: options.Server = None,

@@ -21,6 +21,7 @@ from pushdesk.console.text import plain, plain_lines
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
 from pushdesk.field_reasons import reason
+from pushdesk.filters import BEGINNING
 from pushdesk.message import MAX_MESSAGE, build_message
 from pushdesk.model import Notification, Outcome, PageQuery, Urgency
 
@@ -52,7 +53,7 @@ class SuggestUser(Suggester):
     async def get_suggestion(self, value: str) -> str | None:
         """Return the first user whose name begins so; none when the server does not answer: it is only a help."""
         try:
-            page = await self._desk.users(PageQuery(limit=1, filter=value[:200], sort="id"))
+            page = await self._desk.users(PageQuery(limit=1, filter=f"{BEGINNING}{value[:199]}", sort="id"))
         except PushdeskError:
             return None
         return next((plain(user.id) for user in page.items if plain(user.id) == user.id), None)
