@@ -117,20 +117,20 @@ class Listing(Generic[T]):
         order = Order.of(query, self.sorts, default=self.default)
         by, identity = self.sorts[order.field], self.identity
         value, name_of = by.value, identity.value
-        places = ((value(item), name_of(item), item) for item in items)
+
+        def place(item: T) -> tuple[Any, Any]:
+            return value(item), name_of(item)
+
         if query.cursor is not None:
             last = order.place(query.cursor, by.kind, identity.kind)
             if order.is_descending:
-                places = (place for place in places if place[:2] < last)
+                items = [item for item in items if place(item) < last]
             else:
-                places = (place for place in places if place[:2] > last)
-        # Two places are never compared by their item: what tells items apart is different.
+                items = [item for item in items if place(item) > last]
         first = heapq.nlargest if order.is_descending else heapq.nsmallest
-        found = first(query.limit + 1, places)
-        shown = found[: query.limit]
-        return Page(
-            tuple(place[2] for place in shown), order.cursor(*shown[-1][:2]) if len(found) > len(shown) else None
-        )
+        found = first(query.limit + 1, items, key=place)
+        shown = tuple(found[: query.limit])
+        return Page(shown, order.cursor(*place(shown[-1])) if len(found) > len(shown) else None)
 
 
 async def every(listing: Callable[[PageQuery], Awaitable[Page[T]]], *, having: str = "") -> tuple[T, ...]:

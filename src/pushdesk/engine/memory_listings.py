@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pushdesk.filters import LogFilter, passes
+from pushdesk.filters import LogFilter, Part
 from pushdesk.model import CacheEntry, LogEntry, Page
 from pushdesk.paging import Listing, Sort
 
@@ -38,7 +38,8 @@ def cache_page(held: Iterable[Entry], query: PageQuery, *, now: float) -> Page[C
     Raises:
         PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
-    page = _CACHE.page((entry for entry in held if passes(entry.user, query.filter)), query)
+    wanted = Part.of(query.filter)
+    page = _CACHE.page([entry for entry in held if wanted.is_in(entry.user)] if wanted.text else held, query)
     return Page(tuple(entry.shown(now) for entry in page.items), page.next)
 
 
