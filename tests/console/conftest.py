@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Snap(Protocol):
-    """Compares a console with its picture, after it has said what it is to say."""
+    """Compares a console with its picture, after it has said what it is to say.
+
+    One that `waits` is looked at while something that it asked for is not there yet.
+    """
 
     def __call__(
         self,
@@ -28,6 +31,7 @@ class Snap(Protocol):
         says: Sequence[str],
         act: Callable[[], object] | None = None,
         then_says: Sequence[str] = (),
+        waits: bool = False,
     ) -> None: ...
 
 
@@ -48,6 +52,7 @@ def snap(snap_compare: Callable[..., bool]) -> Snap:
         says: Sequence[str],
         act: Callable[[], object] | None = None,
         then_says: Sequence[str] = (),
+        waits: bool = False,
     ) -> None:
         said: list[str] = []
 
@@ -55,7 +60,8 @@ def snap(snap_compare: Callable[..., bool]) -> Snap:
             if press:
                 await until(pilot, lambda: app.loaded)
             for key in press:
-                await settled(pilot)
+                if not waits:
+                    await settled(pilot)
                 await pilot.press(key)
             for field in app.screen.query(Input):
                 field.cursor_blink = False
@@ -63,7 +69,8 @@ def snap(snap_compare: Callable[..., bool]) -> Snap:
             if act is not None:
                 act()
                 await until_says(pilot, *then_says)
-            await settled(pilot)
+            if not waits:
+                await settled(pilot)
             said.append(text_of(app))
 
         same = snap_compare(app, terminal_size=size, run_before=look)

@@ -37,6 +37,7 @@ PAGE: Final = 100
 RELOAD_S: Final = 0.5
 """A list that has changed is fetched again at most this often."""
 LOADING: Final = Content.styled("loading…", QUIET)
+NOT_LISTED: Final = Content.assemble(("This could not be listed.\n", "bold"), ("R tries again", QUIET))
 
 
 class Listing(Panel, Refuser, Generic[Item]):
@@ -262,8 +263,7 @@ class Listing(Panel, Refuser, Generic[Item]):
         if message.query is not self._asked:
             return
         self._asked = None
-        said = Content.assemble(("This could not be listed.\n", "bold"), ("R tries again", QUIET))
-        self.rows.say_when_empty(said)
+        self.rows.say_when_empty(NOT_LISTED)
         if message.error.code == "bad_field" and len(self._cursors) > 1:
             # The server no longer knows the page, or another server answers.
             self._from_the_first()

@@ -13,7 +13,7 @@ from pushdesk.console.keys import bind
 from pushdesk.console.refusals import Refuser
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.filter import FilterInput
-from pushdesk.console.widgets.listing import LOADING
+from pushdesk.console.widgets.listing import LOADING, NOT_LISTED
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.console.workers import begin
@@ -234,6 +234,7 @@ class Tail(Panel, Refuser, Generic[Item]):
         message.stop()
         if message.query is self._asked:
             self._asked = None
+            self.rows.say_when_empty(NOT_LISTED)
         self.app.report(message.error)
 
     def _ask(self, query: PageQuery) -> None:
