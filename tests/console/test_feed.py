@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk import __version__
-from pushdesk.console.feed import MOST_EVENTS, Connection, Feed, News
+from pushdesk.console.app import PushdeskApp
+from pushdesk.console.feed import MOST_EVENTS, TICK_S, Connection, Feed, News
 from pushdesk.errors import NoAnswerError, PushdeskError
 from pushdesk.model import Scope
 from tests.console.fake_desk import VERSION, FakeDesk
+from tests.console.looking import until, until_says
+from tests.console.scenes import busy_desk, console
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
 
 @asynccontextmanager
@@ -90,6 +93,30 @@ async def test_a_server_that_is_not_there_yet_is_not_an_error() -> None:
             await asyncio.wait_for(news.get(), 0.05)
         desk.come_back()
         assert (await news.get()).connection is Connection.LIVE
+
+
+async def test_while_the_console_is_busy_one_news_waits_for_it_at_most() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    at_work, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        at_work.set()
+        await done.wait()
+
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.loaded)
+        app.call_later(work)
+        await at_work.wait()
+        waiting = []
+        for number in range(5):
+            desk.subscribe(f"user-{number}")
+            await asyncio.sleep(2 * TICK_S)
+            queued: Iterable[object] = app._message_queue.values
+            waiting.append(sum(isinstance(message, PushdeskApp.NewsArrived) for message in queued))
+        done.set()
+        assert waiting == [1] * 5
+        await until_says(pilot, *(f"user-{number}" for number in range(5)))
 
 
 @pytest.mark.parametrize("code", ["unauthorized", "forbidden"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -245,6 +246,30 @@ async def test_attach_shows_a_server_that_goes_on_when_the_console_is_left(envir
             assert await terminal.end(within_s=3) == EXIT_DONE
             assert terminal.is_restored
         assert await is_served(server.url)
+
+
+@pytest.mark.parametrize("command", [["--read-only"], ["attach", "--read-only"]])
+async def test_a_console_that_only_looks_says_so_and_changes_nothing(
+    command: list[str], environment: dict[str, str], data: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        push_service = await stack.enter_async_context(PushService())
+        environment["PUSHDESK_ALLOW_ENDPOINT"] = push_service.origin
+        if "attach" in command:
+            server = await stack.enter_async_context(serving(env=environment))
+            command = [*command, server.url]
+        terminal = await stack.enter_async_context(Terminal(*PUSHDESK, *command, env=environment))
+        await terminal.shows(READY)
+        await terminal.shows("READ-ONLY")
+        terminal.press("e")
+        await terminal.shows("This console was opened with --read-only.")
+        assert "Invite a browser" not in terminal.text
+        # The server goes on with its work.
+        await subscribe(url_of(data), "ada", push_service.device("phone"))
+        await terminal.shows("ada")
+        terminal.press(CTRL_C)
+        assert await terminal.end(within_s=3) == EXIT_DONE
+        assert terminal.is_restored
 
 
 async def test_attach_tells_a_server_that_is_away_from_one_that_refuses(environment: dict[str, str]) -> None:
