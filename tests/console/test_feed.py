@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,6 +117,19 @@ async def test_while_the_console_is_busy_one_news_waits_for_it_at_most() -> None
         done.set()
         assert waiting == [1] * 5
         await until_says(pilot, *(f"user-{number}" for number in range(5)))
+
+
+async def test_a_server_that_greets_and_goes_is_not_hammered() -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        greeted = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.5):
+                while True:
+                    greeted += (await news.get()).connection is Connection.LIVE
+                    desk.lose()
+                    desk.come_back()
+        assert 2 <= greeted <= 8
 
 
 @pytest.mark.parametrize("code", ["unauthorized", "forbidden"])
