@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUBSCRIPTION = "/api/v1/users/anna/webpush/subscription"
 TEST = "/api/v1/users/anna/webpush/test"
 ADMIN_ROUTES = [
-    (route.method, route.path.replace("{user}", "anna").replace("{id}", "x"))
+    (route.method, route.path.replace("{user}", "anna").replace("{id}", "x").replace("{delivery}", "x"))
     for route in ROUTES
     if route.access in {Access.NOTIFY, Access.FOLLOW, Access.READ, Access.ADMIN}
 ]

@@ -142,7 +142,7 @@ async def test_parameters_bodies_and_answers_are_described(description: dict[str
     assert {"200", "202", "default"} == set(notify["responses"])
     assert set(schemas["Problem"]["properties"]) >= {"type", "title", "status", "code", "detail", "hint", "fields"}
     events = description["paths"]["/api/v1/admin/events"]["get"]
-    assert len(events["x-events"]["items"]["anyOf"]) == 10
+    assert len(events["x-events"]["items"]["anyOf"]) == 14
 
 
 async def test_what_a_body_may_not_have_is_described_too(description: dict[str, Any]) -> None:
