@@ -140,6 +140,20 @@ async def test_a_refusal_at_the_start_ends_the_feed(code: str) -> None:
         await Feed(desk, asyncio.Queue[News]().put).run()
 
 
+async def test_a_server_that_says_when_to_come_again_is_left_alone_until_then() -> None:
+    desk = FakeDesk()
+    async with following(desk) as news:
+        await news.get()
+        desk.troubles.append(PushdeskError("Too many.", code="rate_limited", retry_after_s=30))
+        desk.lose()
+        desk.come_back()
+        while (await news.get()).failure is None:
+            pass
+        desk.subscribe("ada")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(news.get(), 0.5)
+
+
 async def test_a_refusal_later_is_told_and_not_argued_with() -> None:
     desk = FakeDesk()
     refusal = PushdeskError("The token is not known.", code="unauthorized")

@@ -26,7 +26,7 @@ LAST_RETRY_S: Final = 2.0
 LAST_STARTING_RETRY_S: Final = 0.2
 """A server that is still starting is asked more often: the first picture waits for it."""
 REFUSED_RETRY_S: Final = 60.0
-"""A server that has refused the token is asked no more often: what it counts are wrong tokens."""
+"""A server that refused the token is asked no more often: wrong ones are counted. None is left alone for longer."""
 STEADY_S: Final = 5.0
 """A connection that lasts so long is a good one: the next is tried for at once again, and its trouble is told."""
 FINAL: Final = frozenset({"unauthorized", "forbidden"})
@@ -175,7 +175,8 @@ class Feed:
             return REFUSED_RETRY_S
         retry_s = self._retry_s
         self._retry_s = min(retry_s * 2, LAST_STARTING_RETRY_S if is_starting and is_away else LAST_RETRY_S)
-        return max(retry_s, error.retry_after_s or 0.0) if error is not None else retry_s
+        wanted_s = 0 if error is None else error.retry_after_s or 0
+        return max(retry_s, min(wanted_s, REFUSED_RETRY_S))
 
     def _troubles(self) -> tuple[str, ...]:
         """Return what is wrong."""
