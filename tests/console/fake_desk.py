@@ -41,6 +41,7 @@ from pushdesk.model import (
     CacheStats,
     Delivery,
     DeliveryRecord,
+    Discarded,
     Dispatch,
     DispatchKind,
     DispatchState,
@@ -137,6 +138,10 @@ class FakeDesk:
         self.allowed = frozenset(Scope)
         """What whoever asks may do; commands are not refused by it."""
         self.histories: dict[Span, History] = {}
+        self.spans: list[Span] = []
+        """The histories that were asked for, in order."""
+        self.history_trouble: PushdeskError | None = None
+        """An error with which they are answered."""
         self.verdicts: dict[str, Verdict] = {}
         """What is said of a user, a subscription or a delivery, by its id."""
         self.attempts: dict[str, tuple[Attempt, ...]] = {}
@@ -249,6 +254,22 @@ class FakeDesk:
         self._stats = msgspec.structs.replace(self._stats, **fields)
         self._emit(StatsChanged(self._number(), self.now(), self._stats))
 
+    def cache_user(self, user: str, **fields: Any) -> CacheEntry:
+        """Put a user's devices into the cache, and tell it."""
+        self._generation += 1
+        devices = len(self._of(user))
+        wanted: dict[str, Any] = {"generation": self._generation, "devices": devices, "age_s": 0.0}
+        wanted |= {"time_left_s": TTL_S, "size": 500 + 300 * devices}
+        self._cache[user] = CacheEntry(user, **(wanted | fields))
+        self._tell_cache(CacheChange.STORED, user)
+        return self._cache[user]
+
+    def discard(self, user: str, *, read: int, current: int | None) -> None:
+        """Let the cache discard what was read of a user, and tell it."""
+        last = Discarded(self.now(), user, read, current)
+        self._tell_cache(CacheChange.DISCARDED, user)
+        self.set_stats(cache=msgspec.structs.replace(self._stats.cache, last_discarded=last))
+
     def write(
         self,
         event: str,
@@ -280,6 +301,9 @@ class FakeDesk:
 
     async def history(self, span: Span) -> History:
         self._answer()
+        self.spans.append(span)
+        if self.history_trouble is not None:
+            raise self.history_trouble
         return self.histories.get(span, History(span, 2.0, 150, self.now()))
 
     async def explain(self, *, user: str = "", subscription: str = "", delivery: str = "") -> Verdict:
@@ -378,13 +402,15 @@ class FakeDesk:
         found = [entry for entry in self._cache.values() if passes(entry.user, query.filter)]
         fields = {"age": "age_s", "time_left": "time_left_s"}
         sorts = ("age", "time_left", "user", "generation", "devices", "size")
-        return _keyset(
+        page = _keyset(
             found,
             query,
             place=lambda entry, field: [getattr(entry, fields.get(field, field)), entry.user],
             sorts=sorts,
             default="age",
         )
+        await self.answering.wait()
+        return page
 
     async def log(self, query: PageQuery) -> Page[LogEntry]:
         self._answer()

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.model import (
+    CacheChange,
+    CacheStats,
+    Discarded,
     History,
     KeyState,
     LogLevel,
@@ -38,6 +41,7 @@ PEOPLE = (
     ("ada", Service.FCM, "Chromium", "Linux"),
     ("eve.longname@department.example.org", Service.OTHER, "Firefox", "macOS"),
 )
+PEOPLE_CACHED = ("ada", "bo", "cy", "dee", "eve", "fay", "gus")
 OUTCOMES = (
     Outcome.ACCEPTED,
     Outcome.GONE,
@@ -106,11 +110,35 @@ def busy_desk(deliveries: int = 24) -> FakeDesk:
                 p95_ms=320,
                 last_error="429 TooManyRequests",
                 last_error_at=NOON - timedelta(seconds=9),
+                retry_at=NOON + timedelta(seconds=42),
             ),
             ServiceHealth(
                 Service.WNS, sent=11, failed=11, last_error="403 our key", last_error_at=NOON - timedelta(minutes=3)
             ),
         ),
+    )
+    counts = {
+        CacheChange.HIT: 47_190,
+        CacheChange.MISS: 612,
+        CacheChange.EXPIRED: 388,
+        CacheChange.JOINED: 31,
+        CacheChange.STORED: 996,
+        CacheChange.DISCARDED: 4,
+        CacheChange.INVALIDATED: 57,
+        CacheChange.PRUNED: 12,
+    }
+    desk.set_stats(
+        cache=CacheStats(
+            ttl_s=180.0,
+            entries=1604,
+            negative=17,
+            size=1_240_000,
+            max_size=40_000_000,
+            loading=2,
+            reads=871,
+            counts=counts,
+            last_discarded=Discarded(NOON - timedelta(minutes=4), "ada", 17, 18),
+        )
     )
     desk.histories = {span: past(span) for span in Span}
     return desk
@@ -144,6 +172,18 @@ def past(span: Span, *, known: float = 0.9) -> History:
         cache_lookups=lookups,
         queue=tuple(max(0, 40 - 3 * abs(index - number * 2 // 3)) + sent % 4 for index, sent in enumerate(sends)),
     )
+
+
+def caching_desk(users: int = 60) -> FakeDesk:
+    """Return a busy server with so many more users in its cache."""
+    desk = busy_desk()
+    cache = desk._stats.cache
+    for number in range(users):
+        name, age_s = PEOPLE_CACHED[number % len(PEOPLE_CACHED)], 3.0 + number * 2.9
+        fields = {"generation": 18_400 - number * 37, "devices": number % 4, "size": 420 + 310 * (number % 4)}
+        desk.cache_user(f"{name}.{number:02}", age_s=age_s, time_left_s=max(0.0, 180 - age_s), **fields)
+    desk.set_stats(cache=cache)
+    return desk
 
 
 def rotated_desk() -> FakeDesk:

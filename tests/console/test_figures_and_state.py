@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
+from pushdesk.console.figures import age, count, milliseconds, moment, percent, plural, rate, size, span
 from pushdesk.console.state import SERVERS, ServerState, UiState, View, load_state, save_state
 from pushdesk.console.status import DISPATCHES, KEYS, OUTCOMES, SERVICES, SUBSCRIPTIONS
 from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState
@@ -36,6 +36,28 @@ def test_a_moment_is_as_exact_as_it_is_near(time: datetime | None, text: str) ->
 )
 def test_an_age_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
     assert age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0.0 %"), (0.974, "97.4 %"), (0.99999, "99.9 %"), (1.0, "100 %"), (1 / 3, "33.3 %")]
+)
+def test_a_hundred_percent_is_said_of_all_only(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 B"), (812, "812 B"), (1240, "1.2 kB"), (40_000_000, "40 MB"), (1_240_000, "1.2 MB"), (3 * 10**9, "3 GB")],
+)
+def test_bytes_are_told_in_their_largest_unit(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "00:00"), (-3, "00:00"), (41.6, "00:42"), (725, "12:05"), (3900, "1 h 05")]
+)
+def test_a_time_to_wait_is_told_to_the_second_while_it_is_short(seconds: float, text: str) -> None:
+    assert span(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from textual.app import App, ComposeResult
 from textual.content import Content
 
 from pushdesk.console.widgets.columns import Column, fit
-from pushdesk.console.widgets.mix import shares
 from pushdesk.console.widgets.rows import Rows
 from tests.console.looking import text_of
 
@@ -127,8 +126,3 @@ async def test_columns_are_left_out_by_priority() -> None:
     assert [each.column.key for each in fit(COLUMNS, 20)] == ["key", "word"]
     assert [each.column.key for each in fit(COLUMNS, 3)] == ["key", "word"]
     assert [(each.x, each.width) for each in fit(COLUMNS, 60)] == [(0, 6), (8, 40), (50, 10)]
-
-
-def test_a_bar_shows_whatever_happened_at_all() -> None:
-    assert shares([1_000_000, 1, 0, 1], 20) == [18, 1, 0, 1]
-    assert shares([0, 0], 20) == [0, 0]

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.errors import PushdeskError
-from tests.console.fake_desk import FakeDesk
 from tests.console.scenes import busy_desk, console, empty_desk
 
 if TYPE_CHECKING:
@@ -19,42 +17,6 @@ PLAIN_HTTP = "The access URL is not https: only browsers on this machine can sub
 each_size = pytest.mark.parametrize("size", SIZES)
 smallest_size = pytest.mark.parametrize("size", SIZES[:1])
 """For what another picture of both sizes is made of, but for a few words."""
-
-
-@each_size
-def test_overview(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(busy_desk()), size, says=["412/s · peak 412", "✓ healthy", "✗ failing", "✓ 201", "upstream con"])
-
-
-@each_size
-def test_overview_of_a_first_start(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(empty_desk()), size, says=["Open http://localhost:8484", "press t to send", "pushdesk simulate"])
-
-
-@smallest_size
-def test_overview_of_a_first_start_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
-    desk = empty_desk()
-    desk.set_stats(warnings=(WARNING, PLAIN_HTTP))
-    says = ["! Apple will refuse", "! The access URL is not https", "press t to send", "pushdesk simulate"]
-    snap(console(desk), size, says=says)
-
-
-@smallest_size
-def test_overview_while_the_server_starts(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(FakeDesk(reachable=False)), size, says=["starting…", "http://localhost:8484"])
-
-
-@smallest_size
-def test_overview_after_the_connection_was_lost(snap: Snap, size: tuple[int, int]) -> None:
-    desk = busy_desk()
-    snap(console(desk), size, says=["✓ 201", "queue 3"], act=desk.lose, then_says=["↻ reconnecting", "✓ 201"])
-
-
-@each_size
-def test_overview_with_warnings(snap: Snap, size: tuple[int, int]) -> None:
-    desk = busy_desk()
-    desk.set_stats(warnings=(WARNING, PLAIN_HTTP))
-    snap(console(desk), size, says=["! Apple will refuse every push", "! The access URL is not https", "✓ 201"])
 
 
 @smallest_size
@@ -129,19 +91,6 @@ def test_details_of_a_dispatch(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["5", "enter"], says=["↻ sending", "dispatch-0047", "12:04:26"])
 
 
-@each_size
-def test_the_form_of_a_notification(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(busy_desk()), size, press=["3", "t"], says=["To user", "ada", "Hello from pushdesk", "of 3 993 bytes"])
-
-
-@smallest_size
-def test_a_notification_that_the_server_refuses(snap: Snap, size: tuple[int, int]) -> None:
-    desk = busy_desk()
-    desk.refusals.append(PushdeskError("The queue is full.", code="queue_full", hint="Try again in a minute."))
-    says = ["✗", "The queue is full. Try again in a minute."]
-    snap(console(desk), size, press=["3", "t", "ctrl+s"], says=says[1:])
-
-
 @smallest_size
 def test_quitting_says_what_is_in_flight(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["q"], says=["2 deliveries still in flight", "Nothing is lost", "Stay"])
@@ -155,12 +104,6 @@ def test_help(snap: Snap, size: tuple[int, int]) -> None:
 @each_size
 def test_palette(snap: Snap, size: tuple[int, int]) -> None:
     snap(console(busy_desk()), size, press=["3", "colon"], says=["Details", "Send the test push to this device only"])
-
-
-@smallest_size
-def test_overview_without_colours(snap: Snap, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    snap(console(busy_desk()), size, says=["✓ healthy", "✗ failing", "! 403 our key", "↻ 429 throttled", "✗ 410 gone"])
 
 
 @pytest.mark.parametrize("theme", ["pushdesk-light", "ansi-dark"])

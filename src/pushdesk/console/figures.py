@@ -63,6 +63,28 @@ def rate(number: float) -> str:
     return f"{number:.1f}"
 
 
+def percent(share: float) -> str:
+    """Return a share in percent: `97.4 %`; `100 %` is said of all only."""
+    return "100 %" if share >= 1 else f"{min(share * 100, 99.9):.1f} %"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes: `812 B`, `1.2 MB`, `40 MB`."""
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if number >= factor:
+            value = number / factor
+            return f"{value:.1f} {unit}" if value < 10 and number % factor else f"{value:.0f} {unit}"
+    return f"{number} B"
+
+
+def span(seconds: float) -> str:
+    """Return a time to wait, or that has gone by: `00:42`, `12:05`, `1 h 05`."""
+    whole = max(0, round(seconds))
+    if whole < HOUR:
+        return f"{whole // MINUTE:02}:{whole % MINUTE:02}"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02}"
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """Return a count with its noun."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"

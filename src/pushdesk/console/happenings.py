@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushdesk.console.figures import milliseconds
 from pushdesk.console.status import BAD, GOOD, KEYS, QUIET, SERVICES, SUBSCRIPTIONS, Look, delivery_status
 from pushdesk.console.text import plain
-from pushdesk.desk import DeliveryChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
-from pushdesk.model import Outcome, SubscriptionState
+from pushdesk.desk import CacheChanged, DeliveryChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
+from pushdesk.model import CacheChange, Outcome, SubscriptionState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SUBSCRIBED = Look("+", "subscribed", GOOD)
 REMOVED = Look("-", "removed", QUIET)
+DISCARDED = Look("↻", "stale read", QUIET)
 FAILED = Look("✗", "error", BAD)
 
 
@@ -80,31 +81,36 @@ def of_event(event: AnyEvent) -> Happening | None:
         case DeliveryChanged(delivery=delivery):
             return of_delivery(delivery)
         case SubscriptionChanged(subscription=subscription):
-            is_new = subscription.last_success_at is None and subscription.last_failure_at is None
-            look = SUBSCRIBED if is_new else SUBSCRIPTIONS[subscription.state]
-            if subscription.state is not SubscriptionState.ACTIVE:
-                look = SUBSCRIPTIONS[subscription.state]
-            elif not is_new:
-                # A success that is noted on an active subscription says nothing that its delivery did not say.
-                return None
-            return Happening(
-                f"subscription/{subscription.id}/{subscription.state}",
-                event.time,
-                look.content(),
-                plain(subscription.user),
-                device_of(subscription),
-                "",
-            )
+            return _of_subscription(event.time, subscription)
         case SubscriptionRemoved(user=user, id=subscription_id):
             return Happening(
                 f"removed/{subscription_id}", event.time, REMOVED.content(), plain(user), "", "unsubscribed"
             )
+        case CacheChanged(change=CacheChange.DISCARDED, user=user, entry=entry) if user:
+            held = f"generation {entry.generation} is held" if entry is not None else "nothing is held"
+            return Happening(f"discarded/{plain(user)}", event.time, DISCARDED.content(), plain(user), "", held)
         case KeyChanged(key=key):
             return Happening(
                 f"key/{key.id}/{key.state}", event.time, KEYS[key.state].content(), "", "", f"VAPID key {plain(key.id)}"
             )
         case _:
             return None
+
+
+def _of_subscription(time: datetime, subscription: Subscription) -> Happening | None:
+    is_new = subscription.last_success_at is None and subscription.last_failure_at is None
+    is_active = subscription.state is SubscriptionState.ACTIVE
+    if is_active and not is_new:
+        # A success that is noted on an active subscription says nothing that its delivery did not say.
+        return None
+    return Happening(
+        f"subscription/{subscription.id}/{subscription.state}",
+        time,
+        (SUBSCRIBED if is_active else SUBSCRIPTIONS[subscription.state]).content(),
+        plain(subscription.user),
+        device_of(subscription),
+        "",
+    )
 
 
 def of_failure(time: datetime, text: str) -> Happening:

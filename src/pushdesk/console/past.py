@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SPANS: Final = {Span.MINUTES: "5 min", Span.HOUR: "1 hour", Span.DAY: "1 day"}
 """What is written of a span."""
+FLOORS: Final = (0.0, 0.5, 0.9)
+"""Where the scale of a hit ratio may begin: one that is good is seen to change, too."""
 
 
 def next_span(span: Span) -> Span:

@@ -9,7 +9,7 @@ from textual.content import Content
 from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState
 
 if TYPE_CHECKING:
-    from pushdesk.model import Delivery, ServiceHealth
+    from pushdesk.model import Delivery
 
 GOOD: Final = "$text-success"
 BUSY: Final = "$text-warning"
@@ -85,16 +85,3 @@ def delivery_status(delivery: Delivery) -> Content:
     if delivery.outcome is Outcome.ACCEPTED:
         return Content.styled(f"{look.glyph} {delivery.status}", look.style)
     return look.content(str(delivery.status))
-
-
-def service_status(health: ServiceHealth) -> Look:
-    """Return how a push service is doing: by its last minutes' waiting, then by its failures."""
-    if health.waiting:
-        return Look("↻", "waiting", BUSY)
-    if health.sent == 0:
-        return Look("·", "idle", QUIET)
-    if health.accepted == 0 and health.failed:
-        return Look("✗", "failing", BAD)
-    if health.failed * 20 > health.sent:
-        return Look("!", "errors", BUSY)
-    return Look("✓", "healthy", GOOD)

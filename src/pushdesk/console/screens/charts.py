@@ -11,12 +11,14 @@ from textual.message import Message
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
 from pushdesk.console.past import SPANS, next_span, then_idle
-from pushdesk.console.screens.pane import LOST, NOT_CONNECTED, PaneScreen
+from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.workers import begin
-from pushdesk.errors import PushdeskError, UnreachableError
+from pushdesk.errors import PushdeskError
 from pushdesk.model import Span
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from textual.binding import BindingType
     from textual.timer import Timer
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 VIEW: Final = "charts"
 """Under which it is remembered how long the charts look back: all of them as long."""
-NO_HISTORY: Final = "This server keeps no history: it is older than this console."
+NO_HISTORY: Final = "This server keeps no history."
+TOO_OLD: Final = f"{NO_HISTORY} It is older than this console."
 NOT_FETCHED: Final = "The history could not be fetched."
 RETRY_S: Final = 5.0
 """After how long a history that could not be fetched is asked for again."""
@@ -38,7 +41,14 @@ class ChartsScreen(PaneScreen):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("h", "span", "History", "charts.span", "Charts of the last 5 minutes, the last hour or the last day"),
+        bind(
+            "h",
+            "span",
+            "History",
+            "charts.span",
+            "Charts of the last 5 minutes, the last hour or the last day",
+            show=True,
+        ),
     ]
 
     class HistoryLoaded(Message):
@@ -61,17 +71,21 @@ class ChartsScreen(PaneScreen):
         self.history: History | None = None
         self._stepping: Timer | None = None
         self._step_s = 0.0
+        self._loaded_at: datetime | None = None
+        self._idle_steps = 0
+        """How many steps are shown that were not asked for."""
         self._is_asking = False
         self._is_changed = False
         """Whether the state of the server has changed since the history was asked for."""
         self._was_changed = False
         """Whether it had changed in the step before: what happened then may be in a step that was not over."""
+        self._is_without_history = False
         self._failed = ""
+        """What was last told of why there is none."""
 
-    @property
-    def span_words(self) -> str:
-        """How long the charts look back."""
-        return SPANS[self.history.span if self.history is not None else self.span]
+    def over_time(self, title: str) -> str:
+        """Return the title of a chart, with how long it looks back."""
+        return title if self.history is None else f"{title} · {SPANS[self.history.span]}"
 
     def show_history(self, history: History) -> None:
         """Show the charts anew; called only while this screen is shown."""
@@ -118,7 +132,8 @@ class ChartsScreen(PaneScreen):
         if history.span is not self.span:
             return
         self._step_every(history.step_s)
-        self._is_asking, self._failed = False, ""
+        self._is_asking, self._is_without_history, self._failed = False, False, ""
+        self._loaded_at, self._idle_steps = self.app.now(), 0
         self.history = history
         self.show_history(history)
         self.refresh_refusals()
@@ -127,12 +142,8 @@ class ChartsScreen(PaneScreen):
         """Say that there is none; what was shown stays."""
         error = message.error
         self._is_asking = False
-        if isinstance(error, UnreachableError):
-            # That the connection is lost is seen, and whoever finds it again fetches.
-            return
-        is_told = self._failed == error.detail
-        self._failed = error.detail
-        if error.code == "not_found":
+        self._is_without_history = error.code == "not_found"
+        if self._is_without_history:
             self._stop_stepping()
             self.history = None
             self.say_no_history(NO_HISTORY)
@@ -141,21 +152,21 @@ class ChartsScreen(PaneScreen):
             self._is_changed = True
             if self.history is None:
                 self.say_no_history(NOT_FETCHED)
-            if not is_told:
+            if self._failed != error.detail:
                 self.app.report(error)
+            self._failed = error.detail
         self.refresh_refusals()
 
-    def on_picked(self) -> None:
+    def on_chart_picked(self) -> None:
         """Look back for another time, when a chart was clicked."""
         self.action_span()
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
-        if action == "span" and self.app.connection is not Connection.LIVE:
-            return NOT_CONNECTED if self.app.connection is Connection.STARTING else LOST
-        if action == "span" and self.history is None and self._failed:
-            return self._failed
-        return super().refusal(action)
+        if action != "span":
+            return super().refusal(action)
+        # It asks the server, like a refresh.
+        return super().refusal("refresh") or (TOO_OLD if self._is_without_history else None)
 
     def action_span(self) -> None:
         """Look back for another time."""
@@ -178,8 +189,19 @@ class ChartsScreen(PaneScreen):
         elif self._is_changed or self._was_changed or self.history is None:
             self.look_back()
         else:
-            self.history = then_idle(self.history, self.app.stats.queue if self.app.stats else 0)
-            self.show_history(self.history)
+            self._go_on(self.history)
+
+    def _go_on(self, history: History) -> None:
+        if self._loaded_at is None or self.app.stats is None:
+            return
+        due = round((self.app.now() - self._loaded_at).total_seconds() / history.step_s) - self._idle_steps
+        if due <= 0:
+            return
+        for _ in range(min(due, history.steps)):
+            history = then_idle(history, self.app.stats.queue)
+        self._idle_steps += due
+        self.history = history
+        self.show_history(history)
 
     def _remembered_span(self) -> Span:
         remembered = self.app.view(VIEW).span

@@ -9,31 +9,45 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from pushdesk.console.figures import age, count, milliseconds, moment, plural, rate
+from pushdesk.console.cache_figures import discards, held, hits, is_off, last_discarded, use
+from pushdesk.console.figures import age, count, milliseconds, moment, percent, plural, rate
+from pushdesk.console.first_steps import first_steps
 from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
-from pushdesk.console.past import axis_of, last, peak, sends_per_s
+from pushdesk.console.key_figures import progress
+from pushdesk.console.past import FLOORS, axis_of, hit_ratio, last, peak, sends_per_s
 from pushdesk.console.screens.charts import ChartsScreen
-from pushdesk.console.status import QUIET, SERVICES, STRONG, service_status
+from pushdesk.console.service_figures import accepted_share, last_error, service_in_full, service_state, waits_until
+from pushdesk.console.status import GOOD, KEYS, QUIET, SERVICES
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.console.widgets.chart import Chart
 from pushdesk.console.widgets.columns import Column
+from pushdesk.console.widgets.drawing import Figures, beside, in_lines
 from pushdesk.console.widgets.mix import OutcomeMix
 from pushdesk.console.widgets.panel import Panel
+from pushdesk.console.widgets.plot import FULL, SHADE
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.console.workers import begin
+from pushdesk.desk import KeyChanged
 from pushdesk.errors import PushdeskError
-from pushdesk.model import PageQuery
+from pushdesk.model import KeyState, Outcome, PageQuery, ServiceHealth
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.timer import Timer
 
     from pushdesk.desk import AnyEvent
-    from pushdesk.model import Delivery, History, ServiceHealth, Stats
+    from pushdesk.model import Delivery, History, Stats, VapidKey
 
 HAPPENINGS: Final = 200
 """Lines of what happened that are kept."""
 LONGEST_ERROR: Final = 4000
 """Characters of an error that are shown in full."""
+MOST_KEYS: Final = 200
+"""VAPID keys among which those that are retiring are looked for; the newest."""
+COUNTDOWN_S: Final = 1.0
+SECOND_MS: Final = 1000
+LABEL: Final = 15
+"""Cells of what a figure is called."""
 
 
 class OverviewScreen(ChartsScreen):
@@ -49,24 +63,43 @@ class OverviewScreen(ChartsScreen):
             super().__init__()
             self.deliveries = deliveries
 
+    class KeysLoaded(Message):
+        """The VAPID keys came from the server."""
+
+        def __init__(self, keys: tuple[VapidKey, ...]) -> None:
+            super().__init__()
+            self.keys = keys
+
+    class LoadFailed(Message):
+        """Something that is shown did not come."""
+
+        def __init__(self, error: PushdeskError) -> None:
+            super().__init__()
+            self.error = error
+
     def __init__(self) -> None:
         super().__init__()
         self._happenings: dict[str, Happening] = {}
-        self._health: tuple[ServiceHealth, ...] = ()
-        self._sends = Chart("$primary", unit=rate, name="sends-chart")
-        self._latency = Chart("$accent", unit=milliseconds, name="latency-chart")
-        self._mix = OutcomeMix()
-        self._facts = Static(id="facts")
+        self._retiring: tuple[VapidKey, ...] = ()
+        self._countdown: Timer | None = None
+        self._sends = Chart("$primary", unit=lambda number: f"{rate(number)}/s", least=1.0, name="sends-chart")
+        self._latency = Chart("$accent", unit=milliseconds, least=10.0, name="latency-chart")
+        self._mix = OutcomeMix(name="mix")
+        self._hits = Chart(GOOD, unit=lambda share: f"{share:.0%}", floors=FLOORS, name="hits-chart")
+        self._cache_facts = Figures(self._tell_cache, name="cache-facts")
+        self._queue = Chart("$secondary", unit=lambda number: count(round(number)), least=1.0, name="queue-chart")
+        self._facts = Figures(self._tell_facts, name="facts")
         self._steps = Static(id="steps")
         self._services: Rows[ServiceHealth] = Rows(
             (
                 Column("service", "service", 7),
-                Column("state", "state", 9),
-                Column("p50", "p50", 7, priority=1, right=True),
-                Column("p95", "p95", 7, right=True),
-                Column("accepted", "accepted", 8, priority=2, right=True),
+                Column("state", "state", 15, grows=1),
+                Column("p50", "p50", 6, priority=1, right=True),
+                Column("p95", "p95", 6, right=True),
+                Column("accepted", "ok %", 5, priority=2, right=True),
                 Column("sent", "sent", 7, right=True),
-                Column("error", "last error", 12, priority=3, grows=1),
+                Column("waiting", "waiting", 7, priority=3, right=True),
+                Column("error", "last error", 24, priority=4, grows=2),
             ),
             key=lambda health: health.service.value,
             cells=self._service_cells,
@@ -80,7 +113,7 @@ class OverviewScreen(ChartsScreen):
                 Column("device", "device", 18, priority=2, grows=2),
                 Column("remark", "", 12, priority=1, grows=3),
             ),
-            key=lambda happening: happening.key,
+            key=lambda line: line.key,
             cells=self._happening_cells,
             name="happening",
         )
@@ -91,9 +124,11 @@ class OverviewScreen(ChartsScreen):
             with Vertical(id="left"):
                 yield Panel(self._sends, title="Sends", name="sends")
                 yield Panel(self._latency, title="Latency", name="latency")
+                yield Panel(self._mix, title="Outcomes", name="outcomes")
             with Vertical(id="right"):
                 yield Panel(self._services, title="Push services", name="services-panel")
-                yield Panel(self._mix, self._facts, title="Server", name="server")
+                yield Panel(self._hits, self._cache_facts, title="Cache", name="cache")
+                yield Panel(self._queue, self._facts, title="Queue", name="server")
         yield Panel(self._happening, title="Happening now", name="happening-panel")
         yield Panel(self._steps, title="First steps", name="steps-panel")
 
@@ -105,63 +140,88 @@ class OverviewScreen(ChartsScreen):
             Content.assemble(("Nothing has happened yet.\n", "bold"), ("Press t to send a test.", QUIET))
         )
         self.watch(self.app, "failures", self._take_failures)
-        self.watch(self.app, "minute", self._say_facts, init=False)
+        self.watch(self.app, "minute", self._facts.draw, init=False)
+        self.watch(self.app, "scopes", self._say_first_steps, init=False)
         self._happening.focus()
 
     def show_stats(self, stats: Stats) -> None:
         """Show the figures."""
         self.set_class(stats.subscriptions == 0, "-empty")
-        self._health = stats.services
         self._services.show(stats.services)
-        self._mix.outcomes = stats.outcomes
-        self._say_facts()
-        if stats.subscriptions == 0:
-            self._steps.update(first_steps(stats.url))
+        self._count_down()
+        self._mix.count(stats.outcomes)
+        self._cache_facts.draw()
+        self._facts.draw()
+        self._entitle()
+        self._say_first_steps()
 
     def show_history(self, history: History) -> None:
         """Show the past."""
         axis = axis_of(history, self.app.now().tzinfo)
-        sends = sends_per_s(history)
-        self._sends.show(axis, sends)
+        self._sends.show(axis, sends_per_s(history))
         self._latency.show(axis, history.p95_ms, history.p50_ms)
-        note = f"{rate(last(sends) or 0.0)}/s · peak {rate(peak(sends) or 0.0)}"
-        self._panel("sends").entitle(f"Sends · {self.span_words}", note)
-        known = last(history.p95_ms) is not None
-        note = f"p50 {milliseconds(last(history.p50_ms))} · p95 {milliseconds(last(history.p95_ms))}"
-        self._panel("latency").entitle(f"Latency · {self.span_words}", note if known else "no answers")
+        self._mix.show(axis, history.outcomes)
+        self._hits.show(axis, hit_ratio(history))
+        self._queue.show(axis, history.queue)
+        self._entitle()
 
     def say_no_history(self, text: str) -> None:
         """Say why there are no charts."""
-        for chart in (self._sends, self._latency):
+        for chart in (self._sends, self._latency, self._hits, self._queue):
             chart.say(text)
+        self._mix.show(None, {})
+        self._entitle()
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
-        """Add what happened."""
+        """Add what happened; how far a retiring key is emptied is asked for when keys change."""
         self._add(*(line for event in batch if (line := of_event(event)) is not None))
+        if any(isinstance(event, KeyChanged) for event in batch):
+            begin(self, self._load_keys, group="keys", exclusive=True)
 
     def load(self) -> None:
-        """Fetch the latest deliveries, and the past."""
+        """Fetch the latest deliveries, the keys and the past."""
         super().load()
-        begin(self, self._load, group="happenings", exclusive=True)
+        begin(self, self._load_deliveries, group="happenings", exclusive=True)
+        begin(self, self._load_keys, group="keys", exclusive=True)
 
-    async def _load(self) -> None:
+    async def _load_deliveries(self) -> None:
         try:
             page = await self.app.desk.deliveries(PageQuery(limit=50))
         except PushdeskError as error:
-            self.app.report(error)
+            self.post_message(self.LoadFailed(error))
         else:
             self.post_message(self.DeliveriesLoaded(page.items))
+
+    async def _load_keys(self) -> None:
+        try:
+            page = await self.app.desk.keys(PageQuery(limit=MOST_KEYS))
+        except PushdeskError as error:
+            self.post_message(self.LoadFailed(error))
+        else:
+            self.post_message(self.KeysLoaded(page.items))
 
     def on_overview_screen_deliveries_loaded(self, message: DeliveriesLoaded) -> None:
         """Show the latest deliveries among what happened, but for what has happened to them since."""
         lines = (of_delivery(delivery) for delivery in message.deliveries)
         self._add(*(line for line in lines if self._is_news(line)))
 
+    def on_overview_screen_keys_loaded(self, message: KeysLoaded) -> None:
+        """Show how far the retiring keys are emptied."""
+        self._retiring = tuple(key for key in message.keys if key.state is KeyState.RETIRING)
+        self._facts.draw()
+
+    def on_overview_screen_load_failed(self, message: LoadFailed) -> None:
+        """Show the error."""
+        self.app.report(message.error)
+
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
-        """Show what is behind a line: a delivery, or the whole of an error."""
+        """Show what is behind a line: a push service, a delivery, or the whole of an error."""
         from pushdesk.console.screens.words import WordsScreen  # noqa: PLC0415 - not needed before it is asked for
 
         match message.item:
+            case ServiceHealth() as health:
+                text = service_in_full(health, self.app.now(), longest=LONGEST_ERROR)
+                self.app.push_screen(WordsScreen("Push service", text))
             case Happening(delivery=delivery) if delivery is not None:
                 self.show_delivery(delivery)
             case Happening(error=error) if error:
@@ -197,34 +257,95 @@ class OverviewScreen(ChartsScreen):
         text = "No push since the start." if sent else "No push was sent yet."
         self._services.say_when_empty(Content.styled(text, QUIET))
 
-    def _say_facts(self) -> None:
-        stats, now = self.app.stats, self.app.now()
-        if stats is None or not self.is_shown:
+    def _say_first_steps(self) -> None:
+        stats = self.app.stats
+        if stats is None or stats.subscriptions:
             return
-        facts = (
-            ("subscriptions", f"{count(stats.subscriptions)}, of {plural(stats.users, 'user')}"),
-            ("queue", f"{count(stats.queue)}, and {count(stats.in_flight)} in flight"),
-            ("VAPID key", f"{plain(stats.key_id)}, made {moment(stats.key_created_at, now)}"),
-            ("running", f"{age(stats.started_at, now)}, version {plain(stats.version)} on {plain(stats.storage)}"),
+        text = first_steps(stats.url, sends=stats.sends, can_change=not self.app.read_only)
+        if self._steps.content != text:
+            self._steps.update(text)
+
+    def _entitle(self) -> None:
+        stats, past = self.app.stats, self.history
+        if stats is None:
+            return
+        peaks = f" · peak {rate(max(peak(sends_per_s(past)) or 0.0, stats.sends_per_s))}" if past else ""
+        self._panel("sends").entitle(self.over_time("Sends"), f"{rate(stats.sends_per_s)}/s{peaks}")
+        self._panel("latency").entitle(self.over_time("Latency"), _latency_note(stats, past))
+        self._panel("outcomes").entitle(
+            self.over_time("Outcomes") if past else "Outcomes · since the start", _accepted_note(stats, past)
         )
-        lines = (Content.assemble((name.ljust(15), QUIET), value) for name, value in facts)
-        text = Content("\n").join(lines)
-        if self._facts.content != text:
-            self._facts.update(text)
+        self._panel("cache").entitle(self.over_time("Cache"), hits(stats.cache, past))
+        most = f" · most {count(max(past.queue))}" if past and past.queue else ""
+        self._panel("server").entitle(
+            self.over_time("Queue"), f"{count(stats.queue)} now · {count(stats.in_flight)} in flight{most}"
+        )
+
+    def _tell_cache(self, width: int, height: int) -> Content:
+        stats = self.app.stats
+        if stats is None:
+            return Content("")
+        cache = stats.cache
+        if is_off(cache):
+            return Content.styled("The cache is off: every push reads the database.", QUIET)
+        figures = [
+            _named("users", count(held(cache))),
+            _named("loads", count(cache.loading)),
+            discards(cache),
+            Content(use(cache)),
+        ]
+        if height == 1:
+            ratio = Content.assemble(("Cache ", "bold"), hits(cache, self.history))
+            return beside([ratio, *figures], width)
+        return Content("\n").join([*in_lines(figures, width, height - 1), last_discarded(cache, self.app.now(), width)])
+
+    def _tell_facts(self, width: int, height: int) -> Content:
+        stats, now = self.app.stats, self.app.now()
+        if stats is None:
+            return Content("")
+        glyph, word, style = KEYS[KeyState.RETIRING]
+        emptied = [Content.assemble((plain(key.id), style), " ", progress(key)) for key in self._retiring]
+        retiring = [Content.assemble((f"{glyph} ", style), each) for each in emptied]
+        since = f"{plain(stats.version)} on {plain(stats.storage)}, {age(stats.started_at, now)}"
+        if height == 1:
+            who = f"{plural(stats.subscriptions, 'subscription')} of {plural(stats.users, 'user')}"
+            return beside([Content(who), *retiring, Content.styled(since, QUIET)], width)
+        key = Content(f"{plain(stats.key_id)}, {age(stats.key_created_at, now)}")
+        keys = [("VAPID key", key), *((f"{glyph} {word}", each) for each in emptied)]
+        others = [
+            ("subscriptions", Content(f"{count(stats.subscriptions)}, of {plural(stats.users, 'user')}")),
+            ("server", Content(since)),
+        ]
+        if len(keys) + len(others) > height:
+            keys = [("VAPID key", beside([key, *retiring], width - LABEL))]
+        lines = (Content.assemble((name.ljust(LABEL), QUIET), value) for name, value in (*keys, *others))
+        return Content("\n").join(lines)
+
+    def _count_down(self) -> None:
+        now = self.app.now()
+        waits = self.is_shown and any(waits_until(health, now) for health in self._services.items)
+        if waits and self._countdown is None:
+            self._countdown = self.set_interval(COUNTDOWN_S, self._second_over)
+        elif not waits and self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+
+    def _second_over(self) -> None:
+        self._services.redraw()
+        self._count_down()
 
     def _service_cells(self, health: ServiceHealth) -> list[Content]:
-        accepted = f"{100 * health.accepted / health.sent:.1f} %" if health.sent else "-"
-        error = (
-            f"{moment(health.last_error_at, self.app.now())} {plain(health.last_error)}" if health.last_error else ""
-        )
+        now = self.app.now()
+        room, has_error = self._services.width_of("state"), self._services.width_of("error") > 0
         return [
             Content(SERVICES[health.service]),
-            service_status(health).content(),
+            service_state(health, now, room=room, why=not has_error),
             Content(milliseconds(health.p50_ms)),
             Content(milliseconds(health.p95_ms)),
-            Content(accepted),
+            Content(accepted_share(health).removesuffix(" %")),
             Content(count(health.sent)),
-            Content.styled(error, QUIET),
+            Content(count(health.waiting)),
+            Content.styled(last_error(health, now), QUIET),
         ]
 
     def _happening_cells(self, line: Happening) -> list[Content]:
@@ -237,26 +358,22 @@ class OverviewScreen(ChartsScreen):
         ]
 
 
-def first_steps(url: str) -> Content:
-    """Return what a first user is to do."""
-    url = plain(url)
-    return Content.assemble(
-        ("No browser is subscribed yet.\n\n", "bold"),
-        ("1 ", STRONG),
-        "Open ",
-        (url, "bold underline"),
-        " in Firefox or Chromium ",
-        ("(y copies it)\n", QUIET),
-        "  or press ",
-        ("e", "bold"),
-        " for an invitation: a link and a QR code for a phone\n",
-        ("2 ", STRONG),
-        "Type a name, press the button and allow notifications\n",
-        ("3 ", STRONG),
-        "Come back here and press ",
-        ("t", "bold"),
-        " to send your first push\n\n",
-        ("No internet, or no browser at hand?\n", QUIET),
-        ("pushdesk simulate", "bold"),
-        (" runs a push service with browsers of its own", QUIET),
-    )
+def _named(name: str, value: str) -> Content:
+    return Content.assemble((f"{name} ", QUIET), value)
+
+
+def _latency_note(stats: Stats, past: History | None) -> str:
+    p50, p95 = (last(past.p50_ms), last(past.p95_ms)) if past else (None, stats.p95_ms)
+    if p95 is None:
+        return "no answers"
+    if p50 is None:
+        return f"p95 {milliseconds(p95)}"
+    # One unit will do, where it is the same.
+    first = f"{p50:.0f}" if max(p50, p95) < SECOND_MS else milliseconds(p50)
+    return f"{FULL}p50 {first} {SHADE}p95 {milliseconds(p95)}"
+
+
+def _accepted_note(stats: Stats, past: History | None) -> str:
+    counts = {each: sum(steps) for each, steps in past.outcomes.items()} if past else stats.outcomes
+    total = sum(counts.values())
+    return f"{percent(counts.get(Outcome.ACCEPTED, 0) / total)} accepted" if total else "none"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
 
 from pushdesk.console.status import QUIET
+from pushdesk.console.widgets.drawing import Drawing
 from pushdesk.console.widgets.plot import COARSE, FINE, cells, nice_top, resample, time_labels
 
 if TYPE_CHECKING:
@@ -33,69 +33,29 @@ DARKEST: Final = 45
 """By how many percent the lowest line of a chart is darker than the highest."""
 
 
-class Picked(Message):
-    """A chart was clicked."""
-
-
-class Drawing(Widget):
-    """What draws a picture of the past; it is painted anew only when the picture is another."""
-
-    ALLOW_SELECT = False
-    DEFAULT_CSS = "Drawing { height: 1fr; text-wrap: nowrap; text-overflow: clip; }"
-
-    def __init__(self, *, name: str) -> None:
-        super().__init__(id=name)
-        self._picture = Content("")
-
-    def picture(self, width: int, height: int) -> Content:
-        """Return what is to be seen in so many columns and lines."""
-        raise NotImplementedError
-
-    def draw(self) -> None:
-        """Draw what is to be seen now."""
-        width, height = self.content_size
-        picture = self.picture(width, height) if width and height else Content("")
-        if not picture.is_same(self._picture):
-            self._picture = picture
-            self.refresh()
-
-    def render(self) -> Content:
-        """Return the picture."""
-        return self._picture
-
-    def on_resize(self) -> None:
-        """Draw it in the new size."""
-        self.draw()
-
-    def on_click(self) -> None:
-        """Tell that it was clicked."""
-        self.post_message(Picked())
-
-    def notify_style_update(self) -> None:
-        """Draw it with what the new theme can tell apart."""
-        super().notify_style_update()
-        self.draw()
-
-
 class Chart(Drawing):
-    """Values over time as areas, one or two of them; what is behind is the higher.
+    """Values over time as areas, one or two of them; what is behind is the higher. A click asks for another span.
 
     Args:
         style: The colour.
         unit: Returns a value as it is written on the scale.
-        top: Where the scale ends; without it, above the highest value.
-        least: What the scale ends at, at least.
         name: The id.
+        least: What the scale ends at, at least.
+        floors: Of a share: where its scale may begin, which then ends at all of it. The highest is taken that is below
+            all values, and in one column the lowest value is seen.
     """
 
+    class Picked(Message):
+        """A chart was clicked."""
+
     def __init__(
-        self, style: str, *, unit: Callable[[float], str], name: str, top: float | None = None, least: float = 0.0
+        self, style: str, *, unit: Callable[[float], str], name: str, least: float = 0.0, floors: Sequence[float] = ()
     ) -> None:
         super().__init__(name=name)
         self._style = style
         self._unit = unit
-        self._top = top
         self._least = least
+        self._floors = tuple(floors)
         self._axis: Axis | None = None
         self._layers: tuple[Values, ...] = ()
         self._said = ""
@@ -110,22 +70,29 @@ class Chart(Drawing):
         self._said = text
         self.draw()
 
+    def on_click(self) -> None:
+        """Tell that it was clicked."""
+        self.post_message(self.Picked())
+
     def picture(self, width: int, height: int) -> Content:
         """Return the chart."""
         if self._axis is None or self._said:
             return said(self._said, width, height)
-        top = self._top or nice_top(max((value or 0.0 for layer in self._layers for value in layer), default=0.0))
-        top = max(top, self._least)
-        upper = self._unit(top)
+        bottom, top = self._scale()
+        upper, lower = self._unit(top), self._unit(bottom) if bottom else "0"
         scale = max(SCALE, len(upper)) if width >= ROOMY_WIDTH else 0
         lines = height - 1 if height >= ROOMY_HEIGHT else height
         room = width - scale - bool(scale)
-        layers = [resample(layer, self._axis, room) for layer in self._layers]
+        keep = min if self._floors else max
+        layers = [
+            [None if value is None else value - bottom for value in resample(layer, self._axis, room, keep=keep)]
+            for layer in self._layers
+        ]
         shaded = not can_mix_colours(self.app)
-        drawn = cells(layers, top, lines, glyphs=glyphs(), shaded=shaded)
+        drawn = cells(layers, top - bottom, lines, glyphs=glyphs(), shaded=shaded)
         texts = []
         for line, row in enumerate(drawn):
-            label = upper if line == 0 else "0" if line == lines - 1 else ""
+            label = upper if line == 0 else lower if line == lines - 1 else ""
             # Of two areas the one in front is told by its brightness.
             shade = 100 if shaded or len(layers) > 1 else 100 - DARKEST * line // max(lines - 1, 1)
             texts.append(
@@ -136,6 +103,12 @@ class Chart(Drawing):
         if lines < height:
             texts.append(Content.styled(" " * (width - room) + time_labels(self._axis, room), QUIET))
         return Content("\n").join(texts)
+
+    def _scale(self) -> tuple[float, float]:
+        values = [value for layer in self._layers for value in layer if value is not None]
+        if self._floors:
+            return max((floor for floor in self._floors if floor < min(values, default=0.0)), default=0.0), 1.0
+        return 0.0, max(nice_top(max(values, default=0.0)), self._least)
 
 
 def said(text: str, width: int, height: int) -> Content:

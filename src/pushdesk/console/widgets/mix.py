@@ -1,61 +1,130 @@
-"""What became of the notifications, in proportion."""
+"""What became of the notifications: a row over time for each kind of outcome, each told by its glyph and its word."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.content import Content
-from textual.reactive import reactive
-from textual.widget import Widget
 
 from pushdesk.console.figures import count
-from pushdesk.console.status import BAD, BUSY, GOOD, QUIET
+from pushdesk.console.status import BAD, BUSY, GOOD, QUIET, Look
+from pushdesk.console.widgets.chart import Chart, can_mix_colours, glyphs, painted
+from pushdesk.console.widgets.drawing import Drawing
+from pushdesk.console.widgets.plot import cells, resample, time_labels
 from pushdesk.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-GROUPS: Final[tuple[tuple[str, str, tuple[Outcome, ...]], ...]] = (
-    ("accepted", GOOD, (Outcome.ACCEPTED,)),
-    ("gone", BAD, (Outcome.GONE, Outcome.KEY_MISMATCH)),
-    ("failed", BAD, (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
-    ("retried", BUSY, (Outcome.THROTTLED, Outcome.TRANSIENT)),
+    from pushdesk.console.widgets.plot import Axis, Values
+
+GAP: Final = 3
+ROOMY_HEIGHT: Final = 3
+"""Lines from which there are rows over time; in fewer there are the counts alone."""
+ROOMY_WIDTH: Final = 20
+"""Columns over time, at least."""
+
+
+class Group(NamedTuple):
+    """Outcomes as an operator adds them up."""
+
+    look: Look
+    outcomes: tuple[Outcome, ...]
+    is_always_told: bool = True
+    """Whether it is told that there are none."""
+
+
+GROUPS: Final = (
+    Group(Look("✓", "accepted", GOOD), (Outcome.ACCEPTED,)),
+    Group(Look("↻", "retried", BUSY), (Outcome.THROTTLED, Outcome.TRANSIENT)),
+    Group(Look("✗", "gone", BAD), (Outcome.GONE, Outcome.KEY_MISMATCH)),
+    Group(Look("!", "failed", BAD), (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
+    Group(Look("-", "dropped", QUIET), (Outcome.SUPERSEDED, Outcome.CANCELLED), is_always_told=False),
 )
-"""Outcomes as an operator adds them up."""
 
 
-class OutcomeMix(Widget):
-    """A bar of all outcomes, and their counts under it; in a single line the counts alone."""
+class OutcomeMix(Drawing):
+    """The outcomes over time, each kind on a scale of its own: one that failed is seen beside a thousand that did not.
 
-    outcomes: reactive[dict[Outcome, int]] = reactive(dict)
+    What is counted is what the rows show; without a history, and in a single line, it is all since the server started.
+    """
 
-    def render(self) -> Content:
-        """Return the bar and the counts."""
-        counts = [sum(self.outcomes.get(each, 0) for each in group) for _, _, group in GROUPS]
-        bar = Content.assemble(
-            *(
-                ("█" * cells, style)
-                for (_, style, _), cells in zip(GROUPS, shares(counts, self.content_size.width), strict=True)
+    def __init__(self, *, name: str) -> None:
+        super().__init__(name=name)
+        self._totals: Mapping[Outcome, int] = {}
+        self._axis: Axis | None = None
+        self._series: Mapping[Outcome, Sequence[int]] = {}
+
+    def count(self, totals: Mapping[Outcome, int]) -> None:
+        """Set the counts since the server started."""
+        self._totals = totals
+        self.draw()
+
+    def show(self, axis: Axis | None, series: Mapping[Outcome, Sequence[int]]) -> None:
+        """Show how many there were in each step; without an axis, nothing is known of that."""
+        self._axis, self._series = axis, series
+        self.draw()
+
+    def on_click(self) -> None:
+        """Tell that it was clicked, like a chart."""
+        self.post_message(Chart.Picked())
+
+    def picture(self, width: int, height: int) -> Content:
+        """Return the counts, and the rows if there is room for them."""
+        if height < ROOMY_HEIGHT:
+            return self._line(width)
+        past = {} if self._axis is None else {each: sum(counts) for each, counts in self._series.items()}
+        told = list(_told(self._totals if self._axis is None else past))
+        digits = max(len(count(number)) for _, number in told)
+        names = max(len(group.look.word) for group, _ in told)
+        room = width - (2 + names + 1 + digits) - GAP
+        has_rows = self._axis is not None and room >= ROOMY_WIDTH
+        has_times = has_rows and height > len(told)
+        each, left = divmod(height - has_times, len(told))
+        # With a line between two rows, where there is room for that.
+        between = [Content("")] if each and left >= len(told) - 1 else []
+        lines: list[Content] = []
+        for group, number in told:
+            row = self._row(group, room, max(1, each)) if has_rows else [Content("")]
+            style = group.look.style if number else QUIET
+            label = Content.styled(f"{group.look.glyph} {group.look.word:<{names}} {count(number):>{digits}}", style)
+            blank = Content(" " * label.cell_length)
+            lines += between if lines else []
+            lines += [Content.assemble(label if line is row[-1] else blank, " " * GAP, line) for line in row]
+        lines = lines[: height - has_times]
+        if self._axis is not None and has_times:
+            lines.append(Content.styled(time_labels(self._axis, room).rjust(width), QUIET))
+        return Content("\n").join(lines)
+
+    def _row(self, group: Group, room: int, height: int) -> list[Content]:
+        if self._axis is None:
+            return []
+        values = resample(self._sum(group), self._axis, room)
+        top = max((value or 0.0 for value in values), default=0.0) or 1.0
+        drawn = cells([values], top, height, glyphs=glyphs(), shaded=not can_mix_colours(self.app))
+        return [Content.assemble(*painted(line, group.look.style, 1, 100)) for line in drawn]
+
+    def _sum(self, group: Group) -> Values:
+        of_group = [self._series[each] for each in group.outcomes if each in self._series]
+        known = max((len(series) for series in self._series.values()), default=0)
+        return tuple(float(sum(step)) for step in zip(*of_group, strict=True)) if of_group else (0.0,) * known
+
+    def _line(self, width: int) -> Content:
+        parts = [
+            Content.assemble(
+                (f"{group.look.glyph} ", group.look.style if number else QUIET),
+                (f"{group.look.word} ", QUIET),
+                (count(number), group.look.style if number else QUIET),
             )
-        )
-        legend = Content("   ").join(
-            Content.assemble((f"{name} ", QUIET), (count(number), style if number else QUIET))
-            for (name, style, _), number in zip(GROUPS, counts, strict=True)
-        )
-        if self.content_size.height < 2:
-            return legend
-        return Content("\n").join(
-            [bar if any(counts) else Content.styled("─" * self.content_size.width, QUIET), legend]
-        )
+            for group, number in _told(self._totals)
+        ]
+        needed = sum(part.cell_length for part in parts)
+        gap = GAP if needed + GAP * (len(parts) - 1) <= width else 1
+        return Content(" " * gap).join(parts)
 
 
-def shares(counts: Sequence[int], width: int) -> list[int]:
-    """Return how many cells of a bar each count has; whatever happened at all is seen."""
-    total = sum(counts)
-    if total == 0:
-        return [0 for _ in counts]
-    cells = [max(1, width * number // total) if number else 0 for number in counts]
-    # The largest gets what the others leave.
-    largest = max(range(len(counts)), key=lambda place: counts[place])
-    cells[largest] = max(0, cells[largest] + width - sum(cells))
-    return cells
+def _told(counts: Mapping[Outcome, int]) -> Iterable[tuple[Group, int]]:
+    for group in GROUPS:
+        number = sum(counts.get(each, 0) for each in group.outcomes)
+        if number or group.is_always_told:
+            yield group, number

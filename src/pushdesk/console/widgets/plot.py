@@ -1,11 +1,12 @@
 """How values over time become characters: which column a step is in, how high it is, and what stands under it.
 
 A chart is as wide as its span is long. Steps are put into columns by when they were, not by how long ago: a peak that
-wanders to the left keeps its shape. Of the steps in one column the highest is seen.
+wanders to the left keeps its shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from math import floor, log10
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 FINE: Final = " ▁▂▃▄▅▆▇█"
 COARSE: Final = " ▄█"
 """For the fonts of a console without a window system, which have no eighths."""
+FULL: Final = "█"
 SHADE: Final = "░"
 """What is behind, where colours do not tell it."""
 ZERO: Final = "▁"
-"""Of no layer's colour."""
+"""Told from a small value by its colour."""
+PLAIN_ZERO: Final = "_"
+"""Told by its character."""
 
 Values = tuple[float | None, ...]
 """One value for each step, the newest last; None where there is none."""
+
+Keep = Callable[[float, float], float]
+"""Returns which of two values in one column is seen."""
 
 NICE: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 """What a scale ends at, times a power of ten."""
@@ -56,8 +63,8 @@ class Axis(NamedTuple):
         return range(begin, max((number + 1) * width // self.steps, begin + 1))
 
 
-def resample(values: Values, axis: Axis, width: int) -> list[float | None]:
-    """Return the value of each column: the highest of its steps; None where there is none."""
+def resample(values: Values, axis: Axis, width: int, *, keep: Keep = max) -> list[float | None]:
+    """Return the value of each column: the highest of its steps, or what `keep` keeps; None where there is none."""
     shown: list[float | None] = [None] * width
     first = axis.columns(axis.last, width).stop - width
     for number, value in enumerate(values, axis.last + 1 - len(values)):
@@ -66,7 +73,7 @@ def resample(values: Values, axis: Axis, width: int) -> list[float | None]:
         for column in axis.columns(number, width):
             if 0 <= column - first < width:
                 known = shown[column - first]
-                shown[column - first] = value if known is None else max(known, value)
+                shown[column - first] = value if known is None else keep(known, value)
     return shown
 
 
@@ -120,7 +127,7 @@ def cells(
         top: The value at the upper edge.
         height: Lines.
         glyphs: What a cell is filled with, from nothing to all of it.
-        shaded: Whether what is behind is told by its character, not by its colour.
+        shaded: Whether zero, and what is behind, are told by their characters, not by their colours.
     """
     steps = len(glyphs) - 1
     levels = [
@@ -135,9 +142,10 @@ def cells(
         for line in range(height - 1, -1, -1)
     ]
     if lines:
+        zero = PLAIN_ZERO if shaded or glyphs == COARSE else ZERO
         known = [any(value is not None for value in column) for column in zip(*layers, strict=True)]
         lines[-1] = [
-            Cell(ZERO, None) if is_known and cell.layer is None else cell
+            Cell(zero, None) if is_known and cell.layer is None else cell
             for is_known, cell in zip(known, lines[-1], strict=True)
         ]
     return lines

@@ -195,6 +195,10 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         if (number := self._numbers.get(key)) is not None:
             self._move_to(number - self._first)
 
+    def width_of(self, key: str) -> int:
+        """Return how wide a column is shown; 0 if it is left out."""
+        return next((fitted.width for fitted in self._fitted if fitted.column.key == key), 0)
+
     def redraw(self) -> None:
         """Draw everything again: what the cells are made from has changed."""
         self._strips.clear()

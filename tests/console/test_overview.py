@@ -1,0 +1,212 @@
+"""What the overview says while things happen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pushdesk.console.app import PushdeskApp
+from pushdesk.console.screens import overview
+from pushdesk.console.screens.words import WordsScreen
+from pushdesk.errors import PushdeskError
+from pushdesk.model import CacheStats, Outcome, Scope, Service, ServiceHealth
+from tests.console.fake_desk import NOON, URL
+from tests.console.looking import text_of, toasts, until, until_says
+from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+WIDE = (120, 40)
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def go_on(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+async def test_the_time_until_a_service_is_tried_again_counts_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "COUNTDOWN_S", 0.01)
+    clock = Clock()
+    app = PushdeskApp(busy_desk(), url=URL, mode="embedded", now=clock)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "↻ resumes in 00:42")
+        clock.go_on(40)
+        await until_says(pilot, "↻ resumes in 00:02")
+        clock.go_on(2)
+        await until_says(pilot, "✓ healthy")
+        await until(pilot, lambda: "resumes" not in text_of(app))
+
+
+async def test_a_countdown_goes_on_after_another_screen_was_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "COUNTDOWN_S", 0.01)
+    clock = Clock()
+    app = PushdeskApp(busy_desk(), url=URL, mode="embedded", now=clock)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "↻ resumes in 00:42")
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        clock.go_on(10)
+        await pilot.press("1")
+        await until_says(pilot, "↻ resumes in 00:32")
+
+
+@pytest.mark.parametrize(("width", "says"), [(200, "↻ resumes 00:42"), (120, "↻ resumes in 00:42")])
+async def test_how_long_a_service_waits_is_said_in_the_room_there_is(width: int, says: str) -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(width, 40)) as pilot:
+        await until_says(pilot, says)
+
+
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        (ServiceHealth(Service.FCM), "· idle"),
+        (ServiceHealth(Service.FCM, sent=100, accepted=96, failed=4, last_error="503 busy"), "✓ healthy"),
+        (ServiceHealth(Service.FCM, sent=100, accepted=90, failed=10, last_error="503 busy"), "! errors: 503 busy"),
+        (ServiceHealth(Service.FCM, sent=9, failed=9, last_error="403 who?"), "✗ failing: 403 who?"),
+        (ServiceHealth(Service.FCM, sent=9, accepted=9, retry_at=NOON - timedelta(seconds=1)), "✓ healthy"),
+        (ServiceHealth(Service.FCM, sent=9, retry_at=NOON + timedelta(hours=2, seconds=5)), "resumes in 2 h 00"),
+    ],
+)
+async def test_how_a_service_does_is_said_in_a_word_with_its_reason(health: ServiceHealth, says: str) -> None:
+    desk = busy_desk()
+    desk.set_stats(services=(health,))
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, says)
+
+
+async def test_enter_on_a_service_shows_all_of_it() -> None:
+    desk = busy_desk()
+    error = "connection reset by peer " * 20
+    failing = ServiceHealth(Service.FCM, sent=4, failed=4, in_flight=2, waiting=7, last_error=error, last_error_at=NOON)
+    desk.set_stats(services=(failing,))
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "✗ failing")
+        await pilot.press("tab", "enter")
+        assert isinstance(app.screen, WordsScreen)
+        await until_says(
+            pilot, "4 since the server started", "0, 0.0 %", "in flight     2", "waiting       7", "12:03:44"
+        )
+        assert text_of(app).count("connection reset by") == 20
+        await pilot.press("escape")
+        assert app.current_mode == "overview"
+
+
+async def test_a_rotation_shows_how_far_the_old_key_is_emptied() -> None:
+    desk = rotated_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "7f3a92aa, 2 d", "↻ 0badc0de ████░░  81 %")
+        await desk.retire_key("0badc0de", confirm="retire")
+        await until(pilot, lambda: "0badc0de ██" not in text_of(app))
+        await desk.rotate_key(confirm="rotate")
+        await until_says(pilot, "↻ 7f3a92aa")
+
+
+async def test_keys_that_do_not_come_are_an_error_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise PushdeskError("The database is locked.", code="database_error")
+
+    desk = busy_desk()
+    monkeypatch.setattr(desk, "keys", fail)
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until_says(pilot, "✗ error", "The database is locked.", "7f3a92aa, 12 d", "✓ healthy")
+
+
+async def test_a_read_that_the_cache_discards_happens_now() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "discarded 4", "last discarded ada, generation 17 → 18")
+        desk.cache_user("bo", generation=25)
+        desk.discard("bo", read=24, current=25)
+        await until_says(pilot, "↻ stale read", "generation 25 is held", "last discarded bo, generation 24 → 25")
+        await until_says(pilot, "discarded 5")
+
+
+async def test_a_cache_that_is_off_is_said_to_be() -> None:
+    desk = busy_desk()
+    desk.set_stats(cache=CacheStats())
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "The cache is off: every push reads the database.")
+
+
+async def test_outcomes_are_those_of_the_time_that_is_shown() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "✓ accepted 24 786", "↻ retried      81", "✗ gone          5", "! failed        2")
+    async with console(busy_desk()).run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, "✓ accepted 48 213", "↻ retried 96", "✗ gone 12", "! failed 3")
+
+
+async def test_outcomes_that_are_rare_are_told_when_there_are_any() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, "✓ accepted 48 213")
+        assert "dropped" not in text_of(app)
+        desk.set_stats(outcomes={Outcome.ACCEPTED: 1, Outcome.SUPERSEDED: 2, Outcome.CANCELLED: 1})
+        await until_says(pilot, "- dropped 3")
+
+
+async def test_first_steps_promise_nothing_while_push_is_switched_off() -> None:
+    desk = empty_desk()
+    desk.set_stats(sends=False)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "Push is switched off on this server.", "web-push = true")
+        assert "press t to" not in text_of(app)
+        assert "press e" not in text_of(app)
+        desk.set_stats(sends=True)
+        await until_says(pilot, "press t to", "press e")
+
+
+async def test_first_steps_promise_no_more_than_the_token_allows() -> None:
+    desk = empty_desk()
+    desk.allowed = frozenset({Scope.READ})
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "No browser is subscribed yet.", URL, "see it among the subscriptions")
+        assert "press t to" not in text_of(app)
+        assert "press e" not in text_of(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 24), (120, 30), (120, 40), (160, 40), (200, 60)])
+async def test_every_size_has_every_figure(size: tuple[int, int]) -> None:
+    app = console(rotated_desk())
+    async with app.run_test(size=size) as pilot:
+        await until_says(
+            pilot,
+            *("http://localhost:8484", "queue 3", "7f3a92", "2 d", "sqlite", "embedded", "0badc0de ████░░  81 %"),
+            *("412/s · peak 412", "█p50 73 ░p95 179 ms", "now", "500/s", "400 ms"),
+            *("FCM", "Mozilla", "Apple", "WNS", "✓ healthy", "↻ resumes", "✗ failing", "210 ms", "98.3", "1 204"),
+            *("✓ accepted", "↻ retried", "✗ gone", "! failed"),
+            *("97.9 % hits", "users 1 621", "loads 2", "discarded 4", "1.2 of 40 MB"),
+            *("7", "of 6 users", "0.1.0", "Happening now", "✓ 201", "↻ 503 will retry"),
+        )
+
+
+async def test_a_console_that_only_looks_can_still_choose_the_time() -> None:
+    desk = busy_desk()
+    desk.allowed = frozenset({Scope.READ})
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until_says(pilot, "READ-ONLY", "Sends · 5 min", "12:01")
+        await pilot.press("h")
+        await until_says(pilot, "Sends · 1 hour")
+        assert toasts(app) == []
