@@ -33,9 +33,7 @@ class Source(Enum):
     BADGING = "mdn/browser-compat-data 8.0.10 (2026-08-07), api/Navigator.json, setAppBadge"
     MDN = "MDN (mdn/content 01515d2), ServiceWorkerRegistration.showNotification, options badge and requireInteraction"
     AUTOPUSH = "mozilla-services/autopush-rs 4ebe262 (2026-07-31), in which nothing reads Urgency"
-    STANDARD = (
-        "Notifications Standard (WHATWG): renotify without a tag is a TypeError, so that sw.js leaves it out"
-    )
+    STANDARD = "Notifications Standard (WHATWG): renotify without a tag is a TypeError, so that sw.js leaves it out"
     WORKER = "assets/sw.js, which shows two where a browser does not say how many it takes"
 
 
@@ -44,11 +42,11 @@ class Ignored(NamedTuple):
 
     what: str
     """The field, as a person calls it."""
-    but: str = ""
-    """Where or how far it is heeded; empty if nowhere."""
+    heeded: str = ""
+    """Where it is heeded; empty if nowhere."""
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.but})" if self.but else self.what
+        return f"{self.what} (except {self.heeded})" if self.heeded else self.what
 
 
 class Row(NamedTuple):
@@ -59,7 +57,7 @@ class Row(NamedTuple):
     what: str
     """As a person calls it."""
     ignored: Mapping[Browser, str]
-    """By browsers that do not heed it: where or how far they do, or nothing. Others heed it."""
+    """By browsers that do not heed it: where they do, if anywhere. Others heed it."""
     sources: tuple[Source, ...]
     matters: Callable[[Notification], object] | None = None
     """Whether what is filled in is affected; by default, whether anything is."""
@@ -70,14 +68,14 @@ class Row(NamedTuple):
 
 
 SAFARI: Final = {Browser.MAC: "", Browser.IPHONE: ""}
-EVERYONE: Final = dict.fromkeys(Browser, "not without a tag")
+EVERYONE: Final = dict.fromkeys(Browser, "with a tag")
 
 TABLE: Final = (
     Row("icon", "icon", SAFARI, (Source.COMPATIBILITY,)),
     Row(
         "badge",
         "badge",
-        {Browser.CHROME: "on Android only", Browser.FIREFOX: "", **SAFARI},
+        {Browser.CHROME: "on Android", Browser.FIREFOX: "", **SAFARI},
         (Source.COMPATIBILITY, Source.MDN),
     ),
     Row("image", "image", {Browser.FIREFOX: "", **SAFARI}, (Source.COMPATIBILITY,)),
@@ -85,28 +83,28 @@ TABLE: Final = (
     Row("actions", "buttons", {Browser.FIREFOX: "from 152 on", **SAFARI}, (Source.COMPATIBILITY, Source.SHOWING)),
     Row(
         "actions",
-        "more than two buttons",
+        "the third button on",
         {Browser.CHROME: "", Browser.FIREFOX: ""},
         (Source.WORKER,),
         lambda notification: len(notification.actions) > 2,
     ),
     Row(
         "require_interaction",
-        "staying until it is closed",
-        {Browser.CHROME: "on large screens only", Browser.FIREFOX: "on Windows only", **SAFARI},
+        "stays",
+        {Browser.CHROME: "on large screens", Browser.FIREFOX: "on Windows", **SAFARI},
         (Source.COMPATIBILITY, Source.MDN),
     ),
-    Row("silent", "silence", {Browser.IPHONE: ""}, (Source.COMPATIBILITY,)),
+    Row("silent", "silent", {Browser.IPHONE: ""}, (Source.COMPATIBILITY,)),
     Row(
         "renotify",
-        "alerting again",
+        "alerts again",
         {Browser.FIREFOX: "", **SAFARI},
         (Source.COMPATIBILITY,),
         lambda notification: notification.renotify and notification.tag,
     ),
     Row(
         "renotify",
-        "alerting again",
+        "alerts again",
         EVERYONE,
         (Source.STANDARD,),
         lambda notification: notification.renotify and not notification.tag,
@@ -123,9 +121,9 @@ TABLE: Final = (
         "app_badge",
         "number on the app's icon",
         {
-            Browser.CHROME: "not on Android or Linux",
+            Browser.CHROME: "on Windows and macOS",
             Browser.FIREFOX: "",
-            Browser.MAC: "for installed apps only",
+            Browser.MAC: "in installed apps",
         },
         (Source.BADGING,),
         lambda notification: notification.app_badge is not None,

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
-from textual.widgets import Input, Static, TextArea
+from typing import TYPE_CHECKING
 
+import pytest
+from textual.widgets import Input, Select, Static, TextArea
+
+from pushdesk.console.previews import ignored_by, preview, size_of
 from pushdesk.console.screens.compose import ComposeScreen
+from pushdesk.console.screens.compose_fields import read_buttons, read_ttl
+from pushdesk.console.widgets.tick import Tick
 from pushdesk.errors import PushdeskError
 from pushdesk.message import build_message
-from pushdesk.model import Notification, Outcome, Urgency
+from pushdesk.model import Action, Notification, Outcome, Urgency
 from tests.console.fake_desk import URL
 from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk
+
+if TYPE_CHECKING:
+    from pushdesk.console.app import PushdeskApp
 
 
 async def test_a_notification_is_sent_as_it_was_written() -> None:
@@ -214,3 +222,242 @@ async def test_a_url_that_cannot_be_pushed_is_told_and_not_sent(url: str, says: 
         await pilot.press("ctrl+s")
         await until(pilot, lambda: str(app.screen.query_one("#answer", Static).content) == says)
         assert desk.calls == []
+
+
+EVERYTHING = {
+    "user": "ada",
+    "title": "Tea [/x]",
+    "url": "/kettle",
+    "tag": "tea",
+    "icon": "/i.png",
+    "image": "https://cdn.example/i.jpg",
+    "badge": "b.png",
+    "ttl": "30m",
+    "topic": "kettle",
+}
+
+
+def fill(app: PushdeskApp, filled: dict[str, str]) -> None:
+    for name, value in filled.items():
+        app.screen.query_one(f"#{name}", Input).value = value
+
+
+async def test_everything_that_is_filled_in_is_sent_and_its_size_is_exact() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        fill(app, EVERYTHING)
+        app.screen.query_one("#buttons", TextArea).text = "Pour | /pour\n\nThrow | away | https://bin.example/\nLater"
+        for name in ("stays", "silent", "again"):
+            app.screen.query_one(f"#{name}", Tick).value = True
+        app.screen.query_one("#urgency", Select).value = Urgency.HIGH
+        sent = Notification(
+            title="Tea [/x]",
+            body="It works.",
+            url="/kettle",
+            tag="tea",
+            icon="/i.png",
+            image="https://cdn.example/i.jpg",
+            badge="b.png",
+            actions=(
+                Action("1", "Pour", "/pour"),
+                Action("3", "Throw | away", "https://bin.example/"),
+                Action("4", "Later"),
+            ),
+            require_interaction=True,
+            silent=True,
+            renotify=True,
+            urgency=Urgency.HIGH,
+            ttl=1800,
+            topic="kettle",
+        )
+        size = len(build_message(sent, dispatch="01JD0000000000000000000000", access_url=URL))
+        await until_says(pilot, f" {size} of 3 993 bytes", "▣ Tea [/x]", "image", "Pour", "Throw | away")
+        await until_says(pilot, "the third button on", "Firefox  badge, image", "urgency")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: len(toasts(app)) == 1)
+        assert desk.calls == [("notify", ("ada", sent))]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ttl", "soon", "TTL must be a duration from 1s to 28d, with its unit."),
+        ("ttl", "0", "TTL must be a duration from 1s to 28d, with its unit."),
+        ("ttl", "29d", "TTL must be a duration from 1s to 28d, with its unit."),
+        ("icon", "ftp://x/y", "These are no http or https addresses: icon."),
+        ("image", "javascript:x", "These are no http or https addresses: image."),
+    ],
+)
+async def test_what_cannot_be_sent_is_said_and_not_sent(name: str, value: str, says: str) -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        fill(app, {"user": "ada", name: value})
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: _answer(app) == says)
+        assert desk.calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Open\n | /x", "Buttons: line 2 has no title before the |."),
+        ("Open | data:x", "These are no http or https addresses: actions[0].url."),
+        ("a\n" * 9, "actions: must have at most 8 items."),
+        ("x" * 201, "actions[0].title: must have at most 200 characters."),
+    ],
+)
+async def test_buttons_that_cannot_be_are_said_and_not_sent(text: str, says: str) -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t", *"ada")
+        app.screen.query_one("#buttons", TextArea).text = text
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: _answer(app) == says)
+        assert desk.calls == []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_every_field_is_gone_to_by_tab_and_is_then_in_sight(size: tuple[int, int]) -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        await settled(pilot)
+        gone_to = []
+        for _ in range(20):
+            focused = app.focused
+            assert focused is not None
+            assert app.screen.can_view_entire(focused)
+            gone_to.append(focused.id)
+            await pilot.press("tab")
+        fields = [
+            "user",
+            "title",
+            "text",
+            "url",
+            "tag",
+            "icon",
+            "image",
+            "badge",
+            "buttons",
+            "stays",
+            "silent",
+            "again",
+        ]
+        assert gone_to[:18] == [*fields, "urgency", "ttl", "topic", "send", "test", "cancel"]
+        assert gone_to[18:] == fields[:2]
+
+
+async def test_what_is_beside_the_fields_is_gone_to_where_it_is_longer_than_the_terminal() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        fill(app, EVERYTHING)
+        app.screen.query_one("#text", TextArea).text = "\n".join("abcdefg")
+        await settled(pilot)
+        app.screen.query_one("#topic", Input).focus()
+        await pilot.press("tab")
+        assert app.focused is app.screen.query_one("#shown")
+        await pilot.press("end")
+        await until_says(pilot, "Safari on iPhone")
+
+
+async def test_a_space_ticks_and_what_was_said_of_the_form_is_taken_back() -> None:
+    app = console(empty_desk())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t", "ctrl+s")
+        await until_says(pilot, "Whom is it for?", "[ ] silent", "ignored by no browser")
+        app.screen.query_one("#silent", Tick).focus()
+        await pilot.press("space")
+        await until_says(pilot, "[x] silent", "Safari on iPhone  silent", "Chrome  nothing")
+        assert "Whom is it for?" not in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("", 86400), (" ", 86400), ("90s", 90), ("28d", 2419200), ("1s", 1), ("0", None), ("1h30m", None), ("60", None)],
+)
+def test_a_ttl_is_a_duration(text: str, seconds: int | None) -> None:
+    assert read_ttl(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "buttons"),
+    [
+        ("", []),
+        ("Open", [Action("1", "Open")]),
+        (" Open | /x ", [Action("1", "Open", "/x")]),
+        ("Open|", [Action("1", "Open")]),
+        ("\n|/x\nOpen", [Action("3", "Open")]),
+    ],
+)
+def test_buttons_are_a_title_and_perhaps_a_url_in_each_line(text: str, buttons: list[Action]) -> None:
+    assert list(read_buttons(text)) == buttons
+
+
+def test_a_preview_never_reads_markup() -> None:
+    hostile = "[/x]\x1b[2J\u202e"
+    shown = Notification(hostile, hostile, icon="/i", image="/i", actions=(Action("1", hostile),))
+    text = preview(shown, leads_to=hostile, access_url="https://push.example.com/desk").plain
+    assert text.splitlines() == [
+        "▣ [/x]",
+        "[/x]",
+        "▒▒▒▒ image ▒▒▒▒",
+        "push.example.com",
+        " [/x] ",
+        "→ [/x]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("one", ["one"]),
+        ("1\n2\n3\n4", ["1", "2", "3", "4"]),
+        ("1\n2\n3\n4\n5", ["1", "2", "3", "4…"]),
+        ("x" * 160, ["x" * 160]),
+        ("x" * 161, ["x" * 159 + "…"]),
+        ("x" * 9000, ["x" * 159 + "…"]),
+    ],
+)
+def test_a_preview_has_as_much_of_a_long_body_as_browsers_show(body: str, shown: list[str]) -> None:
+    text = preview(Notification("Tea", body), leads_to="/", access_url=URL).plain
+    assert text.splitlines() == ["Tea", *shown, "localhost:8484", "→ /"]
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        (2800, "2 800 of 3 993 bytes"),
+        (2801, "2 801 of 3 993 bytes\n! Firefox on Android takes about 2 800"),
+        (3993, "3 993 of 3 993 bytes\n! Firefox on Android takes about 2 800"),
+        (3994, "3 994 of 3 993 bytes\n✗ too large: no push service takes it"),
+    ],
+)
+def test_a_size_says_whom_it_is_too_large_for(size: int, says: str) -> None:
+    assert size_of(size).plain.replace("\N{NO-BREAK SPACE}", " ") == says
+
+
+def test_every_browser_is_named_when_one_ignores_something() -> None:
+    assert ignored_by(Notification("Tea")).plain == "✓ ignored by no browser"
+    assert ignored_by(Notification("Tea", silent=True, tag="t")).plain.splitlines() == [
+        "Ignored by",
+        "Chrome  nothing",
+        "Firefox  nothing",
+        "Safari on macOS  tag",
+        "Safari on iPhone  tag, silent",
+    ]
+
+
+def _answer(app: PushdeskApp) -> str:
+    return str(app.screen.query_one("#answer", Static).content)

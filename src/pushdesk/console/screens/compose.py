@@ -9,21 +9,21 @@ import msgspec
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.suggester import Suggester
-from textual.widgets import Button, Input, Select, Static, TextArea
+from textual.widgets import Button, Input, Static
 from textual.worker import WorkerState
 
-from pushdesk.console.figures import count, plural
+from pushdesk.console.figures import plural
 from pushdesk.console.keys import bind
+from pushdesk.console.previews import ignored_by, preview, size_of
+from pushdesk.console.screens.compose_fields import NotificationFields
 from pushdesk.console.screens.dialog import Dialog
-from pushdesk.console.status import BAD, BUSY, GOOD, OUTCOMES, QUIET
-from pushdesk.console.text import plain, plain_lines
+from pushdesk.console.status import BAD, BUSY, OUTCOMES
+from pushdesk.console.text import plain
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
 from pushdesk.field_reasons import reason
-from pushdesk.filters import BEGINNING
-from pushdesk.message import MAX_MESSAGE, build_message
-from pushdesk.model import Notification, Outcome, PageQuery, Urgency
+from pushdesk.message import build_message
+from pushdesk.model import Notification, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,31 +32,20 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.worker import Worker
 
-    from pushdesk.desk import Desk
     from pushdesk.model import Delivery, Dispatch
 
 WAIT_S: Final = 5.0
 """How long the outcome is waited for; after that it is seen among the deliveries."""
-WARN_AT: Final = 2800
-"""Bytes above which Firefox on Android may refuse a message."""
 DISPATCH: Final = "0" * 26
 """Stands for the id that the dispatch is going to have: all are as long as this one."""
 
 
-class SuggestUser(Suggester):
-    """Completes the name of a user that the server knows."""
+class Beside(VerticalScroll):
+    """What is shown beside the fields; it is gone to only where it is longer than there is room for."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(use_cache=False, case_sensitive=True)
-        self._desk = desk
-
-    async def get_suggestion(self, value: str) -> str | None:
-        """Return the first user whose name begins so; none when the server does not answer: it is only a help."""
-        try:
-            page = await self._desk.users(PageQuery(limit=1, filter=f"{BEGINNING}{value[:199]}", sort="id"))
-        except PushdeskError:
-            return None
-        return next((plain(user.id) for user in page.items if plain(user.id) == user.id), None)
+    def allow_focus(self) -> bool:
+        """Return whether there is anything to scroll."""
+        return super().allow_focus() and self.max_scroll_y > 0
 
 
 class ComposeScreen(Dialog[None]):
@@ -86,43 +75,20 @@ class ComposeScreen(Dialog[None]):
     def __init__(self, user: str = "") -> None:
         super().__init__()
         # A name that cannot be shown as it is cannot be typed either.
-        self._suggested = user if plain(user) == user else ""
+        self._fields = NotificationFields(user if plain(user) == user else "")
         self._busy = False
 
     def compose(self) -> ComposeResult:
         """Compose the fields, and beside them what a device will show."""
         with Vertical(classes="dialog -form") as frame:
             frame.border_title = Content("Test send")
-            frame.border_subtitle = Content("ctrl+s sends · esc closes")
+            frame.border_subtitle = Content("ctrl+s sends · ctrl+t sends the test push · esc closes")
             with Horizontal(id="form"):
-                with VerticalScroll(id="fields", can_focus=False):
-                    yield Static("To user", classes="label")
-                    yield Input(
-                        self._suggested,
-                        placeholder="a user's name",
-                        suggester=SuggestUser(self.app.desk),
-                        max_length=128,
-                        id="user",
-                        compact=True,
-                    )
-                    yield Static("Title", classes="label")
-                    yield Input("Hello from pushdesk", max_length=1000, id="title", compact=True)
-                    yield Static("Body", classes="label")
-                    yield TextArea("It works.", id="text", compact=True, tab_behavior="focus")
-                    yield Static("URL that a click opens", classes="label")
-                    yield Input(placeholder=plain(self.app.url), max_length=2048, id="url", compact=True)
-                    yield Static("Urgency", classes="label")
-                    yield Select(
-                        [(urgency.value, urgency) for urgency in Urgency],
-                        value=Urgency.NORMAL,
-                        allow_blank=False,
-                        id="urgency",
-                        compact=True,
-                    )
-                with Vertical(id="shown"):
-                    yield Static("Preview", classes="label")
+                yield self._fields
+                with Beside(id="shown"):
                     yield Static(id="preview")
                     yield Static(id="size")
+                    yield Static(id="ignored")
             yield Static(id="answer")
             with Horizontal(classes="buttons"):
                 yield Button("Send", id="send", variant="primary", compact=True)
@@ -131,10 +97,6 @@ class ComposeScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         """Begin with whom it is for: a name that was suggested is selected, so that typing takes its place."""
-        # Blinking cursors would repaint an idle screen.
-        for field in self.query(Input):
-            field.cursor_blink = False
-        self.query_one(TextArea).cursor_blink = False
         self.query_one("#user", Input).focus()
         self._preview()
 
@@ -150,6 +112,10 @@ class ComposeScreen(Dialog[None]):
         """Show what was chosen."""
         self._changed()
 
+    def on_checkbox_changed(self) -> None:
+        """Show what was ticked."""
+        self._changed()
+
     def on_input_submitted(self) -> None:
         """Go on to the next field: `enter` in the middle of a form is not yet a decision to send."""
         self.focus_next()
@@ -160,20 +126,20 @@ class ComposeScreen(Dialog[None]):
 
     def action_send(self) -> None:
         """Send the notification, if it is complete."""
-        notification = self._notification()
+        notification = self._fields.notification
         if missing := self._missing(notification):
             self._answer(missing, BAD)
             return
         self._begin()
-        begin(self, partial(self._send, self._user, notification), group="send")
+        begin(self, partial(self._send, self._fields.user, notification), group="send")
 
     def action_test(self) -> None:
         """Send the test push."""
-        if not self._user:
+        if not self._fields.user:
             self._answer("Whom is it for?", BAD)
             return
         self._begin()
-        begin(self, partial(self._test, self._user), group="send")
+        begin(self, partial(self._test, self._fields.user), group="send")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim sending while something is being sent."""
@@ -208,24 +174,13 @@ class ComposeScreen(Dialog[None]):
             self._end()
             self._answer("It could not be sent.", BAD)
 
-    @property
-    def _user(self) -> str:
-        return self.query_one("#user", Input).value
-
-    def _notification(self) -> Notification:
-        urgency = self.query_one("#urgency", Select).value
-        return Notification(
-            title=self.query_one("#title", Input).value,
-            body=self.query_one("#text", TextArea).text or None,
-            url=self.query_one("#url", Input).value.strip() or None,
-            urgency=urgency if isinstance(urgency, Urgency) else Urgency.NORMAL,
-        )
-
     def _missing(self, notification: Notification) -> str:
-        if not self._user:
+        if not self._fields.user:
             return "Whom is it for?"
         if not notification.title:
             return "It needs a title."
+        if problem := self._fields.problem:
+            return problem
         try:
             msgspec.convert(msgspec.to_builtins(notification), Notification)
             self._message(notification)
@@ -246,25 +201,18 @@ class ComposeScreen(Dialog[None]):
         self._preview()
 
     def _preview(self) -> None:
-        notification = self._notification()
+        notification = self._fields.notification
         try:
             message = self._message(notification)
         except PushdeskError as error:
-            leads_to = plain(notification.url or "")
+            leads_to = notification.url or ""
             size = Content.styled(f"✗ {plain(str(error))}", BAD)
         else:
-            leads_to = plain(msgspec.json.decode(message)["notification"]["navigate"])
-            size = _size(len(message))
+            leads_to = msgspec.json.decode(message)["notification"]["navigate"]
+            size = size_of(len(message))
         self.query_one("#size", Static).update(size)
-        self.query_one("#preview", Static).update(
-            Content.assemble(
-                (plain(notification.title) or "no title", "bold"),
-                "\n",
-                plain_lines(notification.body or ""),
-                "\n",
-                (leads_to, QUIET),
-            )
-        )
+        self.query_one("#preview", Static).update(preview(notification, leads_to=leads_to, access_url=self.app.url))
+        self.query_one("#ignored", Static).update(ignored_by(notification))
 
     def _answer(self, text: str, style: str) -> None:
         self.query_one("#answer", Static).update(Content.styled(plain(text), style))
@@ -297,16 +245,6 @@ class ComposeScreen(Dialog[None]):
             self.post_message(self.Refused(error))
         else:
             self.post_message(self.Sent(user, outcomes_of(deliveries), devices=len(deliveries)))
-
-
-def _size(size: int) -> Content:
-    style = BAD if size > MAX_MESSAGE else BUSY if size > WARN_AT else GOOD
-    remark = ""
-    if size > MAX_MESSAGE:
-        remark = "\n✗ too large: no push service takes it"
-    elif size > WARN_AT:
-        remark = f"\n! Firefox on Android takes about {count(WARN_AT)}"
-    return Content.assemble((count(size), style), (f" of {count(MAX_MESSAGE)} bytes", QUIET), (remark, style))
 
 
 def _devices(dispatch: Dispatch) -> int:

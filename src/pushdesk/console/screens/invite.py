@@ -12,10 +12,10 @@ from textual.widgets import Button, Input, Static
 from pushdesk.console.figures import moment
 from pushdesk.console.keys import bind
 from pushdesk.console.qr import draw, drawings_of
-from pushdesk.console.screens.compose import SuggestUser
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.screens.form import FormScreen
 from pushdesk.console.status import BAD, BUSY, QUIET
+from pushdesk.console.suggest_user import SuggestUser
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.qr_code import QrCode
 from pushdesk.invitation_code import read_lifetime
