@@ -447,6 +447,19 @@ class TestOutbox:
             found = await store.subscriptions.find("ada", "https://push.example/one")
             assert found.last_success_at == to_datetime(NOW if number < 2 else at)
 
+    async def test_a_success_after_a_failure_is_written_at_once_and_ends_the_failures(self, store: Store) -> None:
+        await put(store, subscription("one"))
+        await put(store, subscription("two", user="bo"))
+        for number, result in enumerate((Outcome.ACCEPTED, Outcome.REFUSED, Outcome.REFUSED, Outcome.ACCEPTED)):
+            for user in ("ada", "bo"):
+                (job,) = await spread(store, message(f"m{number} {user}", user))
+                what = result if user == "ada" else Outcome.ACCEPTED
+                await store.outbox.settle([outcome(job, what)], CLAIM, NOW + number)
+        one, two = (await store.listings.subscriptions(PageQuery(sort="user"))).items
+        assert (one.failures, one.last_success_at) == (0, to_datetime(NOW + 3))
+        assert one.last_failure_at == to_datetime(NOW + 2)
+        assert (two.failures, two.last_success_at, two.last_failure_at) == (0, to_datetime(NOW), None)
+
 
 class TestListings:
     async def test_pages_hold_everything_once_in_order(self, store: Store) -> None:

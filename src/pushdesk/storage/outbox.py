@@ -19,6 +19,7 @@ from pushdesk.model import (
     Service,
     SubscriptionState,
 )
+from pushdesk.storage.answers import count_failures, count_successes, disable
 from pushdesk.storage.attempts import keep_attempts
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.key_bindings import key_has_ended
@@ -33,7 +34,6 @@ from pushdesk.storage.rows import (
     to_message,
 )
 from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, server_state, subscriptions, user_state
-from pushdesk.storage.subscriptions import count_failures, count_successes, disable
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
 from pushdesk.storage.generations import THE_ROW, generation_of_user, raise_generations, taken_away
 from pushdesk.storage.key_bindings import ENDED, is_live, key_has_ended
-from pushdesk.storage.records import Disabling, NewSubscription, Stored, Targets, Withdrawn
+from pushdesk.storage.records import NewSubscription, Stored, Targets, Withdrawn
 from pushdesk.storage.rows import to_subscription, to_target
 from pushdesk.storage.schema import (
     IS_NOT_ACTIVE,
@@ -31,7 +31,7 @@ from pushdesk.storage.sealing import AUTH, ENDPOINT
 from pushdesk.storage.users import make_user
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from pushdesk.storage.transaction import Transaction
 
 FIRST_VERSION = 1
-SUCCESS_WRITE_INTERVAL_MS = 3_600_000
-"""`last_success_at` is written at most this often per subscription: it is for people, and would cost a row a push."""
 
 
 class Subscriptions:
@@ -354,60 +352,6 @@ def select_targets(users: Collection[str]) -> Select[Any]:
         .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)).outerjoin(subscriptions, mine))
         .where(THE_ROW)
         .order_by(user_state.c.user, subscriptions.c.id)
-    )
-
-
-async def disable(transaction: Transaction, disablings: Sequence[Disabling], now_ms: int) -> tuple[Subscription, ...]:
-    """Disable subscriptions that are still the version that was sent to, in the caller's transaction.
-
-    Returns:
-        Those that were disabled: a late answer disables nobody who has subscribed again since.
-    """
-    versions: dict[SubscriptionState, list[tuple[str, int]]] = {}
-    for item in disablings:
-        versions.setdefault(item.state, []).append((item.subscription, item.version))
-    found: list[Subscription] = []
-    for state, wanted in versions.items():
-        statement = (
-            update(subscriptions)
-            .where(tuple_(subscriptions.c.id, subscriptions.c.version).in_(wanted))
-            .values(
-                state=state,
-                version=subscriptions.c.version + 1,
-                last_failure_at=now_ms,
-                failures=subscriptions.c.failures + 1,
-            )
-            .returning(subscriptions)
-        )
-        found += [to_subscription(row) for row in await transaction.execute(statement)]
-    await raise_generations(transaction, taken_away(found))
-    return tuple(found)
-
-
-async def count_successes(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
-    """Note that these subscriptions were pushed to, in the caller's transaction; most need no write."""
-    mine = subscriptions.c.id.in_(ids)
-    due = or_(
-        subscriptions.c.last_success_at.is_(None),
-        subscriptions.c.last_success_at < now_ms - SUCCESS_WRITE_INTERVAL_MS,
-    )
-    # Apart: where `failures` is written its indexes are too, were it with the value that it had. Not "> 0", which are
-    # the words of one of them: there, all that ever failed would be looked through.
-    await transaction.execute(
-        update(subscriptions).where(mine, subscriptions.c.failures != 0).values(last_success_at=now_ms, failures=0)
-    )
-    await transaction.execute(update(subscriptions).where(mine, due).values(last_success_at=now_ms))
-
-
-async def count_failures(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
-    """Note that these subscriptions were not pushed to, in the caller's transaction."""
-    await transaction.execute(
-        update(subscriptions)
-        .where(subscriptions.c.id.in_(ids))
-        .values(
-            last_failure_at=now_ms,
-            failures=subscriptions.c.failures + 1,
-        )
     )
 
 
