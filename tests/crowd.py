@@ -51,6 +51,11 @@ def name_of(number: int) -> str:
     return f"{_GIVEN[number % len(_GIVEN)]}.{family}.{number:07}"
 
 
+def subscription_of(number: int, size: int) -> str:
+    """Return the id of the subscription of the user who came as this one."""
+    return _id(_came_ms(number, size), number)
+
+
 def fill(file: Path, size: int) -> None:
     """Put a crowd into an empty database that nobody has open. A million of them take a minute or two.
 
@@ -61,6 +66,8 @@ def fill(file: Path, size: int) -> None:
     inverse = pow(_STRIDE, -1, size)
     by_turn = [turn * inverse % size for turn in range(size)]
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        # Written straight into the file: there is nothing to go back to.
+        connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
         found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
@@ -110,7 +117,7 @@ def _subscription(number: int, size: int) -> dict[str, object]:
         state = (SubscriptionState.GONE, SubscriptionState.KEY_MISMATCH, SubscriptionState.HELD)[turn % 100 - 7]
     failures = turn // 50 % 9 + 1 if turn % 50 == 3 else 0
     return {
-        "id": _id(_came_ms(number, size), number),
+        "id": subscription_of(number, size),
         "user": name_of(number),
         "endpoint_digest": digest,
         "endpoint": f"https://fcm.googleapis.com/fcm/send/{digest.hex():z<152}",
@@ -154,7 +161,7 @@ def _delivery(number: int, size: int) -> dict[str, object]:
         "id": _id(at_ms, number),
         "dispatch": _id(at_ms, number),
         "user": name_of(number),
-        "subscription": _id(_came_ms(number, size), number),
+        "subscription": subscription_of(number, size),
         "service": _SERVICES[_turn(number, size) % len(_SERVICES)],
         "device": "Chrome · Android",
         "outcome": outcome,
