@@ -456,7 +456,7 @@ async def test_the_palette_has_the_commands_with_their_reasons() -> None:
     async with app.run_test(notifications=True) as pilot:
         await show_keys(app, pilot)
         await pilot.press("colon", *"retire")
-        await until_says(pilot, "(not now: This key is", "current: only one that is retiring")
+        await until_says(pilot, "d  End a retiring key", "(not now: This key", "only one that is retiring")
         await pilot.press("escape", "colon", *"rotate")
         await until_says(pilot, "Make a new key; devices move to it as they come by")
         await pilot.press("down", "enter")

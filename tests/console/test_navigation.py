@@ -22,7 +22,7 @@ from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import EXIT_INTERRUPTED, PushdeskError, StartUpError
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import settled, text_of, toasts, until, until_says
-from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
+from tests.console.scenes import busy_desk, console, empty_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,27 +43,6 @@ async def test_a_click_on_a_tab_shows_its_screen() -> None:
         await pilot.click("ScreenTab", offset=(4, 0))
         await pilot.click(app.screen.query("ScreenTab").last())
         assert app.current_mode == SCREENS[-1].name
-
-
-async def test_every_binding_has_an_id_and_a_tooltip_and_no_printable_key_has_priority() -> None:
-    app = console(busy_desk())
-    async with app.run_test() as pilot:
-        for keys in (["1"], ["3"], ["5"], ["6"], ["e"], ["escape", "t"], ["escape", "question_mark"], ["escape", "q"]):
-            await pilot.press(*keys)
-            for active in app.screen.active_bindings.values():
-                if type(active.node).__module__.startswith("pushdesk") and active.binding in _own_bindings(active.node):
-                    assert active.binding.id, active.binding
-                    assert active.binding.tooltip, active.binding
-                    assert not (active.binding.priority and len(active.binding.key) == 1), active.binding
-
-
-def _own_bindings(node: object) -> list[object]:
-    return [
-        each
-        for kind in type(node).__mro__
-        if kind.__module__.startswith("pushdesk")
-        for each in vars(kind).get("BINDINGS", ())
-    ]
 
 
 async def test_keys_can_be_remapped_by_their_ids() -> None:
@@ -440,12 +419,3 @@ async def test_narrow_terminals_lose_columns_and_frames_but_no_meaning() -> None
         await pilot.press("5")
         await until_says(pilot, "503 will retry", "eve.")
         assert "╭" not in text_of(app)
-
-
-@pytest.mark.parametrize("columns", [80, 81, 90, 99, 100, 120])
-async def test_the_line_of_keys_ends_with_how_to_quit(columns: int) -> None:
-    app = console(rotated_desk())
-    async with app.run_test(size=(columns, 24)) as pilot:
-        for key in "1356":
-            await pilot.press(key)
-            await until_says(pilot, "q Quit")

@@ -96,16 +96,6 @@ def test_quitting_says_what_is_in_flight(snap: Snap, size: tuple[int, int]) -> N
     snap(console(busy_desk()), size, press=["q"], says=["2 deliveries still in flight", "Nothing is lost", "Stay"])
 
 
-@each_size
-def test_help(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(busy_desk()), size, press=["3", "question_mark"], says=["Remove this subscription", "This screen"])
-
-
-@each_size
-def test_palette(snap: Snap, size: tuple[int, int]) -> None:
-    snap(console(busy_desk()), size, press=["3", "colon"], says=["Details", "Send the test push to this device only"])
-
-
 @pytest.mark.parametrize("theme", ["pushdesk-light", "ansi-dark"])
 def test_subscriptions_in_other_themes(snap: Snap, theme: str) -> None:
     app = console(busy_desk())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import structs
 from textual.app import App
+from textual.command import CommandPalette
 from textual.message import Message
 from textual.reactive import reactive
 from textual.worker import WorkerState
@@ -103,6 +104,7 @@ class PushdeskApp(App[int]):
             "ctrl+p", "command_palette", "Command", "palette.open_anywhere", "Find a command by its name", priority=True
         ),
         bind("ctrl+c", "quit", "Quit", "app.interrupt", "Leave the console", priority=True),
+        bind("f1", "help", "Help", "help.open_anywhere", "What every key does", priority=True),
     ]
 
     stats: reactive[Stats | None] = reactive(None)
@@ -161,7 +163,7 @@ class PushdeskApp(App[int]):
         self._has_missed = False
         """Whether the server did not answer something since it could be reached again."""
         self._leaving_with: int | None = None
-        self._keymap_wanted = dict(keymap or {})
+        self.keymap = dict(keymap or {})
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self._remembered = load_state(state_file)
@@ -177,7 +179,7 @@ class PushdeskApp(App[int]):
 
     def on_mount(self) -> None:
         """Start to listen: to signals, to the clock, to the server."""
-        self.set_keymap(self._keymap_wanted)
+        self.set_keymap(self.keymap)
         self._tell_minute()
         self.switch_mode(self._first_screen)
         self.call_after_refresh(self._begin)
@@ -272,7 +274,10 @@ class PushdeskApp(App[int]):
         """Show what every key does."""
         from pushdesk.console.screens.help import HelpScreen  # noqa: PLC0415 - not needed before it is asked for
 
-        self.push_screen(HelpScreen(self.screen))
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss()
+        elif not isinstance(self.screen, CommandPalette):
+            self.push_screen(HelpScreen(self.screen))
 
     async def action_quit(self) -> None:
         """Quit; with a word first if something is in flight here. A second press quits at once."""

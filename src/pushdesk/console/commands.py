@@ -20,15 +20,15 @@ class Commands(Provider):
     async def discover(self) -> Hits:
         """Offer every command."""
         for command in self._commands():
-            yield DiscoveryHit(command.label, partial(self._run, command), help=command.says)
+            yield DiscoveryHit(command.name, partial(self._run, command), help=command.key_says)
         yield DiscoveryHit("Theme…", self.app.action_change_theme, help="Choose the colours")
 
     async def search(self, query: str) -> Hits:
         """Offer the commands whose name matches."""
         matcher = self.matcher(query)
         for command in self._commands():
-            if score := matcher.match(command.label):
-                yield Hit(score, matcher.highlight(command.label), partial(self._run, command), help=command.says)
+            if score := matcher.match(command.name):
+                yield Hit(score, matcher.highlight(command.name), partial(self._run, command), help=command.key_says)
         if score := matcher.match("Theme…"):
             yield Hit(score, matcher.highlight("Theme…"), self.app.action_change_theme, help="Choose the colours")
 

@@ -13,6 +13,7 @@ class Group(Enum):
 
     HERE = "This screen"
     LIST = "This list"
+    ELSEWHERE = "In another pane"
     EVERYWHERE = "Everywhere"
     TABLES = "Tables"
 

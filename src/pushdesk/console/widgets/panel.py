@@ -13,13 +13,19 @@ from pushdesk.console.status import QUIET
 if TYPE_CHECKING:
     from textual.widget import Widget
 
+    from pushdesk.console.app import PushdeskApp
+
 
 class Panel(Vertical):
     """A part of a screen, with its title and a note that may change."""
 
+    app: PushdeskApp
+
     def __init__(self, *children: Widget, title: str, name: str) -> None:
         self._head = Static(classes="panel--head")
         super().__init__(self._head, *children, id=name, classes="panel")
+        self.called = title
+        """What it is called, whatever more its title says."""
         self._label = ""
         self._note = ""
         self.entitle(title)
