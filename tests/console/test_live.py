@@ -11,6 +11,7 @@ import pytest
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens.details import RELOAD_S, SubscriptionScreen
+from pushdesk.console.widgets import tail
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.desk import DeliveryChanged, LogWritten
 from pushdesk.errors import PushdeskError
@@ -550,3 +551,26 @@ async def test_what_no_screen_shows_yet_changes_none(screen: str) -> None:
         await until(pilot, lambda: any(isinstance(e, LogWritten) and e.entry == written for e in app.events))
         await settled(pilot)
         assert text_of(app) == before
+
+
+async def test_older_lines_that_were_let_go_are_said_to_be_and_leave_no_hole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "KEPT", 300)
+    desk = busy_desk(500)
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "following")
+        await settled(pilot)
+        one = _subscription(desk, "sub-0001")
+        for _ in range(250):
+            desk.deliver(one)
+        rows = rows_of(app)
+        await until(pilot, lambda: rows.has_let_go)
+        asked = len(desk.asked)
+        await pilot.press("g", "up")
+        assert toasts(app) == [tail.LET_GO]
+        assert len(desk.asked) == asked
+        await pilot.press("R")
+        await until(pilot, lambda: not rows.has_let_go)
+        await pilot.press("g", "up")
+        await until(pilot, lambda: len(desk.asked) == asked + 2)

@@ -113,6 +113,8 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         # Numbers rise for ever, so that dropping the oldest rows leaves the others' numbers as they are.
         self._numbers: dict[str, int] = {}
         self._first = 0
+        self.has_let_go = False
+        """Whether the oldest items were let go since a whole list was shown."""
         self._fitted: list[Fitted] = []
         self._strips: dict[tuple[str, bool], tuple[Item, Strip]] = {}
         self._sort = ""
@@ -148,6 +150,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         if list(items) == self.items:
             return
         current = self.current
+        self.has_let_go = False
         self.items = list(items)
         self._number_anew()
         if self.follow:
@@ -385,6 +388,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         # A whole batch at a time: taking single items from the front of a long list is slow.
         if len(self.items) <= self._most + self._most // 10:
             return
+        self.has_let_go = True
         surplus = len(self.items) - self._most
         for item in self.items[:surplus]:
             del self._numbers[self._key(item)]

@@ -35,8 +35,10 @@ Item = TypeVar("Item")
 Fetch = TypeVar("Fetch")
 
 PAGE: Final = 200
-KEPT: Final = 100_000
-"""Lines that are kept; older ones are fetched again when they are scrolled to."""
+KEPT: Final = 20_000
+"""Lines that are kept: some 20 MB of deliveries."""
+MOST_COUNTED: Final = 100_000
+LET_GO: Final = f"The latest {count(KEPT)} lines are kept. Press R to list from the newest, and go up from there."
 
 
 class Tail(Panel, Refuser, Generic[Item]):
@@ -147,7 +149,8 @@ class Tail(Panel, Refuser, Generic[Item]):
             self._since += fresh
         if self._is_paused:
             self._held = [*self._held, *fresh][-KEPT:]
-            self._new.update({self._counted(item) for item in fresh} - self._known)
+            if len(self._new) < MOST_COUNTED:
+                self._new.update({self._counted(item) for item in fresh} - self._known)
         else:
             self.rows.put(fresh)
         self._entitle()
@@ -205,7 +208,10 @@ class Tail(Panel, Refuser, Generic[Item]):
     def on_rows_top_reached(self, message: Rows.TopReached) -> None:
         """Fetch what is older."""
         message.stop()
-        if self._older is not None and self._asked is None:
+        if self.rows.has_let_go:
+            # The next older page is older than what was let go: it would leave a hole that nobody sees.
+            self.app.notify(LET_GO)
+        elif self._older is not None and self._asked is None:
             self._ask(PageQuery(cursor=self._older, limit=PAGE, filter=self._filter))
 
     def on_rows_moved(self) -> None:
@@ -269,7 +275,7 @@ class Tail(Panel, Refuser, Generic[Item]):
     def _entitle(self) -> None:
         title = f"{self._title} · filter: {plain(self._filter)}" if self._filter else self._title
         if self._is_paused:
-            note = f"paused, {count(len(self._new))} new"
+            note = f"paused, {count(len(self._new))}{'+' if len(self._new) >= MOST_COUNTED else ''} new"
         elif self.rows.follow:
             note = "following"
         else:
