@@ -10,6 +10,7 @@ from pushdesk.console.figures import count, moment, percent, size
 from pushdesk.console.past import whole_hit_ratio
 from pushdesk.console.status import QUIET, STRONG
 from pushdesk.console.text import plain
+from pushdesk.console.widgets.drawing import beside
 from pushdesk.model import CacheChange
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ LOOK_UPS: Final = (
     CacheChange.JOINED,
 )
 """What looking a user up comes to."""
+COUNTED: Final = (
+    (("hits", CacheChange.HIT), ("stored", CacheChange.STORED)),
+    (("misses", CacheChange.MISS), ("evicted", CacheChange.EVICTED)),
+    (("expired", CacheChange.EXPIRED), ("invalidated", CacheChange.INVALIDATED)),
+    (("joined", CacheChange.JOINED), ("pruned", CacheChange.PRUNED)),
+    (("outdated", CacheChange.OUTDATED), ("failed", CacheChange.FAILED)),
+)
+"""What is counted, in lines of two; what matters most comes first."""
 
 
 def is_off(cache: CacheStats) -> bool:
@@ -47,6 +56,13 @@ def hits(cache: CacheStats, history: History | None) -> str:
     return "no look-ups" if ratio is None else f"{percent(ratio)} hits"
 
 
+def kept_for(cache: CacheStats) -> str:
+    """Return for how long what it holds is served."""
+    if is_off(cache):
+        return "off"
+    return f"kept for {cache.ttl_s / 60:.0f} min" if cache.ttl_s % 60 == 0 else f"kept for {cache.ttl_s:.0f} s"
+
+
 def use(cache: CacheStats) -> str:
     """Return how many bytes it takes, of how many it may."""
     taken, most = size(cache.size), size(cache.max_size)
@@ -62,8 +78,8 @@ def discards(cache: CacheStats) -> Content:
 
 def generations(discarded: Discarded) -> str:
     """Return which generation was read, and which was held instead: `generation 17 → 18`."""
-    current = "none held" if discarded.current is None else str(discarded.current)
-    return f"generation {discarded.read} → {current}"
+    current = "none held" if discarded.current is None else count(discarded.current)
+    return f"generation {count(discarded.read)} → {current}"
 
 
 def last_discarded(cache: CacheStats, now: datetime, width: int) -> Content:
@@ -75,3 +91,52 @@ def last_discarded(cache: CacheStats, now: datetime, width: int) -> Content:
     words = Content.assemble(("last discarded ", QUIET), what)
     whole = Content.assemble(words, (f" at {moment(last.time, now)}", QUIET))
     return next((text for text in (whole, words) if text.cell_length <= width), what)
+
+
+def guard_line(cache: CacheStats, now: datetime, *, is_lit: bool) -> list[Content]:
+    """Return what the guard has done, in parts of which the first say most.
+
+    Args:
+        cache: The figures.
+        now: The time.
+        is_lit: Whether it has just done something.
+    """
+    number = cache.counts.get(CacheChange.DISCARDED, 0)
+    last = cache.last_discarded
+    if not number or last is None:
+        return [Content.styled("✓ guard", QUIET), Content.styled("no stale read had to be discarded", QUIET)]
+    when = "just now" if is_lit else moment(last.time, now)
+    return [
+        Content.assemble(("! guard ", STRONG), (f"{count(number)} discarded", f"bold {STRONG}")),
+        Content.assemble(
+            (f"{when} ", "bold" if is_lit else QUIET), (plain(last.user), "bold"), f", {generations(last)}"
+        ),
+        Content.styled("a read that was overtaken by a change is not kept", QUIET),
+    ]
+
+
+def in_figures(cache: CacheStats, width: int, height: int) -> Content:
+    """Return what it holds and what happened since the server started, in so many columns and lines."""
+    now = (("loading", cache.loading), ("users", held(cache)))
+    lines = [beside([Content(use(cache)), *(_figure(name, number) for name, number in now)], width)]
+    if height > len(COUNTED) + 1:
+        lines.append(_bar(cache, width))
+    names = [max(len(name) for name, _ in column) for column in zip(*COUNTED, strict=True)]
+    numbers = [[cache.counts.get(change, 0) for _, change in column] for column in zip(*COUNTED, strict=True)]
+    digits = [max(len(count(number)) for number in column) for column in numbers]
+    for pair in COUNTED:
+        figures = [
+            _figure(name.ljust(room), cache.counts.get(change, 0), places)
+            for (name, change), room, places in zip(pair, names, digits, strict=True)
+        ]
+        lines.append(beside(figures, width))
+    return Content("\n").join(lines[:height])
+
+
+def _figure(name: str, number: int, digits: int = 0) -> Content:
+    return Content.assemble((f"{name} ", QUIET), count(number).rjust(digits))
+
+
+def _bar(cache: CacheStats, width: int) -> Content:
+    full = max(bool(cache.size), min(width, width * cache.size // cache.max_size)) if cache.max_size else 0
+    return Content.assemble(("█" * full, STRONG), ("░" * (width - full), QUIET))

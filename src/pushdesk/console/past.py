@@ -46,6 +46,19 @@ def hit_ratio(history: History) -> Values:
     )
 
 
+def lookups_per_s(history: History) -> Values:
+    """Return how many users were looked up in the cache per second."""
+    return tuple(lookups / history.step_s for lookups in history.cache_lookups)
+
+
+def misses_per_s(history: History) -> Values:
+    """Return how many of them were not served from it."""
+    return tuple(
+        (lookups - hits) / history.step_s
+        for hits, lookups in zip(history.cache_hits, history.cache_lookups, strict=True)
+    )
+
+
 def whole_hit_ratio(history: History) -> float | None:
     """Return the same of the whole history."""
     lookups = sum(history.cache_lookups)

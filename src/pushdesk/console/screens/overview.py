@@ -127,7 +127,7 @@ class OverviewScreen(ChartsScreen):
                 yield Panel(self._mix, title="Outcomes", name="outcomes")
             with Vertical(id="right"):
                 yield Panel(self._services, title="Push services", name="services-panel")
-                yield Panel(self._hits, self._cache_facts, title="Cache", name="cache")
+                yield Panel(self._hits, self._cache_facts, title="Cache", name="hits")
                 yield Panel(self._queue, self._facts, title="Queue", name="server")
         yield Panel(self._happening, title="Happening now", name="happening-panel")
         yield Panel(self._steps, title="First steps", name="steps-panel")
@@ -275,7 +275,7 @@ class OverviewScreen(ChartsScreen):
         self._panel("outcomes").entitle(
             self.over_time("Outcomes") if past else "Outcomes · since the start", _accepted_note(stats, past)
         )
-        self._panel("cache").entitle(self.over_time("Cache"), hits(stats.cache, past))
+        self._panel("hits").entitle(self.over_time("Cache"), hits(stats.cache, past))
         most = f" · most {count(max(past.queue))}" if past and past.queue else ""
         self._panel("server").entitle(
             self.over_time("Queue"), f"{count(stats.queue)} now · {count(stats.in_flight)} in flight{most}"
