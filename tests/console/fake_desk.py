@@ -146,6 +146,8 @@ class FakeDesk:
         """What is said of a user, a subscription or a delivery, by its id."""
         self.attempts: dict[str, tuple[Attempt, ...]] = {}
         """The attempts at a delivery before its last one, by its id."""
+        self.headers: dict[str, dict[str, str]] = {}
+        """Of the last answer to a delivery, by its id."""
         self._epoch = "epoch-1"
         self._seq = 0
         self._ids = 0
@@ -214,7 +216,7 @@ class FakeDesk:
         }
         subscription = Subscription(**(wanted | fields))
         self._subscriptions[subscription.id] = subscription
-        self._know(user)
+        self._know(user, subscription.created_at)
         self._emit(SubscriptionChanged(self._number(), self.now(), subscription))
         self._invalidate(user)
         self._count()
@@ -245,7 +247,10 @@ class FakeDesk:
         return self._settle(dispatch.deliveries[0], outcome, **fields)
 
     def update(self, delivery: Delivery) -> None:
-        """Put a delivery as it is now, and tell it."""
+        """Put a delivery as it is now, and tell it; of an attempt that another one follows, it is known what came."""
+        before = self._deliveries.get(delivery.id)
+        if before is not None and 0 < before.attempts < delivery.attempts:
+            self.attempts[delivery.id] = (*self.attempts.get(delivery.id, ()), self._last(before))
         self._deliveries[delivery.id] = delivery
         self._emit(DeliveryChanged(self._number(), self.now(), delivery))
 
@@ -312,17 +317,14 @@ class FakeDesk:
         self._refuse()
         asked = user or subscription or delivery
         verdict = self.verdicts.get(asked)
+        await self.answering.wait()
         if verdict is None:
             raise PushdeskError(f"Nothing is known of {asked!r}.", code="not_found")
         return verdict
 
     async def users(self, query: PageQuery) -> Page[User]:
         self._answer()
-        found = [
-            msgspec.structs.replace(user, subscriptions=len(self._of(user.id)))
-            for user in self._users.values()
-            if passes(user.id, query.filter)
-        ]
+        found = [self._reached(user) for user in self._users.values() if passes(user.id, query.filter)]
         return _page(found, query, sorts=("created_at", "id"))
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
@@ -360,11 +362,10 @@ class FakeDesk:
         if delivery not in self._deliveries:
             raise PushdeskError(f"There is no delivery {delivery!r}.", code="not_found")
         one = self._deliveries[delivery]
-        last = Attempt(one.attempts, one.at, one.outcome, one.status, one.reason, one.latency_ms)
         return DeliveryRecord(
             one,
             self._told(self._dispatches[one.dispatch], deliveries=False),
-            (*self.attempts.get(delivery, ()), *((last,) if one.attempts else ())),
+            (*self.attempts.get(delivery, ()), *((self._last(one),) if one.attempts else ())),
             urgency=Urgency.NORMAL,
             topic=None,
             ttl_s=86400,
@@ -658,9 +659,9 @@ class FakeDesk:
         self._seq += 1
         return self._seq
 
-    def _know(self, user: str) -> None:
+    def _know(self, user: str, since: datetime | None = None) -> None:
         if user not in self._users:
-            self._users[user] = User(user, self.now())
+            self._users[user] = User(user, since or self.now())
             self._emit(UserAdded(self._number(), self.now(), user))
 
     def _emit(self, *events: AnyEvent) -> None:
@@ -678,6 +679,21 @@ class FakeDesk:
     def _of(self, user: str) -> list[Subscription]:
         active = SubscriptionState.ACTIVE
         return [one for one in self._subscriptions.values() if one.user == user and one.state is active]
+
+    def _last(self, one: Delivery) -> Attempt:
+        """Return a delivery's last attempt."""
+        headers = self.headers.get(one.id, {})
+        return Attempt(one.attempts, one.at, one.outcome, one.status, one.reason, one.latency_ms, headers)
+
+    def _reached(self, user: User) -> User:
+        """Return a user with how well they were reached."""
+        devices = [one for one in self._subscriptions.values() if one.user == user.id]
+        return msgspec.structs.replace(
+            user,
+            subscriptions=len(self._of(user.id)),
+            last_delivery_at=max((one.last_success_at for one in devices if one.last_success_at), default=None),
+            last_failure_at=max((one.last_failure_at for one in devices if one.last_failure_at), default=None),
+        )
 
     def _invalidate(self, user: str) -> bool:
         was_held = self._cache.pop(user, None) is not None

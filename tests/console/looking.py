@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from textual.worker import WorkerState
 
+from pushdesk.desk import DeliveryChanged
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.app import App
     from textual.pilot import Pilot
     from textual.screen import Screen
+
+    from pushdesk.console.app import PushdeskApp
+    from pushdesk.model import Delivery
 
 PATIENCE_S = 20.0
 """Seconds after which a test gives up."""
@@ -61,3 +66,17 @@ async def settled(pilot: Pilot[Any]) -> None:
 def toasts(app: App[Any]) -> list[str]:
     """Return what the toasts say, the oldest first."""
     return [f"{each.title}: {each.message}" if each.title else each.message for each in app._notifications]
+
+
+def unwrapped(app: App[Any]) -> str:
+    """Return what the dialog on top says, as if it were one line."""
+    lines = (line.split("│") for line in text_of(app).splitlines())
+    return " ".join(parts[len(parts) // 2].strip() for parts in lines if len(parts) > 2)
+
+
+async def heard(pilot: Pilot[Any], app: PushdeskApp, delivery: Delivery) -> None:
+    """Wait until the console was told of a delivery."""
+    await until(
+        pilot,
+        lambda: any(isinstance(event, DeliveryChanged) and event.delivery == delivery for event in app.events),
+    )

@@ -97,9 +97,9 @@ def test_every_binding_has_an_id_a_label_and_a_tooltip_and_no_printable_key_has_
         assert not (binding.priority and len(binding.key) == 1), (kind, binding)
 
 
-def test_no_two_bindings_have_one_id() -> None:
-    names = [binding.id for _, binding in all_bindings()]
-    assert len(names) == len(set(names))
+def test_what_has_one_id_has_the_same_keys_wherever_it_is_bound() -> None:
+    bound = {(binding.id, binding.key) for _, binding in all_bindings()}
+    assert len(bound) == len({name for name, _ in bound})
 
 
 @pytest.mark.parametrize("entry", SCREENS, ids=[entry.name for entry in SCREENS])

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta, timezone
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from pushdesk.console.app import PushdeskApp
-from pushdesk.console.screens.details import RELOAD_S, SubscriptionScreen
 from pushdesk.console.widgets import tail
 from pushdesk.console.widgets.rows import Rows
-from pushdesk.desk import DeliveryChanged, LogWritten
+from pushdesk.desk import LogWritten
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, Notification, Outcome, Subscription
 from tests.console.fake_desk import NOON, URL, FakeDesk
-from tests.console.looking import settled, text_of, toasts, until, until_says
+from tests.console.looking import heard, settled, text_of, toasts, until, until_says, unwrapped
 from tests.console.scenes import busy_desk, console, empty_desk
 
 if TYPE_CHECKING:
-    from textual.pilot import Pilot
     from textual.strip import Strip
 
 WIDE = (120, 40)
@@ -89,7 +86,7 @@ async def test_a_paused_log_counts_deliveries_and_not_their_attempts() -> None:
         known = desk._deliveries["delivery-0048"]
         last = msgspec.structs.replace(known, attempts=5)
         desk.update(last)
-        await _heard(pilot, app, last)
+        await heard(pilot, app, last)
         await until_says(pilot, "paused, 1 new")
         await pilot.press("p", "p")
         await until_says(pilot, "paused, 0 new")
@@ -344,59 +341,6 @@ async def test_an_error_is_a_toast_and_a_row() -> None:
         await until_says(pilot, "✗ error", "The database is locked.")
 
 
-async def test_details_follow_what_happens() -> None:
-    desk = busy_desk()
-    app = console(desk)
-    async with app.run_test(size=WIDE) as pilot:
-        await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
-        await pilot.press("enter")
-        await until_says(pilot, "0 in a row", "166 ms")
-        desk.change("sub-0001", failures=3)
-        await until_says(pilot, "3 in a row")
-        desk.deliver(_subscription(desk, "sub-0001"), latency_ms=777.0)
-        await until_says(pilot, "777 ms")
-
-
-async def test_details_show_what_was_sent_to_this_subscription_only() -> None:
-    desk = FakeDesk()
-    gone, ada = desk.subscribe("gone"), desk.subscribe("ada")
-    desk.deliver(ada, Outcome.GONE, reason="of another")
-    for _ in range(3):
-        desk.deliver(gone, reason="its own")
-    app = console(desk)
-    async with app.run_test(size=WIDE) as pilot:
-        await pilot.press("3")
-        await until_says(pilot, "1 to 2 of 2")
-        await pilot.press("slash", *"gone", "enter")
-        await until_says(pilot, "1 to 1")
-        await pilot.press("enter")
-        await until(pilot, lambda: len(app.screen.query_one("#deliveries", Rows).items) == 3)
-
-
-async def test_details_are_fetched_once_for_all_that_happens_in_a_second_and_for_what_concerns_them_only() -> None:
-    desk = busy_desk()
-    app = console(desk)
-    async with app.run_test(size=WIDE) as pilot:
-        await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
-        await pilot.press("enter")
-        await until_says(pilot, "0 in a row", "166 ms")
-        asked, began = len(desk.asked), monotonic()
-        for number in range(6):
-            changed = desk.deliver(_subscription(desk, "sub-0001"), latency_ms=500.0 + number)
-            await _heard(pilot, app, changed)
-        await until_says(pilot, "505 ms")
-        assert len(desk.asked) - asked <= (monotonic() - began) // RELOAD_S + 1
-        details = app.screen
-        assert isinstance(details, SubscriptionScreen)
-        await until(pilot, lambda: details._waiting is None)
-        asked = len(desk.asked)
-        for _ in range(3):
-            await _heard(pilot, app, desk.deliver(_subscription(desk, "sub-0003")))
-        assert len(desk.asked) == asked
-
-
 async def test_what_was_sent_before_the_start_is_not_denied() -> None:
     desk = FakeDesk()
     one = desk.subscribe("ada")
@@ -417,59 +361,9 @@ async def test_a_small_overview_has_the_key_and_the_outcomes() -> None:
         await until_says(pilot, "✓ accepted 48 213   ↻ retried 96   ✗ gone 12   ! failed 3", "✓ healthy", "✗ failing")
 
 
-async def test_the_newest_lines_of_a_dispatch_lead_to_its_details() -> None:
-    app = console(busy_desk())
-    async with app.run_test(size=WIDE) as pilot:
-        await until_says(pilot, "upstream connect error")
-        await pilot.press("enter")
-        await until_says(pilot, "dispatch-0047", "next try")
-
-
 REASON = (
     "The service says: " + "the key of the sender is another than the one the device subscribed with; " * 3 + "end."
 )
-
-
-@pytest.mark.parametrize("keys", [["1", "enter"], ["5", "enter"], ["5", "enter", "enter"], ["3", "enter", "enter"]])
-async def test_the_whole_reason_of_a_failed_push_can_be_read_in_a_small_terminal(keys: list[str]) -> None:
-    desk = FakeDesk()
-    desk.deliver(desk.subscribe("ada"), Outcome.KEY_MISMATCH, reason=REASON)
-    app = console(desk)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.loaded)
-        for key in keys:
-            await settled(pilot)
-            await pilot.press(key)
-        await until(pilot, lambda: REASON in _unwrapped(app))
-        await until_says(pilot, "✗ 403 other key · attempt 1 · 61 ms")
-
-
-async def test_the_cursor_of_the_details_is_on_the_delivery_that_was_chosen() -> None:
-    desk = FakeDesk()
-    for number in range(12):
-        desk.subscribe("ada", platform=f"Platform {number}")
-    await desk.notify("ada", _hello())
-    app = console(desk)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("5")
-        await until(pilot, lambda: len(rows_of(app).items) == 12)
-        chosen = rows_of(app).current
-        assert chosen is not None
-        await pilot.press("enter")
-        await until(pilot, lambda: app.screen.query_one("#deliveries", Rows).current == chosen)
-
-
-async def test_an_attempt_that_was_followed_by_another_keeps_its_reason() -> None:
-    desk = FakeDesk()
-    failed = desk.deliver(desk.subscribe("ada"), Outcome.TRANSIENT, reason="upstream connect error")
-    app = console(desk)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("5")
-        await until_says(pilot, "↻ 503 will retry")
-        desk.update(msgspec.structs.replace(failed, outcome=Outcome.ACCEPTED, status=201, attempts=2, reason=""))
-        await until_says(pilot, "✓ 201")
-        await pilot.press("home", "enter")
-        await until_says(pilot, "↻ 503 will retry · attempt 1", "upstream connect error", "✓ 201 · attempt 2")
 
 
 async def test_an_error_of_the_console_can_be_read_in_full() -> None:
@@ -480,7 +374,7 @@ async def test_an_error_of_the_console_can_be_read_in_full() -> None:
         app.report(PushdeskError(REASON))
         await until_says(pilot, "✗ error")
         await pilot.press("home", "enter")
-        await until(pilot, lambda: REASON in _unwrapped(app))
+        await until(pilot, lambda: REASON in unwrapped(app))
         await pilot.press("escape")
         await until_says(pilot, "Happening now")
 
@@ -515,18 +409,6 @@ async def test_times_are_shown_in_the_zone_that_was_handed_in() -> None:
     app = PushdeskApp(busy_desk(), url=URL, mode="attached", now=lambda: NOON.astimezone(zone))
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "17:03:41", "17:03")
-
-
-def _unwrapped(app: PushdeskApp) -> str:
-    """Return what the dialog on top says, as if it were one line."""
-    return " ".join(line.split("│")[1].strip() for line in text_of(app).splitlines() if line.count("│") == 2)
-
-
-async def _heard(pilot: Pilot[int], app: PushdeskApp, delivery: Delivery) -> None:
-    await until(
-        pilot,
-        lambda: any(isinstance(event, DeliveryChanged) and event.delivery == delivery for event in app.events),
-    )
 
 
 def _subscription(desk: FakeDesk, name: str) -> Subscription:

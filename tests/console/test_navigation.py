@@ -100,11 +100,11 @@ async def test_warnings_are_hidden_until_there_are_others() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until_says(pilot, "! Apple will refuse")
         assert app.screen.query_one(Banner).size.height == 2
-        await pilot.press("w")
+        await pilot.press("W")
         await until(pilot, lambda: "! Apple" not in text_of(app))
-        await pilot.press("w")
+        await pilot.press("W")
         await until_says(pilot, "! Apple")
-        await pilot.press("w", "3")
+        await pilot.press("W", "3")
         await until_says(pilot, "1 to 6 of 6")
         assert "warning" not in text_of(app)
         desk.set_stats(warnings=("Another.",))
@@ -115,7 +115,7 @@ async def test_without_warnings_there_is_nothing_to_hide() -> None:
     app = console(busy_desk())
     async with app.run_test(notifications=True) as pilot:
         await until(pilot, lambda: app.loaded)
-        await pilot.press("w")
+        await pilot.press("W")
         assert toasts(app) == ["There are no warnings."]
 
 

@@ -36,6 +36,12 @@ def age(time: datetime, now: datetime) -> str:
     return f"{seconds // DAY} d"
 
 
+def duration(seconds: int) -> str:
+    """Return a duration in the largest unit that it is a whole number of: `1 d`, `90 min`."""
+    units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s"))
+    return next(f"{seconds // size} {name}" for size, name in units if seconds % size == 0)
+
+
 def milliseconds(value: float | None) -> str:
     """Return a duration: `61 ms`, `1.2 s`, `12 s`."""
     if value is None:

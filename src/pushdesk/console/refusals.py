@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from textual import events
     from textual.binding import Binding
 
+    from pushdesk.console.app import PushdeskApp
+
 NEEDS_NO_REASON = frozenset({"clear_filter"})
 """Actions whose key does nothing, when there is nothing to do: `escape` is pressed to be sure."""
 
@@ -45,9 +47,8 @@ def refusal_of(node: DOMNode, binding: Binding) -> str | None:
 class RefusingScreen(Screen[ScreenResultType], Refuser):
     """A screen that says why, for itself and for what is on it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._refusals: list[str | None] = []
+    app: PushdeskApp
+    _refusals: tuple[str | None, ...] = ()
 
     def on_key(self, event: events.Key) -> None:
         """Say why, when the key of a dimmed action was pressed."""
@@ -60,12 +61,12 @@ class RefusingScreen(Screen[ScreenResultType], Refuser):
 
     def refresh_refusals(self) -> None:
         """Show anew what cannot be done, if that has changed: the footer is costly to make."""
-        refusals = [
+        refusals = tuple(
             node.refusal(binding.action)
             for node in (self.focused or self).ancestors_with_self
             if isinstance(node, Refuser)
             for binding in node.bindings_here
-        ]
+        )
         if refusals != self._refusals:
             self._refusals = refusals
             self.refresh_bindings()

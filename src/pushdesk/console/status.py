@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.content import Content
 
-from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState
+from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState, VerdictCode
 
 if TYPE_CHECKING:
-    from pushdesk.model import Delivery
+    from pushdesk.model import Attempt, Delivery
 
 GOOD: Final = "$text-success"
 BUSY: Final = "$text-warning"
@@ -68,6 +68,27 @@ DISPATCHES: Final[dict[DispatchState, Look]] = {
     DispatchState.CANCELLED: Look("-", "cancelled", QUIET),
 }
 
+VERDICTS: Final[dict[VerdictCode, Look]] = {
+    VerdictCode.PUSH_DISABLED: Look("!", "push is switched off", BAD),
+    VerdictCode.UNKNOWN_USER: Look("✗", "unknown user", BAD),
+    VerdictCode.NO_SUBSCRIPTION: Look("✗", "not subscribed", BAD),
+    VerdictCode.NOTHING_SENT: Look("·", "nothing sent", QUIET),
+    VerdictCode.SCHEDULED: Look("…", "scheduled", QUIET),
+    VerdictCode.WAITING: OUTCOMES[Outcome.WAITING],
+    VerdictCode.ACCEPTED: OUTCOMES[Outcome.ACCEPTED],
+    VerdictCode.GONE: OUTCOMES[Outcome.GONE],
+    VerdictCode.KEY_MISMATCH: OUTCOMES[Outcome.KEY_MISMATCH],
+    VerdictCode.KEY_ENDED: Look("✗", "key has ended", BAD),
+    VerdictCode.OUR_CONFIGURATION: Look("!", "our configuration", BAD),
+    VerdictCode.REFUSED: OUTCOMES[Outcome.REFUSED],
+    VerdictCode.THROTTLED: OUTCOMES[Outcome.THROTTLED],
+    VerdictCode.TRANSIENT: OUTCOMES[Outcome.TRANSIENT],
+    VerdictCode.EXPIRED: OUTCOMES[Outcome.EXPIRED],
+    VerdictCode.SUPERSEDED: OUTCOMES[Outcome.SUPERSEDED],
+    VerdictCode.HELD: OUTCOMES[Outcome.HELD],
+    VerdictCode.CANCELLED: OUTCOMES[Outcome.CANCELLED],
+}
+
 SERVICES: Final[dict[Service, str]] = {
     Service.FCM: "FCM",
     Service.MOZILLA: "Mozilla",
@@ -77,8 +98,8 @@ SERVICES: Final[dict[Service, str]] = {
 }
 
 
-def delivery_status(delivery: Delivery) -> Content:
-    """Return the status of a delivery: `✓ 201`, `✗ 410 gone`, `↻ 429 throttled`."""
+def delivery_status(delivery: Delivery | Attempt) -> Content:
+    """Return the status of a delivery or an attempt: `✓ 201`, `✗ 410 gone`, `↻ 429 throttled`."""
     look = OUTCOMES[delivery.outcome]
     if delivery.status is None:
         return look.content()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.content import Content
 
+from pushdesk.console.device_commands import give, send_again
 from pushdesk.console.figures import milliseconds, moment
 from pushdesk.console.happenings import attempt_key, delivery_device
+from pushdesk.console.keys import bind
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.status import QUIET, SERVICES, delivery_status
+from pushdesk.console.subject import SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.listing import nothing_found
@@ -20,6 +24,7 @@ from pushdesk.model import Delivery, Outcome
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from pushdesk.console.widgets.rows import Rows
     from pushdesk.desk import AnyEvent
@@ -32,6 +37,11 @@ class DeliveriesScreen(PaneScreen):
     """What is delivered, and what is not, as it happens."""
 
     NAME: ClassVar[str] = "deliveries"
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"send_again"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        SHOWN_WHY,
+        bind("r", "send_again", "Send again", "deliveries.resend", "Send it to this device once more", show=True),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +91,16 @@ class DeliveriesScreen(PaneScreen):
         if isinstance(message.item, Delivery):
             self.show_delivery(message.item)
 
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        if action == "send_again" and self._tail.current is None:
+            return "No delivery is selected."
+        return super().refusal(action)
+
+    def subject(self) -> Subject | None:
+        """Return the delivery under the cursor."""
+        return Subject.of_delivery(self._tail.current) if self._tail.current else None
+
     def suggested_user(self) -> str:
         """Return the user of the line under the cursor."""
         return self._tail.current.user if self._tail.current else ""
@@ -88,6 +108,11 @@ class DeliveriesScreen(PaneScreen):
     def copied(self) -> str:
         """Return the id of the dispatch under the cursor; without one, the server's URL."""
         return plain(self._tail.current.dispatch) if self._tail.current else super().copied()
+
+    def action_send_again(self) -> None:
+        """Send the delivery under the cursor again."""
+        if (subject := self.subject()) is not None:
+            give(self, partial(send_again, self.app.desk, subject))
 
     def _cells(self, delivery: Delivery) -> list[Content]:
         return [

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from pushdesk.console.device_commands import give, send_again, test
 from pushdesk.console.figures import milliseconds, moment
 from pushdesk.console.happenings import delivery_device, delivery_remark, device_of
+from pushdesk.console.keys import bind
+from pushdesk.console.lookups import devices_of, key_states
 from pushdesk.console.screens.deliveries import OF_SUBSCRIPTION
-from pushdesk.console.screens.dialog import Dialog
-from pushdesk.console.status import DISPATCHES, OUTCOMES, QUIET, SERVICES, SUBSCRIPTIONS, delivery_status
+from pushdesk.console.screens.live_dialog import LiveDialog
+from pushdesk.console.screens.removing import ask_to_remove_device
+from pushdesk.console.status import (
+    DISPATCHES,
+    KEYS,
+    OUTCOMES,
+    QUIET,
+    SERVICES,
+    SUBSCRIPTIONS,
+    UNKNOWN_KEY,
+    delivery_status,
+)
+from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain
+from pushdesk.console.timeline import Moment, timeline
 from pushdesk.console.widgets.columns import Column
+from pushdesk.console.widgets.facts import Facts
 from pushdesk.console.widgets.rows import Rows
-from pushdesk.console.workers import begin
-from pushdesk.desk import DeliveryChanged, SubscriptionChanged
+from pushdesk.desk import DeliveryChanged, DispatchChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, PageQuery
 
@@ -26,37 +42,202 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from textual.app import ComposeResult
-    from textual.timer import Timer
+    from textual.binding import BindingType
 
+    from pushdesk.console.widgets.facts import Fact
     from pushdesk.desk import AnyEvent
-    from pushdesk.model import Dispatch, Subscription
+    from pushdesk.model import Attempt, Dispatch, KeyState, Subscription
 
-Fact = tuple[str, Content | str]
 LATELY: Final = 200
 """Deliveries of a subscription that are shown."""
-RELOAD_S: Final = 1.0
-"""What happens is fetched at most this often."""
+TOLD: Final = 20
+"""Deliveries of a subscription whose attempts are shown one by one, if there was more than one; the latest."""
 
 
-class DetailsScreen(Dialog[None]):
-    """Facts above, deliveries below; both follow what happens."""
+class SubscriptionScreen(LiveDialog):
+    """A subscription, and what became of it from the day it was made."""
+
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("T", "test", "Test", "subscriptions.test", "Send the test push to this device only", show=True),
+        bind("d", "remove", "Remove", "subscriptions.remove", "Remove this subscription", show=True),
+    ]
 
     class Loaded(Message):
         """What is shown came from the server."""
 
-        def __init__(self, facts: list[Fact], deliveries: list[Delivery]) -> None:
+        def __init__(self, subscription: Subscription | None, key: KeyState | None, moments: list[Moment]) -> None:
             super().__init__()
-            self.facts = facts
-            self.deliveries = deliveries
+            self.subscription = subscription
+            self.key = key
+            self.moments = moments
 
-    def __init__(self, title: str, *, empty: str, chosen: Delivery | None = None) -> None:
-        super().__init__()
-        self._title = title
-        self._chosen = chosen
-        self._empty = empty
-        self._waiting: Timer | None = None
-        self._stale = False
-        self._facts = Static(Content.styled("loading…", QUIET), classes="facts")
+    def __init__(self, subscription: Subscription) -> None:
+        super().__init__(f"{plain(subscription.user)} · {device_of(subscription)}")
+        self._subscription = subscription
+        self._is_removed = False
+        self._attempts: dict[tuple[str, int], tuple[Attempt, ...]] = {}
+        self._facts = Facts(indent=15)
+        self._moments: Rows[Moment] = Rows(
+            (
+                Column("time", "time", 12),
+                Column("status", "what happened", 18),
+                Column("latency", "latency", 7, priority=1, right=True),
+                Column("remark", "", 12, grows=1),
+            ),
+            key=lambda line: line.key,
+            cells=self._cells,
+            name="timeline",
+        )
+        self._line = Static(id="line")
+
+    def compose_body(self) -> ComposeResult:
+        """Compose the facts and the timeline."""
+        yield self._facts
+        yield self._moments
+        yield self._line
+
+    def concerns(self, event: AnyEvent) -> bool:
+        """Return whether an event is about this subscription."""
+        match event:
+            case SubscriptionChanged(subscription=subscription) if subscription.id == self._subscription.id:
+                self._subscription = subscription
+                return True
+            case SubscriptionRemoved(id=removed) if removed == self._subscription.id:
+                self._is_removed = True
+                return True
+            case DeliveryChanged(delivery=delivery):
+                return delivery.subscription == self._subscription.id
+            case KeyChanged(key=key):
+                return key.id == self._subscription.key_id
+            case _:
+                return False
+
+    async def fetch(self) -> None:
+        """Fetch the subscription, its key, and what was sent to it lately."""
+        desk, one = self.app.desk, self._subscription
+        try:
+            devices, keys, page = await asyncio.gather(
+                devices_of(desk, one.user),
+                key_states(desk),
+                desk.deliveries(PageQuery(limit=LATELY, filter=f"{OF_SUBSCRIPTION}{one.id}")),
+            )
+            attempts = await self._fetch_attempts(page.items)
+        except PushdeskError as error:
+            self.post_message(self.Failed(error))
+            return
+        found = next((each for each in devices if each.id == one.id), None)
+        moments = timeline(found or one, page.items, attempts)
+        self.post_message(self.Loaded(found, keys.get(one.key_id), moments))
+
+    def on_subscription_screen_loaded(self, message: Loaded) -> None:
+        """Show what came."""
+        if message.subscription is not None:
+            self._subscription = message.subscription
+            self._is_removed = False
+        one, now = self._subscription, self.app.now()
+        key = UNKNOWN_KEY if message.key is None else KEYS[message.key]
+        state = SUBSCRIPTIONS[one.state].content()
+        self._facts.show(
+            [
+                ("state", Content("- removed") if self._is_removed else state),
+                ("subscription", f"{SERVICES[one.service]}#{plain(one.fingerprint)}"),
+                ("VAPID key", Content.assemble(plain(one.key_id), "  ", key.content())),
+                ("subscribed", moment(one.created_at, now)),
+                ("last success", moment(one.last_success_at, now)),
+                ("last failure", _failed(one, now)),
+            ]
+        )
+        self._moments.show(message.moments)
+        if self.come():
+            self._moments.focus()
+
+    def on_rows_moved(self) -> None:
+        """Show the line under the cursor in full."""
+        current = self._moments.current
+        self._line.update(self._in_full(current) if current is not None else "")
+
+    def on_rows_chosen(self, message: Rows.Chosen) -> None:
+        """Show a delivery with all its attempts."""
+        from pushdesk.console.screens.delivery import DeliveryScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        if isinstance(message.item, Moment) and message.item.delivery is not None:
+            self.app.push_screen(DeliveryScreen(message.item.delivery))
+
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        if action in self.CHANGES and self._is_removed:
+            return "This subscription was removed."
+        return super().refusal(action)
+
+    def subject(self) -> Subject:
+        """Return this subscription."""
+        return Subject.of_subscription(self._subscription)
+
+    def copied(self) -> str:
+        """Return the facts, and the timeline."""
+        lines = (self._in_full(each).plain.replace("\n", " · ") for each in self._moments.items)
+        return "\n".join((self._title, "", self._facts.text, "", *lines))
+
+    def action_test(self) -> None:
+        """Send the test push to this device."""
+        give(self, partial(test, self.app.desk, self.subject()))
+
+    def action_remove(self) -> None:
+        """Ask, and remove this subscription."""
+        ask_to_remove_device(self, self._subscription)
+
+    async def _fetch_attempts(self, deliveries: tuple[Delivery, ...]) -> dict[str, tuple[Attempt, ...]]:
+        """Return the attempts at the latest deliveries that had several; those that are known are not asked for."""
+        wanted = [one for one in deliveries if one.attempts > 1][:TOLD]
+        asked = [one for one in wanted if (one.id, one.attempts) not in self._attempts]
+        records = await asyncio.gather(*(self.app.desk.delivery(one.id) for one in asked), return_exceptions=True)
+        for one, record in zip(asked, records, strict=True):
+            # One that is not known, to an older server or any more, is shown by its last attempt.
+            if not isinstance(record, BaseException):
+                self._attempts[one.id, one.attempts] = record.attempts
+            elif not isinstance(record, PushdeskError):
+                raise record
+        return {one.id: self._attempts.get((one.id, one.attempts), ()) for one in wanted}
+
+    def _in_full(self, line: Moment) -> Content:
+        now = self.app.now()
+        if line.attempt is not None:
+            return full_line(line.attempt, now)
+        return Content.assemble((moment(line.time, now), QUIET), " · ", line.status, "\n", line.remark)
+
+    def _cells(self, line: Moment) -> list[Content]:
+        return [
+            Content.styled(moment(line.time, self.app.now()), QUIET),
+            line.status,
+            Content(milliseconds(line.attempt.latency_ms) if line.attempt is not None else ""),
+            Content.styled(line.remark, QUIET),
+        ]
+
+
+class DispatchScreen(LiveDialog):
+    """A dispatch with all its deliveries.
+
+    Args:
+        delivery: One of them; the cursor is on it.
+    """
+
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"send_again"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("r", "send_again", "Send again", "deliveries.resend", "Send it to this device once more", show=True),
+    ]
+
+    class Loaded(Message):
+        """The dispatch came from the server."""
+
+        def __init__(self, dispatch: Dispatch) -> None:
+            super().__init__()
+            self.dispatch = dispatch
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__("Dispatch")
+        self._chosen = delivery
+        self._facts = Facts(indent=10)
         self._deliveries: Rows[Delivery] = Rows(
             (
                 Column("at", "time", 12),
@@ -72,84 +253,86 @@ class DetailsScreen(Dialog[None]):
         )
         self._line = Static(id="line")
 
-    def compose(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         """Compose the facts and the table."""
-        with Vertical(classes="dialog -long") as frame:
-            frame.border_title = Content(self._title)
-            frame.border_subtitle = Content("esc closes")
-            yield self._facts
-            yield self._deliveries
-            yield self._line
-
-    def on_mount(self) -> None:
-        """Fetch, and keep up with what happens."""
-        self._deliveries.say_when_empty(Content.styled(self._empty, QUIET))
-        self._deliveries.focus()
-        self.watch(self.app, "events", self._follow, init=False)
-        self._load()
-
-    async def fetch(self) -> tuple[list[Fact], list[Delivery]]:
-        """Return the facts and the deliveries, the newest first."""
-        raise NotImplementedError
+        yield self._facts
+        yield self._deliveries
+        yield self._line
 
     def concerns(self, event: AnyEvent) -> bool:
-        """Return whether an event changes what is shown."""
-        raise NotImplementedError
+        """Return whether an event is about this dispatch or one of its deliveries."""
+        match event:
+            case DeliveryChanged(delivery=delivery):
+                return delivery.dispatch == self._chosen.dispatch
+            case DispatchChanged(dispatch=dispatch):
+                return dispatch.id == self._chosen.dispatch
+            case _:
+                return False
 
-    def on_details_screen_loaded(self, message: Loaded) -> None:
-        """Show what came."""
-        lines = (Content.assemble((name.ljust(14), QUIET), value) for name, value in message.facts)
-        self._facts.update(Content("\n").join(lines))
-        is_first = not self._deliveries.items
-        self._deliveries.show(message.deliveries)
-        if is_first and self._chosen is not None:
+    async def fetch(self) -> None:
+        """Fetch the dispatch."""
+        try:
+            self.post_message(self.Loaded(await self.app.desk.dispatch(self._chosen.dispatch)))
+        except PushdeskError as error:
+            self.post_message(self.Failed(error))
+
+    def on_dispatch_screen_loaded(self, message: Loaded) -> None:
+        """Show the dispatch."""
+        dispatch, now = message.dispatch, self.app.now()
+        facts: list[Fact] = [
+            ("title", plain(dispatch.title)),
+            ("user", plain(dispatch.user or "everybody")),
+            ("state", DISPATCHES[dispatch.state].content()),
+            ("kind", dispatch.kind.value),
+            ("accepted", moment(dispatch.accepted_at, now)),
+            ("id", plain(dispatch.id)),
+            ("outcomes", _counts(dispatch)),
+        ]
+        if dispatch.next is not None:
+            facts.append(("", f"the first {len(dispatch.deliveries)} deliveries are shown"))
+        self._facts.show(facts)
+        self._deliveries.say_when_empty(Content.styled("It has no deliveries: nobody was subscribed.", QUIET))
+        self._deliveries.show(dispatch.deliveries)
+        if self.come():
             self._deliveries.go_to(self._chosen.id)
+            self._deliveries.focus()
 
     def on_rows_moved(self) -> None:
         """Show the delivery under the cursor in full."""
         current = self._deliveries.current
-        self._line.update(self._in_full(current) if current is not None else "")
+        self._line.update(full_line(current, self.app.now()) if current is not None else "")
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
-        """Show a delivery alone: there is room for the longest reason."""
-        from pushdesk.console.screens.words import WordsScreen  # noqa: PLC0415 - not needed before it is asked for
+        """Show a delivery with all its attempts."""
+        from pushdesk.console.screens.delivery import DeliveryScreen  # noqa: PLC0415 - not needed before it is asked for
 
         if isinstance(message.item, Delivery):
-            title = f"{plain(message.item.user)} · {delivery_device(message.item)}"
-            self.app.push_screen(WordsScreen(title, self._in_full(message.item)))
+            self.app.push_screen(DeliveryScreen(message.item))
 
-    def _in_full(self, delivery: Delivery) -> Content:
-        told = [delivery]
-        if (chosen := self._chosen) is not None and is_earlier(chosen, delivery):
-            # The server keeps a delivery's last attempt only; the one that was chosen is shown as it was.
-            told.insert(0, chosen)
-        return Content("\n").join(full_line(each, self.app.now()) for each in told)
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        if action == "send_again" and self._deliveries.current is None:
+            return "No delivery is selected."
+        return super().refusal(action)
 
-    def _follow(self, batch: tuple[AnyEvent, ...]) -> None:
-        # All of them: what concerns a screen may change it.
-        if not [event for event in batch if self.concerns(event)]:
-            return
-        if self._waiting is not None:
-            self._stale = True
-        else:
-            self._load()
+    def subject(self) -> Subject | None:
+        """Return the delivery under the cursor."""
+        current = self._deliveries.current
+        return Subject.of_delivery(current) if current is not None else None
 
-    def _waited(self) -> None:
-        self._waiting = None
-        if self._stale:
-            self._load()
+    def copied(self) -> str:
+        """Return the facts, and a line for each delivery."""
+        now = self.app.now()
+        lines = (
+            f"{delivery_device(each)} · {full_line(each, now).plain}".replace("\n", " · ")
+            for each in self._deliveries.items
+        )
+        return "\n".join((self._facts.text, "", *lines))
 
-    def _load(self) -> None:
-        self._stale = False
-        self._waiting = self.set_timer(RELOAD_S, self._waited)
-        begin(self, self._fetch, group="details", exclusive=True)
-
-    async def _fetch(self) -> None:
-        try:
-            facts, deliveries = await self.fetch()
-        except PushdeskError as error:
-            facts, deliveries = [("", plain(str(error)))], []
-        self.post_message(self.Loaded(facts, deliveries))
+    def action_send_again(self) -> None:
+        """Send the delivery under the cursor again."""
+        if (subject := self.subject()) is not None:
+            give(self, partial(send_again, self.app.desk, subject))
 
     def _cells(self, delivery: Delivery) -> list[Content]:
         now = self.app.now()
@@ -164,76 +347,9 @@ class DetailsScreen(Dialog[None]):
         ]
 
 
-class SubscriptionScreen(DetailsScreen):
-    """A subscription, and what was sent to it lately."""
-
-    def __init__(self, subscription: Subscription) -> None:
-        super().__init__(
-            f"{plain(subscription.user)} · {device_of(subscription)}", empty="Nothing was sent to it lately."
-        )
-        self._subscription = subscription
-
-    async def fetch(self) -> tuple[list[Fact], list[Delivery]]:
-        """Return the subscription's facts and its latest deliveries."""
-        one, now = self._subscription, self.app.now()
-        page = await self.app.desk.deliveries(PageQuery(limit=LATELY, filter=f"{OF_SUBSCRIPTION}{one.id}"))
-        facts: list[Fact] = [
-            ("user", plain(one.user)),
-            ("state", SUBSCRIPTIONS[one.state].content()),
-            ("device", device_of(one)),
-            ("subscription", f"{SERVICES[one.service]}#{plain(one.fingerprint)}"),
-            ("VAPID key", plain(one.key_id)),
-            ("subscribed", moment(one.created_at, now)),
-            ("last success", moment(one.last_success_at, now)),
-            ("last failure", moment(one.last_failure_at, now)),
-            ("failures", f"{one.failures} in a row"),
-        ]
-        return facts, list(page.items)
-
-    def concerns(self, event: AnyEvent) -> bool:
-        """Return whether an event is about this subscription."""
-        match event:
-            case SubscriptionChanged(subscription=subscription) if subscription.id == self._subscription.id:
-                self._subscription = subscription
-                return True
-            case DeliveryChanged(delivery=delivery):
-                return delivery.subscription == self._subscription.id
-            case _:
-                return False
-
-
-class DispatchScreen(DetailsScreen):
-    """The dispatch of a delivery, with all its deliveries; the cursor is on that one."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        super().__init__("Dispatch", empty="It has no deliveries: nobody was subscribed.", chosen=delivery)
-        self._dispatch = delivery.dispatch
-
-    async def fetch(self) -> tuple[list[Fact], list[Delivery]]:
-        """Return the dispatch's facts and deliveries."""
-        dispatch, now = await self.app.desk.dispatch(self._dispatch), self.app.now()
-        shown = list(dispatch.deliveries)
-        facts: list[Fact] = [
-            ("title", plain(dispatch.title)),
-            ("user", plain(dispatch.user or "everybody")),
-            ("state", DISPATCHES[dispatch.state].content()),
-            ("kind", dispatch.kind.value),
-            ("accepted", moment(dispatch.accepted_at, now)),
-            ("id", plain(dispatch.id)),
-            ("outcomes", _counts(dispatch)),
-        ]
-        if dispatch.next is not None:
-            facts.append(("", f"the first {len(shown)} deliveries are shown"))
-        return facts, shown
-
-    def concerns(self, event: AnyEvent) -> bool:
-        """Return whether an event is about one of this dispatch's deliveries."""
-        return isinstance(event, DeliveryChanged) and event.delivery.dispatch == self._dispatch
-
-
-def is_earlier(attempt: Delivery, delivery: Delivery) -> bool:
-    """Return whether an attempt is one of this delivery's, and another than its last."""
-    return attempt.id == delivery.id and attempt.attempts < delivery.attempts
+def _failed(one: Subscription, now: datetime) -> str:
+    last = moment(one.last_failure_at, now)
+    return f"{last}, {one.failures} in a row" if one.failures else last
 
 
 def full_line(delivery: Delivery, now: datetime) -> Content:

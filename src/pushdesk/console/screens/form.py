@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Button, Input, Static, TextArea
 from textual.worker import WorkerState
 
+from pushdesk.console.device_commands import PERHAPS_DONE
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.status import BAD, BUSY
@@ -139,6 +140,12 @@ class FormScreen(Dialog[Result]):
         self._set_busy(True)
         self.answer("one moment…", BUSY)
         begin(self, self._perform, group="form")
+
+    def action_close(self) -> None:
+        """Close the form. What is under way is no longer waited for, which is not to undo it."""
+        if self._busy:
+            self.app.notify(f"This is no longer waited for. {PERHAPS_DONE}", severity="warning", title=self._title)
+        super().action_close()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim submitting while it is being done."""

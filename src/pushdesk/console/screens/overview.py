@@ -18,6 +18,7 @@ from pushdesk.console.past import FLOORS, axis_of, hit_ratio, last, peak, sends_
 from pushdesk.console.screens.charts import ChartsScreen
 from pushdesk.console.service_figures import accepted_share, last_error, service_in_full, service_state, waits_until
 from pushdesk.console.status import GOOD, KEYS, QUIET, SERVICES
+from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain, plain_lines
 from pushdesk.console.widgets.chart import Chart
 from pushdesk.console.widgets.columns import Column
@@ -231,6 +232,13 @@ class OverviewScreen(ChartsScreen):
         """Return the user of the line under the cursor."""
         line = self._happening.current
         return line.user if line is not None and self._happening.has_focus else ""
+
+    def subject(self) -> Subject | None:
+        """Return what the line under the cursor tells of: a delivery, else a user."""
+        line = self._happening.current
+        if line is not None and line.delivery is not None and self._happening.has_focus:
+            return Subject.of_delivery(line.delivery)
+        return super().subject()
 
     def _panel(self, name: str) -> Panel:
         return self.query_one(f"#{name}", Panel)

@@ -9,6 +9,7 @@ from textual.containers import Container
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
 from pushdesk.console.refusals import RefusingScreen
+from pushdesk.console.subject import NO_SUBJECT, WHY, Subject
 from pushdesk.console.widgets.bars import Banner, ScreenTabs, StartingNotice, StatusBar
 from pushdesk.console.widgets.key_line import KeyLine
 from pushdesk.console.widgets.listing import Listing
@@ -31,6 +32,18 @@ CHANGING: Final = frozenset({"compose", "invite"})
 """Actions of every screen that change something on the server."""
 
 
+def not_connected(app: PushdeskApp) -> str | None:
+    """Return why the server cannot be asked anything, or None if it can."""
+    if app.connection is Connection.LIVE:
+        return None
+    return {Connection.STARTING: NOT_CONNECTED, Connection.LOST: LOST}.get(app.connection, REFUSED)
+
+
+def cannot_change(app: PushdeskApp) -> str | None:
+    """Return why nothing can be changed from here, or None if it can."""
+    return not_connected(app) or app.read_only or None
+
+
 class PaneScreen(RefusingScreen[None]):
     """A screen with a number key.
 
@@ -49,7 +62,8 @@ class PaneScreen(RefusingScreen[None]):
         bind("t", "compose", "Test send", "send.compose", "Write a notification and send it", show=True),
         bind("e", "invite", "Invite", "invite.open", "Invite a user's browser, with a link and a QR code", show=True),
         bind("y", "copy", "Copy", "pane.copy", "Copy what is selected to the clipboard"),
-        bind("w", "warnings", "Warnings", "pane.warnings", "Hide or show warnings"),
+        WHY,
+        bind("W", "warnings", "Warnings", "pane.warnings", "Hide or show warnings"),
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
     ]
 
@@ -122,28 +136,39 @@ class PaneScreen(RefusingScreen[None]):
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now, or None if it can."""
-        changes = action in CHANGING or action in self.CHANGES
-        if self.app.connection is not Connection.LIVE and (changes or action == "refresh"):
-            return {Connection.STARTING: NOT_CONNECTED, Connection.LOST: LOST}.get(self.app.connection, REFUSED)
-        if changes and self.app.read_only:
-            return self.app.read_only
+        if action in CHANGING or action in self.CHANGES:
+            return cannot_change(self.app)
         if action == "warnings" and not self.app.warnings:
             return "There are no warnings."
-        return None
+        if action == "why" and self.subject() is None:
+            return NO_SUBJECT
+        return not_connected(self.app) if action in {"refresh", "why"} else None
 
     def suggested_user(self) -> str:
         """Return the user whom a test or an invitation would be for: that of the row under the cursor."""
         return ""
+
+    def subject(self) -> Subject | None:
+        """Return what `w` asks about: that of the row under the cursor."""
+        user = self.suggested_user()
+        return Subject(user) if user else None
 
     def copied(self) -> str:
         """Return what `y` copies."""
         return self.app.url
 
     def show_delivery(self, delivery: Delivery) -> None:
-        """Show an attempt in full, among the deliveries of its dispatch."""
-        from pushdesk.console.screens.details import DispatchScreen  # noqa: PLC0415 - not needed before it is asked for
+        """Show a delivery with all its attempts."""
+        from pushdesk.console.screens.delivery import DeliveryScreen  # noqa: PLC0415 - not needed before it is asked for
 
-        self.app.push_screen(DispatchScreen(delivery))
+        self.app.push_screen(DeliveryScreen(delivery))
+
+    def action_why(self) -> None:
+        """Ask why what is under the cursor did not get what was sent."""
+        from pushdesk.console.screens.verdict import VerdictScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        if (subject := self.subject()) is not None:
+            self.app.push_screen(VerdictScreen(subject))
 
     def action_compose(self) -> None:
         """Open the form of a notification."""

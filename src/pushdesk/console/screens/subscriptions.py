@@ -7,30 +7,42 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from textual.content import Content
-from textual.message import Message
 
-from pushdesk.console.figures import count, moment, plural
+from pushdesk.console.device_commands import give, test
+from pushdesk.console.figures import count, moment
 from pushdesk.console.happenings import device_of
 from pushdesk.console.keys import bind
+from pushdesk.console.lookups import key_states
 from pushdesk.console.screens.pane import PaneScreen
-from pushdesk.console.status import BAD, KEYS, QUIET, SERVICES, SUBSCRIPTIONS, UNKNOWN_KEY, delivery_status
+from pushdesk.console.status import BAD, KEYS, QUIET, SERVICES, SUBSCRIPTIONS, UNKNOWN_KEY
+from pushdesk.console.subject import SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.listing import Listing, nothing_found
-from pushdesk.console.workers import begin
 from pushdesk.desk import DeliveryChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
-from pushdesk.errors import PushdeskError
-from pushdesk.model import KeyState, Outcome, Page, PageQuery, Subscription
+from pushdesk.model import KeyState, Outcome, Subscription
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from pushdesk.console.widgets.rows import Rows
     from pushdesk.desk import AnyEvent
-    from pushdesk.model import Stats
+    from pushdesk.model import Page, PageQuery, Stats
 
 SORTS: Final = ("-created_at", "user", "state", "service", "-failures")
+COLUMNS: Final = (
+    Column("device", "device", 18, grows=3),
+    Column("state", "state", 11, sort="state"),
+    Column("service", "service", 15, priority=1, sort="service"),
+    Column("key", "key", 10, priority=3),
+    Column("success", "last success", 12, priority=2),
+    Column("failures", "failures", 10, priority=4, sort="failures", right=True),
+    Column("created", "subscribed", 12, priority=5, sort="created_at"),
+)
+"""Of a device, whosever it is."""
 
 
 class SubscriptionsScreen(PaneScreen):
@@ -39,32 +51,10 @@ class SubscriptionsScreen(PaneScreen):
     NAME: ClassVar[str] = "subscriptions"
     CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove"})
     BINDINGS: ClassVar[list[BindingType]] = [
+        SHOWN_WHY,
         bind("T", "test", "Test", "subscriptions.test", "Send the test push to this device only", show=True),
         bind("d", "remove", "Remove", "subscriptions.remove", "Remove this subscription", show=True),
     ]
-
-    class SubscriptionsRemoved(Message):
-        """Subscriptions were removed."""
-
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
-
-    class DeviceTested(Message):
-        """The test push to a device was tried."""
-
-        def __init__(self, device: str, said: str, *, good: bool) -> None:
-            super().__init__()
-            self.device = device
-            self.said = said
-            self.good = good
-
-    class Refused(Message):
-        """The server refused something."""
-
-        def __init__(self, error: PushdeskError) -> None:
-            super().__init__()
-            self.error = error
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,16 +62,7 @@ class SubscriptionsScreen(PaneScreen):
         self._listing: Listing[Subscription] = Listing(
             title="Subscriptions",
             name="subscriptions",
-            columns=(
-                Column("user", "user", 12, grows=3, sort="user"),
-                Column("device", "device", 18, grows=3),
-                Column("state", "state", 11, sort="state"),
-                Column("service", "service", 15, priority=1, sort="service"),
-                Column("key", "key", 10, priority=3),
-                Column("success", "last success", 12, priority=2),
-                Column("failures", "failures", 10, priority=4, sort="failures", right=True),
-                Column("created", "subscribed", 12, priority=5, sort="created_at"),
-            ),
+            columns=(Column("user", "user", 12, grows=3, sort="user"), *COLUMNS),
             key=lambda subscription: subscription.id,
             cells=self._cells,
             fetch=self._fetch,
@@ -120,18 +101,9 @@ class SubscriptionsScreen(PaneScreen):
                 case _:
                     pass
 
-    def on_subscriptions_screen_subscriptions_removed(self, message: SubscriptionsRemoved) -> None:
-        """Say what was removed."""
-        self.app.notify(f"Removed {plural(message.number, 'subscription')}")
+    def on_command_done(self) -> None:
+        """Show what has become of it: whoever ordered something wants to see it at once."""
         self._listing.load()
-
-    def on_subscriptions_screen_device_tested(self, message: DeviceTested) -> None:
-        """Say what became of the test."""
-        self.app.notify(f"{message.device}: {message.said}", severity="information" if message.good else "warning")
-
-    def on_subscriptions_screen_refused(self, message: Refused) -> None:
-        """Show the error."""
-        self.app.report(message.error)
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show a subscription in full."""
@@ -150,6 +122,10 @@ class SubscriptionsScreen(PaneScreen):
         """Return the user of the row under the cursor."""
         return self._listing.current.user if self._listing.current else ""
 
+    def subject(self) -> Subject | None:
+        """Return the device under the cursor."""
+        return Subject.of_subscription(self._listing.current) if self._listing.current else None
+
     def copied(self) -> str:
         """Return the subscription as it is written in logs; without one, the server's URL."""
         current = self._listing.current
@@ -157,47 +133,19 @@ class SubscriptionsScreen(PaneScreen):
 
     def action_remove(self) -> None:
         """Ask, and remove the subscription under the cursor."""
-        from pushdesk.console.screens.confirm import DO, ConfirmScreen  # noqa: PLC0415 - not needed before it is asked for
+        from pushdesk.console.screens.removing import ask_to_remove_device  # noqa: PLC0415 - not needed before it is asked for
 
-        current = self._listing.current
-        if current is None:
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == DO:
-                begin(self, partial(self._remove, current.id), group="commands")
-
-        text = Content.assemble(
-            (plain(current.user), "bold"),
-            f" on {device_of(current)} will get nothing any more, until that browser subscribes again.",
-        )
-        self.app.push_screen(ConfirmScreen(title="Remove this subscription?", text=text, do="Remove"), answered)
+        if (current := self._listing.current) is not None:
+            ask_to_remove_device(self, current)
 
     def action_test(self) -> None:
         """Send the test push to the device under the cursor."""
-        if (current := self._listing.current) is not None:
-            begin(self, partial(self._test, current), group="commands")
-
-    async def _remove(self, subscription: str) -> None:
-        try:
-            self.post_message(self.SubscriptionsRemoved(await self.app.desk.remove_subscriptions([subscription])))
-        except PushdeskError as error:
-            self.post_message(self.Refused(error))
-
-    async def _test(self, subscription: Subscription) -> None:
-        try:
-            deliveries = await self.app.desk.test(subscription.user, subscription.id)
-        except PushdeskError as error:
-            self.post_message(self.Refused(error))
-            return
-        for delivery in deliveries:
-            good = delivery.status is not None and delivery.status < 300
-            device = f"{plain(subscription.user)}, {device_of(subscription)}"
-            self.post_message(self.DeviceTested(device, delivery_status(delivery).plain, good=good))
+        if (subject := self.subject()) is not None:
+            give(self, partial(test, self.app.desk, subject))
 
     async def _fetch(self, query: PageQuery) -> Page[Subscription]:
         page = await self.app.desk.subscriptions(query)
-        keys = {key.id: key.state for key in (await self.app.desk.keys(PageQuery(limit=200))).items}
+        keys = await key_states(self.app.desk)
         if keys != self._keys:
             self._keys = keys
             self._listing.rows.redraw()
@@ -211,15 +159,23 @@ class SubscriptionsScreen(PaneScreen):
         )
 
     def _cells(self, one: Subscription) -> list[Content]:
-        now = self.app.now()
-        key = KEYS.get(self._keys[one.key_id]) if one.key_id in self._keys else UNKNOWN_KEY
-        return [
-            Content(plain(one.user)),
-            Content(device_of(one)),
-            SUBSCRIPTIONS[one.state].content(),
-            Content(f"{SERVICES[one.service]}#{plain(one.fingerprint)}"),
-            (key or UNKNOWN_KEY).content(),
-            Content(moment(one.last_success_at, now)),
-            Content.styled(count(one.failures), BAD if one.failures else QUIET),
-            Content.styled(moment(one.created_at, now), QUIET),
-        ]
+        return [Content(plain(one.user)), *device_cells(one, self._keys.get(one.key_id), self.app.now())]
+
+
+def device_cells(one: Subscription, key: KeyState | None, now: datetime) -> list[Content]:
+    """Return the cells of a device in `COLUMNS`.
+
+    Args:
+        one: The device.
+        key: The state of the key that it was subscribed with; None if that is not known here.
+        now: The time.
+    """
+    return [
+        Content(device_of(one)),
+        SUBSCRIPTIONS[one.state].content(),
+        Content(f"{SERVICES[one.service]}#{plain(one.fingerprint)}"),
+        (UNKNOWN_KEY if key is None else KEYS[key]).content(),
+        Content(moment(one.last_success_at, now)),
+        Content.styled(count(one.failures), BAD if one.failures else QUIET),
+        Content.styled(moment(one.created_at, now), QUIET),
+    ]

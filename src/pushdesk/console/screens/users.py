@@ -8,8 +8,10 @@ import msgspec
 from textual.content import Content
 
 from pushdesk.console.figures import count, moment
+from pushdesk.console.keys import bind
 from pushdesk.console.screens.pane import PaneScreen
-from pushdesk.console.status import BUSY, QUIET
+from pushdesk.console.status import BAD, BUSY, GOOD, QUIET
+from pushdesk.console.subject import SHOWN_WHY
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.listing import Listing, nothing_found
@@ -17,8 +19,12 @@ from pushdesk.desk import DeliveryChanged, SubscriptionChanged, SubscriptionRemo
 from pushdesk.model import Outcome, User
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
+    from datetime import datetime
 
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from pushdesk.console.widgets.rows import Rows
     from pushdesk.desk import AnyEvent
     from pushdesk.model import Delivery, Stats
 
@@ -29,6 +35,11 @@ class UsersScreen(PaneScreen):
     """Whoever can be notified."""
 
     NAME: ClassVar[str] = "users"
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"remove"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        SHOWN_WHY,
+        bind("d", "remove", "Remove", "users.remove", "Remove this user with everything of theirs", show=True),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,9 +49,9 @@ class UsersScreen(PaneScreen):
             columns=(
                 Column("user", "user", 16, grows=3, sort="id"),
                 Column("devices", "devices", 8, right=True),
-                Column("delivery", "last delivery", 13),
-                Column("failure", "last failure", 13),
-                Column("created", "since", 12, priority=1, sort="created_at"),
+                Column("delivery", "last delivery", 14, grows=1),
+                Column("failure", "last failure", 14, grows=1),
+                Column("created", "since", 12, priority=1, grows=1, sort="created_at"),
             ),
             key=lambda user: user.id,
             cells=self._cells,
@@ -76,6 +87,23 @@ class UsersScreen(PaneScreen):
                 case _:
                     pass
 
+    def on_command_done(self) -> None:
+        """Show what has become of it: whoever ordered something wants to see it at once."""
+        self._listing.load()
+
+    def on_rows_chosen(self, message: Rows.Chosen) -> None:
+        """Show one user."""
+        from pushdesk.console.screens.user import UserScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        if isinstance(message.item, User):
+            self.app.push_screen(UserScreen(message.item.id))
+
+    def refusal(self, action: str) -> str | None:
+        """Return why an action cannot be done now."""
+        if action == "remove" and self._listing.current is None:
+            return "No user is selected."
+        return super().refusal(action)
+
     def suggested_user(self) -> str:
         """Return the user under the cursor."""
         return self._listing.current.id if self._listing.current else ""
@@ -83,6 +111,13 @@ class UsersScreen(PaneScreen):
     def copied(self) -> str:
         """Return the name of the user under the cursor; without one, the server's URL."""
         return plain(self._listing.current.id) if self._listing.current else super().copied()
+
+    def action_remove(self) -> None:
+        """Have the name typed, and remove the user under the cursor with everything of theirs."""
+        from pushdesk.console.screens.removing import ask_to_remove_user  # noqa: PLC0415 - not needed before it is asked for
+
+        if (user := self._listing.current) is not None:
+            ask_to_remove_user(self, user.id, user.subscriptions)
 
     def _take(self, delivery: Delivery) -> None:
         known = self._listing.find(delivery.user)
@@ -101,7 +136,16 @@ class UsersScreen(PaneScreen):
         return [
             Content(plain(user.id)),
             Content.styled(count(user.subscriptions), "" if user.subscriptions else BUSY),
-            Content(moment(user.last_delivery_at, now)),
-            Content(moment(user.last_failure_at, now)),
+            *reached(user, now),
             Content.styled(moment(user.created_at, now), QUIET),
         ]
+
+
+def reached(user: User, now: datetime) -> tuple[Content, Content]:
+    """Return when a user was last reached, and when they were not; the later of the two is marked."""
+    delivery, failure = user.last_delivery_at, user.last_failure_at
+    fails = failure is not None and (delivery is None or delivery < failure)
+    good, bad = moment(delivery, now), moment(failure, now)
+    if fails:
+        return Content(good), Content.styled(f"✗ {bad}", BAD)
+    return Content(good) if delivery is None else Content.styled(f"✓ {good}", GOOD), Content.styled(bad, QUIET)

@@ -1,0 +1,122 @@
+"""Commands for users and their devices: given in the background, where they outlive the screen that they come from."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from textual.message import Message
+
+from pushdesk.console.figures import plural
+from pushdesk.console.status import OUTCOMES, delivery_status
+from pushdesk.console.text import plain
+from pushdesk.console.workers import begin
+from pushdesk.errors import PushdeskError, UnreachableError
+from pushdesk.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from pushdesk.console.app import PushdeskApp
+    from pushdesk.console.refusals import RefusingScreen
+    from pushdesk.console.subject import Subject
+    from pushdesk.desk import Desk
+
+LOOKS_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""After how long it is looked what became of something that was sent again."""
+PERHAPS_DONE: Final = "It may still have been done."
+
+
+class Said(NamedTuple):
+    """What is to be said of a command that was carried out."""
+
+    text: str
+    good: bool = True
+
+
+class CommandDone(Message):
+    """A command of this screen was carried out."""
+
+
+def give(screen: RefusingScreen[Any], command: Callable[[], Awaitable[Said]]) -> None:
+    """Give a command, say what came of it, and tell the screen.
+
+    Args:
+        screen: Where it comes from.
+        command: Gives it; a `PushdeskError` from it is shown.
+    """
+    begin(screen.app, partial(_give, screen, command), group="commands")
+
+
+def say(app: PushdeskApp, said: Said) -> None:
+    """Say what came of a command."""
+    app.notify(said.text, severity="information" if said.good else "warning")
+
+
+async def test(desk: Desk, subject: Subject) -> Said:
+    """Send the test push to a user's devices, or to the one that is named.
+
+    Raises:
+        PushdeskError: There is none, or it was refused.
+    """
+    deliveries = await desk.test(subject.user, subject.subscription or None)
+    good = all(delivery.outcome is Outcome.ACCEPTED for delivery in deliveries)
+    if len(deliveries) == 1:
+        return Said(f"{subject.label}: {delivery_status(deliveries[0]).plain}", good)
+    outcomes = [delivery.outcome for delivery in deliveries]
+    return Said(f"{subject.label}: {_counted({each: outcomes.count(each) for each in outcomes})}", good)
+
+
+async def send_again(desk: Desk, subject: Subject) -> Said:
+    """Send once more what a delivery was of, and wait a moment for what becomes of it.
+
+    Raises:
+        PushdeskError: Nobody would get it, or it was refused.
+    """
+    dispatch = await desk.resend(subject.delivery)
+    for pause_s in LOOKS_S:
+        if dispatch.counts and all(outcome is not Outcome.WAITING for outcome in dispatch.counts):
+            break
+        await asyncio.sleep(pause_s)
+        dispatch = await desk.dispatch(dispatch.id)
+    good = not set(dispatch.counts) - {Outcome.ACCEPTED, Outcome.WAITING}
+    return Said(f"{subject.label}, sent again: {_counted(dispatch.counts) or 'queued'}", good)
+
+
+async def invalidate(desk: Desk, user: str) -> Said:
+    """Let a user's devices be read again when they are next needed.
+
+    Raises:
+        PushdeskError: It was refused.
+    """
+    held = await desk.invalidate_cache(user)
+    what = "is dropped from the cache" if held else "was not in the cache"
+    return Said(f"{plain(user)} {what}: the devices are read when they are next needed.")
+
+
+async def remove_device(desk: Desk, subscription: str) -> Said:
+    """Remove a subscription.
+
+    Raises:
+        PushdeskError: It was refused.
+    """
+    return Said(f"Removed {plural(await desk.remove_subscriptions([subscription]), 'subscription')}")
+
+
+async def _give(screen: RefusingScreen[Any], command: Callable[[], Awaitable[Said]]) -> None:
+    app = screen.app
+    try:
+        said = await command()
+    except UnreachableError as error:
+        app.notify(f"{error} {PERHAPS_DONE}", severity="error", title=error.kind.title)
+    except PushdeskError as error:
+        app.report(error)
+    else:
+        say(app, said)
+        screen.post_message(CommandDone())
+
+
+def _counted(outcomes: Mapping[Outcome, int]) -> str:
+    """Return how many deliveries came to what: `✓ 2 accepted, ✗ 1 gone`."""
+    return ", ".join(OUTCOMES[outcome].content(str(number)).plain for outcome, number in outcomes.items() if number)

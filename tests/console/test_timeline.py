@@ -1,0 +1,116 @@
+"""What became of a subscription, and what happens next to a delivery, as pure functions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pushdesk.console.figures import duration
+from pushdesk.console.prospects import prospect
+from pushdesk.console.timeline import timeline
+from pushdesk.model import Attempt, Delivery, Outcome, Service, Subscription, SubscriptionState
+from tests.console.fake_desk import NOON
+
+
+def device(**fields: object) -> Subscription:
+    wanted = {
+        "id": "sub",
+        "user": "ada",
+        "service": Service.FCM,
+        "fingerprint": "3779b1",
+        "browser": "Chrome",
+        "platform": "Android",
+        "key_id": "7f3a92aa",
+        "state": SubscriptionState.ACTIVE,
+        "created_at": NOON - timedelta(days=9),
+    }
+    return Subscription(**(wanted | fields))  # type: ignore[arg-type]  # the test's own
+
+
+def sent(number: int, outcome: Outcome, days: float, **fields: object) -> Delivery:
+    wanted = {
+        "id": f"delivery-{number}",
+        "dispatch": "dispatch",
+        "user": "ada",
+        "subscription": "sub",
+        "service": Service.FCM,
+        "outcome": outcome,
+        "at": NOON - timedelta(days=days),
+        "attempts": 1,
+    }
+    return Delivery(**(wanted | fields))  # type: ignore[arg-type]  # the test's own
+
+
+def said(*args: object) -> list[str]:
+    return [f"{line.status.plain} {line.remark}".strip() for line in timeline(*args)]  # type: ignore[arg-type]
+
+
+def test_the_latest_comes_first() -> None:
+    deliveries = [sent(2, Outcome.ACCEPTED, 1, status=201), sent(1, Outcome.EXPIRED, 3, reason="too late")]
+    assert said(device(), deliveries, {}) == ["✓ 201", "✗ expired too late", "+ subscribed Chrome · Android"]
+
+
+def test_every_attempt_has_a_line_and_its_own_answer() -> None:
+    delivery = sent(1, Outcome.ACCEPTED, 1, status=201, attempts=2)
+    attempts = (
+        Attempt(1, NOON - timedelta(days=1, minutes=1), Outcome.THROTTLED, 429, "Slow down", 7.0),
+        Attempt(2, NOON - timedelta(days=1), Outcome.ACCEPTED, 201),
+    )
+    lines = timeline(device(), [delivery], {"delivery-1": attempts})
+    assert [line.status.plain for line in lines] == ["✓ 201", "↻ 429 throttled", "+ subscribed"]
+    assert lines[1].attempt is not None
+    assert (lines[1].attempt.attempts, lines[1].attempt.latency_ms) == (1, 7.0)
+
+
+def test_attempts_of_the_same_moment_are_told_in_their_order() -> None:
+    attempts = tuple(Attempt(number, NOON, Outcome.TRANSIENT, 500 + number) for number in (1, 2, 3))
+    lines = timeline(device(created_at=NOON), [sent(1, Outcome.TRANSIENT, 0, attempts=3)], {"delivery-1": attempts})
+    assert [line.status.plain[2:5] for line in lines] == ["503", "502", "501", "sub"]
+
+
+def test_the_end_names_the_answer_on_which_it_came() -> None:
+    gone = sent(2, Outcome.GONE, 1, status=410, reason="unsubscribed")
+    lines = said(device(state=SubscriptionState.GONE), [gone, sent(1, Outcome.ACCEPTED, 2, status=201)], {})
+    assert lines[:2] == ["✗ gone FCM answered 410: nothing is sent to it any more", "✗ 410 gone unsubscribed"]
+
+
+def test_the_end_that_nothing_is_kept_of_is_told_by_the_last_failure() -> None:
+    ended = device(state=SubscriptionState.GONE, last_failure_at=NOON - timedelta(days=2))
+    assert said(ended, [], {})[0] == "✗ gone nothing is sent to it any more"
+    assert said(device(state=SubscriptionState.HELD), [], {}) == ["+ subscribed Chrome · Android"]
+
+
+def test_a_success_and_a_failure_that_are_older_than_what_is_kept_are_told() -> None:
+    one = device(last_success_at=NOON - timedelta(days=5), last_failure_at=NOON - timedelta(days=6))
+    lines = said(one, [sent(1, Outcome.ACCEPTED, 1, status=201)], {})
+    assert [line.split(" what")[0] for line in lines[1:3]] == ["✓ last success", "✗ last failure"]
+    assert len(said(device(last_success_at=NOON), [sent(1, Outcome.ACCEPTED, 1, status=201)], {})) == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "next_s", "says"),
+    [
+        (Outcome.ACCEPTED, None, "Nothing: FCM has taken it and hands it to the browser."),
+        (Outcome.WAITING, None, "It is sent as soon as it is its turn, until 13:03:44."),
+        (Outcome.THROTTLED, 42, "It is tried again at 12:04:26, in 00:42, until 13:03:44."),
+        (Outcome.TRANSIENT, -1, "It is sent as soon as it is its turn, until 13:03:44."),
+        (Outcome.TRANSIENT, 3600, "It is given up at 13:03:44: it would be tried again too late."),
+        (Outcome.HELD, None, "It is held back until somebody confirms or releases it, at most until 13:03:44."),
+        (Outcome.EXPIRED, None, "Nothing: its time to live is over."),
+    ],
+)
+def test_what_happens_next_is_said(outcome: Outcome, next_s: int | None, says: str) -> None:
+    following = None if next_s is None else NOON + timedelta(seconds=next_s)
+    delivery = sent(1, outcome, 0, next_attempt_at=following)
+    assert prospect(delivery, NOON + timedelta(hours=1), NOON) == says
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.is_settled])
+def test_nothing_happens_next_to_what_is_settled(outcome: Outcome) -> None:
+    assert prospect(sent(1, outcome, 0), NOON, NOON).startswith("Nothing: ")
+
+
+@pytest.mark.parametrize(("seconds", "says"), [(0, "0 d"), (90, "90 s"), (5400, "90 min"), (86400, "1 d")])
+def test_a_duration_is_said_in_its_largest_whole_unit(seconds: int, says: str) -> None:
+    assert duration(seconds) == says
