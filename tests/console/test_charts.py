@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens import charts
@@ -19,10 +20,7 @@ from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, past
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
-
-    import pytest
 
     from pushdesk.model import History
 
@@ -104,6 +102,35 @@ async def test_an_error_is_told_once_and_the_history_asked_for_again(monkeypatch
         assert len(app.failures) == 1
         desk.history_trouble = None
         await until_says(pilot, "12:01")
+
+
+@pytest.mark.parametrize("fields", [{"step_s": 0.0}, {"steps": 0}, {"end": datetime.max.replace(tzinfo=UTC)}])
+async def test_a_history_that_makes_no_sense_is_an_error_and_nothing_else(fields: dict[str, object]) -> None:
+    desk = busy_desk()
+    desk.histories[Span.MINUTES] = msgspec.structs.replace(past(Span.MINUTES), **fields)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "The history could not be fetched.", "The server told a his", "✓ healthy", "412/s")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"sends": ()},
+        {"p50_ms": (), "p95_ms": (1e308, -5.0, None)},
+        {"outcomes": {Outcome.GONE: (1,), Outcome.KEY_MISMATCH: (-3, 2**62)}},
+        {"cache_hits": (5,), "cache_lookups": (1, -1)},
+        {"queue": (-7, 2**62)},
+    ],
+)
+async def test_series_of_strange_numbers_are_drawn_somehow(fields: dict[str, object]) -> None:
+    desk = busy_desk()
+    desk.histories[Span.MINUTES] = msgspec.structs.replace(past(Span.MINUTES), **fields)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "Sends · 5 min", "12:01", "✓ healthy")
+        await pilot.press("4")
+        await until_says(pilot, "Hit ratio · 5 min")
 
 
 async def test_nothing_is_asked_of_a_server_that_does_nothing_and_its_charts_go_on() -> None:

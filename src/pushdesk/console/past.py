@@ -1,4 +1,4 @@
-"""What charts show of a history."""
+"""What charts show of a history. Servers of other versions may leave out steps of one series: the newest are paired."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pushdesk.console.widgets.plot import Axis
+from pushdesk.errors import PushdeskError
 from pushdesk.model import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import tzinfo
 
     from pushdesk.console.widgets.plot import Values
@@ -20,6 +22,37 @@ SPANS: Final = {Span.MINUTES: "5 min", Span.HOUR: "1 hour", Span.DAY: "1 day"}
 """What is written of a span."""
 FLOORS: Final = (0.0, 0.5, 0.9)
 """Where the scale of a hit ratio may begin: one that is good is seen to change, too."""
+MOST_STEPS: Final = 10_000
+LONGEST_STEP_S: Final = 7 * 86400.0
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 2200
+
+
+def check(history: History) -> None:
+    """Do nothing, unless there is no drawing of a history.
+
+    Raises:
+        PushdeskError: `internal`.
+    """
+    is_sound = (
+        1 <= history.steps <= MOST_STEPS
+        and 0 < history.step_s <= LONGEST_STEP_S
+        and FIRST_YEAR <= history.end.year <= LAST_YEAR
+        and all(len(series) <= MOST_STEPS for series in _series(history))
+    )
+    if not is_sound:
+        raise PushdeskError("The server told a history that makes no sense.", hint="Its other figures may be right.")
+
+
+def _series(history: History) -> Iterator[Sequence[float | None]]:
+    yield from (history.sends, history.p50_ms, history.p95_ms, history.cache_hits, history.cache_lookups, history.queue)
+    yield from history.outcomes.values()
+
+
+def _paired(history: History) -> Iterator[tuple[int, int]]:
+    """Yield hits and look-ups of each step, the newest last."""
+    newest_first = zip(reversed(history.cache_hits), reversed(history.cache_lookups), strict=False)
+    yield from reversed(tuple(newest_first))
 
 
 def next_span(span: Span) -> Span:
@@ -40,10 +73,7 @@ def sends_per_s(history: History) -> Values:
 
 def hit_ratio(history: History) -> Values:
     """Return the share of look-ups in the cache that were served, from 0 to 1; None where there were none."""
-    return tuple(
-        hits / lookups if lookups else None
-        for hits, lookups in zip(history.cache_hits, history.cache_lookups, strict=True)
-    )
+    return tuple(hits / lookups if lookups else None for hits, lookups in _paired(history))
 
 
 def lookups_per_s(history: History) -> Values:
@@ -53,10 +83,7 @@ def lookups_per_s(history: History) -> Values:
 
 def misses_per_s(history: History) -> Values:
     """Return how many of them were not served from it."""
-    return tuple(
-        (lookups - hits) / history.step_s
-        for hits, lookups in zip(history.cache_hits, history.cache_lookups, strict=True)
-    )
+    return tuple((lookups - hits) / history.step_s for hits, lookups in _paired(history))
 
 
 def whole_hit_ratio(history: History) -> float | None:

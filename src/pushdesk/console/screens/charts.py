@@ -10,7 +10,7 @@ from textual.message import Message
 
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
-from pushdesk.console.past import SPANS, next_span, then_idle
+from pushdesk.console.past import SPANS, check, next_span, then_idle
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
@@ -121,6 +121,7 @@ class ChartsScreen(PaneScreen):
     async def _fetch_history(self, span: Span) -> None:
         try:
             history = await self.app.desk.history(span)
+            check(history)
         except PushdeskError as error:
             self.post_message(self.HistoryFailed(error))
         else:

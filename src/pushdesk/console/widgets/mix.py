@@ -105,9 +105,13 @@ class OutcomeMix(Drawing):
         return [Content.assemble(*painted(line, group.look.style, 1, 100)) for line in drawn]
 
     def _sum(self, group: Group) -> Values:
-        of_group = [self._series[each] for each in group.outcomes if each in self._series]
         known = max((len(series) for series in self._series.values()), default=0)
-        return tuple(float(sum(step)) for step in zip(*of_group, strict=True)) if of_group else (0.0,) * known
+        total = [0.0] * known
+        for outcome in group.outcomes:
+            series = self._series.get(outcome, ())
+            for place, number in enumerate(series, known - len(series)):
+                total[place] += number
+        return tuple(total)
 
     def _line(self, width: int) -> Content:
         parts = [
