@@ -366,7 +366,7 @@ async def readings(world: World) -> None:
         await client.ask("GET", f"/api/v1/dispatches/{dispatch['id']}")
     for name in ("users", "subscriptions", "deliveries", "log", "cache", "tokens"):
         await client.ask("GET", f"/api/v1/admin/{name}?limit=200")
-    kept = set()
+    kept: set[str] = set()
     for delivery in (await client.ask("GET", "/api/v1/admin/deliveries?limit=200"))["items"]:
         record = await client.ask("GET", f"/api/v1/admin/deliveries/{delivery['id']}")
         kept.update(name for attempt in record["attempts"] for name in attempt["headers"])
