@@ -157,6 +157,12 @@ async def says_what_is_too_deep(peer: Peer) -> None:
     await peer.hang()
 
 
+async def says_what_is_not_unicode(peer: Peer) -> None:
+    await peer.read_request()
+    await peer.answer(b'{"version": "\xff", "items": [{"id": "\xff"}], "removed": "\xff"}')
+    await peer.hang()
+
+
 async def redirects(peer: Peer) -> None:
     await peer.read_request()
     await peer.answer(b"", status="302 Found", Location="/elsewhere")
@@ -184,6 +190,12 @@ async def greets_and_drips(peer: Peer) -> None:
     await peer.frame(HELLO)
     await peer.frame(b"", claims=60_000)
     await peer.drip(b" " * 60_000)
+
+
+async def greets_pings_and_hangs_up(peer: Peer) -> None:
+    await peer.open_socket()
+    # So many that some are read when the connection is gone.
+    await peer.send(frame(HELLO) + frame(b"", PING) * 10_000)
 
 
 async def pings_and_does_not_greet(peer: Peer) -> None:
@@ -243,6 +255,7 @@ REQUESTS: Final[Mapping[Mischief, str]] = {
     says_a_bomb: "not this version",
     says_html: "not this version",
     says_what_is_too_deep: "not this version",
+    says_what_is_not_unicode: "not this version",
     redirects: "not this version",
     hangs_up: "cannot be reached",
 }
@@ -252,6 +265,7 @@ SOCKETS: Final[Mapping[Mischief, str]] = {
     opens_and_is_silent: "in time",
     greets_and_is_silent: "lost",
     greets_and_drips: "in time",
+    greets_pings_and_hangs_up: "lost",
     pings_and_does_not_greet: "in time",
     speaks_binary: "not this version",
     speaks_no_unicode: "not this version",

@@ -35,6 +35,8 @@ def understand(content: bytes | str, shape: type[T]) -> tuple[T, int]:
         value: T = reader.read(content, shape)
     except RecursionError:
         raise DecodeError("It is too deep.") from None
+    except UnicodeDecodeError:
+        raise DecodeError("It has text that is not UTF-8.") from None
     return value, reader.left_out
 
 

@@ -205,6 +205,9 @@ class Link:
                     message = await self._receive(socket)
             except TimeoutError:
                 raise self._silent() from None
+            except (aiohttp.ClientError, OSError):
+                # A ping may be read when the connection is gone, and cannot be answered.
+                raise self._lost() from None
         finally:
             # A peer that goes on sending would never be through with closing.
             with suppress(TimeoutError):
@@ -291,9 +294,7 @@ class Link:
             )
         if message.type is WSMsgType.BINARY or isinstance(message.data, aiohttp.WebSocketError):
             raise self.foreign()
-        raise UnreachableError(
-            f"The connection to {self.url} was lost.", hint="It may be stopping, or the network in between."
-        )
+        raise self._lost()
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
         content = bytearray()
@@ -332,12 +333,17 @@ class Link:
             code=problem.code if problem.code in ERROR_KINDS else "internal",
             hint=problem.hint[:_LONGEST_TEXT],
             fields=problem.fields,
-            retry_after_s=min(int(retry_after), _LONGEST_WAIT_S) if retry_after.isdecimal() else None,
+            retry_after_s=int(min(float(retry_after), _LONGEST_WAIT_S)) if retry_after.isdecimal() else None,
         )
 
     def _unreachable(self) -> UnreachableError:
         return UnreachableError(
             f"The server at {self.url} cannot be reached.", hint="Check that it runs there, and the network in between."
+        )
+
+    def _lost(self) -> UnreachableError:
+        return UnreachableError(
+            f"The connection to {self.url} was lost.", hint="It may be stopping, or the network in between."
         )
 
     def _silent(self) -> NoAnswerError:
