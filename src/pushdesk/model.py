@@ -586,7 +586,8 @@ class PartialPage(Page[T], Generic[T], frozen=True):
 class PageQuery(Struct, frozen=True):
     """Which page of a listing: what the admin API takes as `?cursor=&limit=&filter=&sort=`."""
 
-    cursor: str | None = None
+    cursor: Annotated[str, Meta(max_length=4096)] | None = None
+    """That of two names of 128 characters, each of which may have four bytes, has up to 1500."""
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
     filter: Annotated[str, Meta(max_length=200)] = ""
     sort: Annotated[str, Meta(max_length=64)] = ""

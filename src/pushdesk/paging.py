@@ -77,7 +77,7 @@ class Order(NamedTuple):
             if order != self:
                 raise _bad_cursor(f"belongs to another {'filter' if order[:2] == self[:2] else 'sort'}")
             found: tuple[Any, Any] = msgspec.convert(place, shape)
-        except (binascii.Error, ValueError) as error:
+        except (binascii.Error, ValueError, RecursionError) as error:
             raise _bad_cursor("is not one that this listing gave") from error
         return found
 

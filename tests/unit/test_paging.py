@@ -118,6 +118,7 @@ def test_a_cursor_that_is_made_as_the_listing_makes_them_is_taken() -> None:
                 "[1, null]",
                 r'[1, "\ud800"]',
                 f'[{"9" * 5000}, "a"]',
+                "[" * 100_000,
             ),
         ),
     ],
@@ -148,6 +149,14 @@ def test_a_cursor_of_another_filter_is_refused(given_for: str, asked_for: str) -
 def test_a_cursor_fits_whether_the_usual_sort_is_named_or_not() -> None:
     given = LISTING.page(ITEMS, PageQuery(limit=2)).next
     assert names(ITEMS, sort="-age", cursor=given) == ["ä", "b", "a"]
+
+
+def test_the_longest_cursor_can_be_asked_with() -> None:
+    longest = "\N{MATHEMATICAL SCRIPT SMALL A}" * 128
+    given = Order("created_at", True, "0" * 8).cursor(longest, longest)
+    assert msgspec.convert({"cursor": given}, PageQuery).cursor == given
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"cursor": given * 3}, PageQuery)
 
 
 def test_a_filter_cannot_be_read_out_of_a_cursor() -> None:
