@@ -164,6 +164,15 @@ async def test_outcomes_that_are_rare_are_told_when_there_are_any() -> None:
         await until_says(pilot, "- dropped 3")
 
 
+async def test_what_is_more_than_ever_is_the_most_though_its_step_is_not_over() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "412/s · peak 412", "3 now · 2 in flight · most 40")
+        desk.set_stats(sends_per_s=905.0, queue=99)
+        await until_says(pilot, "905/s · peak 905", "99 now · 2 in flight · most 99")
+
+
 async def test_first_steps_promise_nothing_while_push_is_switched_off() -> None:
     desk = empty_desk()
     desk.set_stats(sends=False)

@@ -284,7 +284,7 @@ class OverviewScreen(ChartsScreen):
             self.over_time("Outcomes") if past else "Outcomes · since the start", _accepted_note(stats, past)
         )
         self._panel("hits").entitle(self.over_time("Cache"), hits(stats.cache, past))
-        most = f" · most {count(max(past.queue))}" if past and past.queue else ""
+        most = f" · most {count(max(stats.queue, *past.queue))}" if past and past.queue else ""
         self._panel("server").entitle(
             self.over_time("Queue"), f"{count(stats.queue)} now · {count(stats.in_flight)} in flight{most}"
         )
