@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import structs
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import DispatchKind, DispatchState, KeyState, Outcome, SubscriptionState
 from pushdesk.storage.explaining import ATTEMPTS_TOLD, DEVICES_TOLD, LOOKED_THROUGH
 from pushdesk.storage.records import Disabling, Settlement, StoredKey
-from pushdesk.storage.schema import deliveries
+from pushdesk.storage.schema import deliveries, dispatches
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
 from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
@@ -76,8 +76,8 @@ async def test_a_user_s_devices_come_with_their_keys_and_what_was_sent_last(stor
     await notify(store, "m2", Outcome.REFUSED)
     facts = await store.explaining.user("ada", NOW)
     assert [(device.subscription.id, device.key) for device in facts.devices] == [
-        ("id-two", None),
         ("id-one", KeyState.CURRENT),
+        ("id-two", None),
     ]
     assert {device.label for device in facts.devices} == {"Firefox · Linux"}
     sent = [device.latest for device in facts.devices]
@@ -95,7 +95,7 @@ async def latest(store: Store) -> Sending:
     return found
 
 
-async def test_what_is_due_last_is_the_latest_whenever_it_was_accepted(store: Store) -> None:
+async def test_what_was_due_last_is_the_latest_whenever_it_was_accepted(store: Store) -> None:
     await put(store, subscription())
     await store.outbox.accept([message("m1", due=NOW + 30_000)])
     (job,) = await spread(store, message("m2"))
@@ -104,11 +104,55 @@ async def test_what_is_due_last_is_the_latest_whenever_it_was_accepted(store: St
     later = structs.replace(job.delivery, id="sent later", dispatch="m1")
     await store.outbox.spread([later], [], {})
     assert (await latest(store)).dispatch.id == "m1"
-    await store.outbox.accept([message("m3", due=NOW + 60_000)])
-    scheduled = await latest(store)
-    assert (scheduled.dispatch.id, scheduled.dispatch.state) == ("m3", DispatchState.SCHEDULED)
-    assert scheduled.due_at == to_datetime(NOW + 60_000)
-    assert (await store.explaining.user("ada", NOW)).deliveries == ()
+    await store.outbox.accept([message("m3", due=NOW + 60_000), message("m4", due=NOW + 50_000)])
+    facts = await store.explaining.user("ada", NOW)
+    assert facts.latest is not None
+    assert facts.latest.dispatch.id == "m1"
+    assert [delivery.id for delivery in facts.deliveries] == ["sent later"]
+    assert facts.upcoming is not None
+    assert (facts.upcoming.dispatch.id, facts.upcoming.due_at) == ("m4", to_datetime(NOW + 50_000))
+
+
+async def test_what_is_for_later_is_the_latest_where_nothing_else_was_for_all_devices(store: Store) -> None:
+    await put(store, subscription())
+    await spread(store, replace(message("m1"), kind=DispatchKind.TEST, subscription="id-one"))
+    assert (await latest(store)).dispatch.id == "m1"
+    assert (await latest(store)).subscription == "id-one"
+    await store.outbox.accept([message("m2", due=NOW + 60_000)])
+    facts = await store.explaining.user("ada", NOW)
+    assert facts.latest is not None
+    assert (facts.latest.dispatch.id, facts.latest.dispatch.state) == ("m2", DispatchState.SCHEDULED)
+    assert (facts.upcoming, facts.deliveries) == (None, ())
+
+
+async def test_what_was_for_one_device_hides_nothing_that_was_for_all(store: Store) -> None:
+    for name in ("one", "two"):
+        await put(store, subscription(name))
+    await notify(store, "m1", Outcome.REFUSED)
+    for number, name in enumerate(("one", "two")):
+        await spread(store, replace(message(f"m{number + 2}"), kind=DispatchKind.TEST, subscription=f"id-{name}"))
+    facts = await store.explaining.user("ada", NOW)
+    assert facts.latest is not None
+    assert (facts.latest.dispatch.id, facts.latest.subscription) == ("m1", None)
+    assert {delivery.outcome for delivery in facts.deliveries} == {Outcome.REFUSED}
+    alone = [device.latest for device in facts.devices]
+    assert [one.sending.subscription for one in alone if one is not None] == ["id-two", "id-one"]
+
+
+async def test_what_became_of_it_for_others_is_not_told(store: Store) -> None:
+    await put(store, subscription())
+    (job,) = await spread(store, message("m1"))
+    await store.outbox.spread([structs.replace(job.delivery, id="of bob", user="bob")], [], {})
+    assert [delivery.user for delivery in (await store.explaining.user("ada", NOW)).deliveries] == ["ada"]
+
+
+async def test_without_how_long_it_is_kept_it_is_told_from_its_times(store: Store) -> None:
+    await put(store, subscription())
+    jobs = await spread(store, replace(message(), expires_at_ms=NOW - 5000))
+    async with store._database.write() as transaction:
+        await transaction.execute(update(dispatches).values(ttl_s=None))
+    assert (await latest(store)).ttl_s == 1
+    assert (await store.delivery_records.record(jobs[0].delivery.id)).ttl_s == 1
 
 
 async def test_the_answer_that_ended_a_device_is_found_behind_later_ones(store: Store) -> None:
@@ -202,6 +246,17 @@ async def test_of_many_devices_those_that_are_sent_to_are_told_first(store: Stor
     assert len(facts.deliveries) == DEVICES_TOLD + 3
     # One that is not told of is theirs all the same.
     assert facts.lost is None
+
+
+async def test_a_device_with_a_key_that_has_ended_is_not_told_before_one_that_is_sent_to(store: Store) -> None:
+    for number in range(DEVICES_TOLD + 2):
+        key = "key1" if number == 0 else "key2"
+        new = subscription(f"{number:03}", key=key)
+        await store.subscriptions.put(new, replaces=None, max_per_user=LOOKED_THROUGH, now_ms=NOW)
+    first, *others = (await store.explaining.user("ada", NOW)).devices
+    assert first.subscription.id == "id-000"
+    assert first.is_live
+    assert not any(device.is_live for device in others)
 
 
 async def test_only_the_newest_deliveries_are_looked_through(store: Store) -> None:

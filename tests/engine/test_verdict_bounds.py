@@ -65,7 +65,7 @@ DELIVERIES = st.builds(
 ATTEMPTS = st.builds(
     Attempt, number=st.integers(1), at=TIMES, status=st.none() | st.integers(), reason=HOSTILE, headers=st.just({})
 )
-SENDINGS = st.builds(Sending, DISPATCHES, TIMES, TIMES, st.integers(0, 2419200))
+SENDINGS = st.builds(Sending, DISPATCHES, TIMES, TIMES, st.integers(0, 2419200), st.none() | st.just("s1"))
 SENT = st.builds(Sent, DELIVERIES, SENDINGS, st.lists(ATTEMPTS, max_size=5).map(tuple))
 DEVICES = st.builds(
     Device, SUBSCRIPTIONS, HOSTILE, st.none() | st.sampled_from(KeyState), st.none() | SENT, st.none() | SENT
@@ -76,6 +76,7 @@ USERS = st.builds(
     st.booleans(),
     st.lists(DEVICES, max_size=4).map(tuple),
     st.booleans(),
+    st.none() | SENDINGS,
     st.none() | SENDINGS,
     st.lists(DELIVERIES, max_size=4).map(tuple),
     st.none() | SENT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from pushdesk.model import (
     VerdictCode,
 )
 from pushdesk.storage.explaining import DeliveryFacts, Device, Sent, UserFacts
+from pushdesk.storage.records import KEY_NOT_USED
 from pushdesk.storage.times import to_milliseconds
 from tests.engine.verdict_facts import (
     ANSWERED_AT,
@@ -69,7 +71,7 @@ def of_sent(outcome: Outcome, to: Device | None = None, **changes: Any) -> Verdi
         (Outcome.SUPERSEDED, {}, VerdictCode.SUPERSEDED, Remedy.NONE),
         (Outcome.HELD, {}, VerdictCode.HELD, Remedy.SEE_KEYS),
         (Outcome.CANCELLED, {}, VerdictCode.CANCELLED, Remedy.SEND_AGAIN),
-        (Outcome.CANCELLED, {"has_live": False}, VerdictCode.CANCELLED, Remedy.INVITE),
+        (Outcome.CANCELLED, {"to": device(state=GONE), "has_live": False}, VerdictCode.CANCELLED, Remedy.INVITE),
         (Outcome.GONE, {"to": device(state=GONE), "status": 410}, VerdictCode.GONE, Remedy.INVITE),
         (Outcome.KEY_MISMATCH, {"to": device(state=MISMATCH), "status": 401}, VerdictCode.KEY_MISMATCH, Remedy.INVITE),
         (Outcome.KEY_MISMATCH, {"to": device(key=None), "status": None}, VerdictCode.KEY_MISMATCH, Remedy.SEE_KEYS),
@@ -78,6 +80,12 @@ def of_sent(outcome: Outcome, to: Device | None = None, **changes: Any) -> Verdi
         # Subscribed again since, by the same subscription.
         (Outcome.GONE, {"status": 410}, VerdictCode.GONE, Remedy.SEND_AGAIN),
         (Outcome.KEY_MISMATCH, {"status": 401}, VerdictCode.KEY_MISMATCH, Remedy.SEND_AGAIN),
+        # Not sent to any more, which is what is to be mended, unless it is more than the device's fault.
+        (Outcome.REFUSED, {"to": device(state=GONE), "status": 413}, VerdictCode.REFUSED, Remedy.INVITE),
+        (Outcome.REFUSED, {"to": device(key=RETIRED), "status": 400}, VerdictCode.REFUSED, Remedy.SEE_KEYS),
+        (Outcome.EXPIRED, {"to": device(state=MISMATCH)}, VerdictCode.EXPIRED, Remedy.INVITE),
+        (Outcome.THROTTLED, {"to": device(state=GONE), "status": 429}, VerdictCode.THROTTLED, Remedy.INVITE),
+        (Outcome.OUR_CONFIGURATION, {"to": device(state=GONE)}, VerdictCode.OUR_CONFIGURATION, Remedy.CONFIGURE),
         # Taken then, and there is nobody any more.
         (Outcome.ACCEPTED, {"to": device(state=GONE), "has_live": False}, VerdictCode.ACCEPTED, Remedy.INVITE),
     ],
@@ -105,7 +113,7 @@ def test_the_document_lists_the_verdicts_the_worst_first() -> None:
 
 
 def test_without_its_device_a_delivery_whose_key_had_ended_is_told_so() -> None:
-    facts = of_a_delivery(Outcome.KEY_MISMATCH, reason="The key it was made with is not used any more.")
+    facts = of_a_delivery(Outcome.KEY_MISMATCH, reason=KEY_NOT_USED)
     assert of_delivery(facts, sends=True, now=NOW).code is VerdictCode.KEY_ENDED
     facts = of_a_delivery(Outcome.KEY_MISMATCH, reason="The subscription was found to belong to another key.")
     assert of_delivery(facts, sends=True, now=NOW).code is VerdictCode.KEY_MISMATCH
@@ -122,6 +130,18 @@ def test_what_is_tried_again_says_since_when_and_when_and_what_was_tried() -> No
     assert ("Attempt 1: The push service did not answer in time.", SENT_AT) in said
     assert ("It was tried 2 times.", None) in said
     assert not any(text.startswith("Attempt 2") for text, _ in said)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.WAITING, Outcome.ACCEPTED, Outcome.REFUSED, Outcome.THROTTLED, Outcome.EXPIRED]
+)
+@pytest.mark.parametrize("has_live", [False, True])
+def test_to_a_device_that_was_removed_nothing_is_sent_again(outcome: Outcome, *, has_live: bool) -> None:
+    removed = of_a_delivery(outcome, None, has_live=has_live, status=400, next_attempt_at=LATER)
+    verdict = of_delivery(removed, sends=True, now=NOW)
+    assert (verdict.code, verdict.remedy, verdict.until) == (outcome.value, Remedy.INVITE, None)
+    assert "by itself" not in verdict.advice
+    assert ("no other" in verdict.advice) != has_live
 
 
 def test_what_is_due_by_now_has_no_end_ahead() -> None:
@@ -170,6 +190,9 @@ def test_a_device_that_is_gone_says_since_when_and_on_which_answer() -> None:
     verdict = of_device(gone, sends=True, now=NOW)
     assert (verdict.since, verdict.delivery) == (ANSWERED_AT, "v1")
     assert "Answered 410: errno 106: No such subscription" in {fact.text for fact in verdict.evidence}
+    # What ended it once is not what it is held for.
+    held = device(state=HELD, ending=ending, last_failure_at=NOW)
+    assert of_device(held, sends=True, now=NOW).since == NOW
     # Where no answer of then is kept, its last failure is when it ended.
     assert of_device(device(state=GONE, last_failure_at=NOW), sends=True, now=NOW).since == NOW
 
@@ -255,6 +278,43 @@ def test_of_several_devices_the_worst_is_told_and_how_many_got_it() -> None:
     assert verdict.says.startswith("It was taken for all 2 devices.")
 
 
+def test_what_was_sent_to_one_device_alone_counts_for_that_device() -> None:
+    facts = on_three(Outcome.REFUSED, Outcome.EXPIRED)
+    first, second = facts.devices
+    alone = sending(subscription="s0")
+    after = Sent(delivery(Outcome.ACCEPTED, "v9", subscription="s0", device="Firefox · Linux 0"), alone)
+    again = replace(facts, devices=(replace(first, latest=after), second))
+    verdict = of_user(again, sends=True, now=NOW)
+    assert (verdict.code, verdict.delivery) == (VerdictCode.EXPIRED, "v1")
+    assert verdict.says.startswith("It was taken for 1 of 2 devices.")
+    # What was sent to it alone before, and what was sent to all, is what the sum was of.
+    for other in (replace(after, sending=sending()), replace(after, delivery=delivery(Outcome.ACCEPTED, "v"))):
+        told = of_user(replace(facts, devices=(replace(first, latest=other), second)), sends=True, now=NOW)
+        assert told.code is VerdictCode.REFUSED
+
+
+def test_what_is_scheduled_besides_is_evidence() -> None:
+    later = sending(DispatchState.SCHEDULED, due_at=LATER, title="Later")
+    refused = of_a_user(device(), latest=sending(), upcoming=later, deliveries=(delivery(Outcome.REFUSED),))
+    verdict = of_user(refused, sends=True, now=NOW)
+    assert verdict.code is VerdictCode.REFUSED
+    assert {fact.text: fact.time for fact in verdict.evidence}["The notification “Later” is scheduled."] == LATER
+
+
+def test_what_was_for_one_device_that_was_removed_says_nothing_of_the_others() -> None:
+    verdict = of_user(of_a_user(device(), latest=sending(subscription="s9")), sends=True, now=NOW)
+    assert (verdict.code, verdict.remedy) == (VerdictCode.NO_SUBSCRIPTION, Remedy.TEST)
+    assert verdict.says.startswith("It was for one device only, which was removed")
+
+
+def test_of_more_devices_than_are_told_of_none_is_counted_or_taken_for_removed() -> None:
+    ended = of_a_user(device("s1", state=GONE), device("s2", state=GONE), has_more_devices=True)
+    assert of_user(ended, sends=True, now=NOW).says.startswith("None of the user's more than 50 devices is sent to")
+    untold = delivery(Outcome.EXPIRED, subscription="s2")
+    facts = of_a_user(device("s1"), latest=sending(), deliveries=(untold,), has_more_devices=True)
+    assert of_user(facts, sends=True, now=NOW).remedy is Remedy.SEND_AGAIN
+
+
 def test_of_devices_none_of_which_is_sent_to_the_worst_is_told() -> None:
     facts = of_a_user(device("s1", state=GONE), device("s2", key=RETIRED), latest=sending())
     verdict = of_user(facts, sends=True, now=NOW)
@@ -276,6 +336,14 @@ def test_who_has_subscribed_since_is_to_be_sent_it_again() -> None:
     facts = of_a_user(since, device("s1", state=GONE), latest=sending(), deliveries=(lost,))
     verdict = of_user(facts, sends=True, now=NOW)
     assert (verdict.code, verdict.remedy) == (VerdictCode.GONE, Remedy.SEND_AGAIN)
+    # To the user: to the device it cannot be sent.
+    assert (verdict.subscription, verdict.delivery) == (None, None)
+    removed = of_a_user(since, latest=sending(), deliveries=(delivery(Outcome.EXPIRED),))
+    assert of_user(removed, sends=True, now=NOW).advice == verdict.advice
+    # Whom another device has got it for needs it no second time.
+    taken = delivery(Outcome.ACCEPTED, "v2", subscription="s3")
+    facts = of_a_user(since, device("s3"), device("s1", state=GONE), latest=sending(), deliveries=(lost, taken))
+    assert of_user(facts, sends=True, now=NOW).remedy is Remedy.INVITE
     before = device("s2")
     facts = of_a_user(before, device("s1", state=GONE), latest=sending(), deliveries=(lost,))
     assert of_user(facts, sends=True, now=NOW).remedy is Remedy.INVITE
@@ -308,6 +376,8 @@ def test_who_has_no_device_any_more_is_told_what_there_was_and_why_it_may_be_gon
         (Service.MOZILLA, "errno 109: Invalid VAPID public key", "See the keys", Remedy.SEE_KEYS),
         (Service.MOZILLA, "errno 109: Error while validating token", "pushdesk doctor", Remedy.CONFIGURE),
         (Service.WNS, "Domain Blocked", "domain", Remedy.CONFIGURE),
+        (Service.OTHER, "JWT: token expired", "clock", Remedy.CONFIGURE),
+        (Service.OTHER, "No experience with you; your trial has expired", "subscriber in [push]", Remedy.CONFIGURE),
     ],
 )
 def test_what_is_known_of_a_service_s_refusal_of_ours_is_advised(
@@ -331,6 +401,9 @@ def test_what_is_known_of_a_service_s_refusal_of_ours_is_advised(
         ),
         (Service.APPLE, 400, "BadWebPushTopic", "topic", Remedy.SEND_AGAIN),
         (Service.APPLE, 400, "BadTtl", "ttl", Remedy.SEND_AGAIN),
+        (Service.WNS, 400, "Ttl value conflicts with X-WNS-Cache-Policy.", "ttl", Remedy.SEND_AGAIN),
+        (Service.OTHER, 400, "Throttled", "test push", Remedy.TEST),
+        (Service.OTHER, 400, "A subtopical matter", "test push", Remedy.TEST),
         (Service.FCM, 400, "UnauthorizedRegistration Error 400", "switch notifications on", Remedy.INVITE),
         (Service.OTHER, 403, "Invalid VAPID token: exp is more than 24 hours ahead", "clock", Remedy.CONFIGURE),
         (Service.OTHER, 403, "Answered 403.", "subscriber", Remedy.CONFIGURE),

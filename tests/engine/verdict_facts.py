@@ -54,11 +54,11 @@ def device(
 
 
 def sending(state: DispatchState = DispatchState.DONE, **changes: Any) -> Sending:
-    due_at = changes.pop("due_at", SENT_AT)
+    due_at, only = changes.pop("due_at", SENT_AT), changes.pop("subscription", None)
     dispatch = Dispatch(
         id="d1", user="ada", kind=DispatchKind.NOTIFICATION, title="Hello", accepted_at=SENT_AT, state=state
     )
-    return Sending(structs.replace(dispatch, **changes), due_at, due_at + timedelta(days=1), 86400)
+    return Sending(structs.replace(dispatch, **changes), due_at, due_at + timedelta(days=1), 86400, only)
 
 
 def delivery(outcome: Outcome, id_: str = "v1", **changes: Any) -> Delivery:

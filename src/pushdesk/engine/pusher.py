@@ -17,7 +17,7 @@ from pushdesk.log import bound, write
 from pushdesk.log_events import AttemptFailed
 from pushdesk.log_fields import Failure, Id
 from pushdesk.model import Outcome, SubscriptionState
-from pushdesk.storage.records import Disabling, Settlement
+from pushdesk.storage.records import KEY_NOT_USED, Disabling, Settlement
 from pushdesk.webpush.encryption import encode_base64url
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed, without_endpoint
 from pushdesk.webpush.request import build_request
@@ -118,7 +118,7 @@ class Pusher:
             raise _NotSentError(Outcome.REFUSED, error.detail) from None
         key = self._keyring.signing_key(job.target.key_id)
         if key is None:
-            raise _NotSentError(Outcome.KEY_MISMATCH, "The key it was made with is not used any more.")
+            raise _NotSentError(Outcome.KEY_MISMATCH, KEY_NOT_USED)
         return build_request(
             job.target,
             job.message.plaintext,

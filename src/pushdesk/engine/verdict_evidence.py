@@ -104,6 +104,10 @@ def of_user_around(facts: UserFacts) -> list[Evidence]:
     found = []
     ended = [device.subscription.id for device in facts.devices if not device.is_live]
     passed_over = len(set(ended).difference(delivery.subscription for delivery in facts.deliveries))
+    if facts.upcoming is not None:
+        dispatch = facts.upcoming.dispatch
+        what = f"{KINDS[dispatch.kind]} “{fit(dispatch.title, MAX_TITLE)}” is scheduled."
+        found.append(Evidence(what, facts.upcoming.due_at))
     if facts.has_more_devices:
         found.append(Evidence(f"The user has more than {DEVICES_TOLD} devices; these are not all."))
     if len(ended) < len(facts.devices):

@@ -6,6 +6,7 @@ it is evidence. No moments either: they stand in a verdict's fields, for whoever
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushdesk.model import DispatchKind, KeyState, Outcome, Remedy, Service
@@ -80,6 +81,11 @@ NO_SUBSCRIPTION_ANY_MORE: Final = NO_SUBSCRIPTION._replace(
 NO_SUBSCRIPTION_THEN: Final = Words(
     "No browser of this user was subscribed when it was sent; one is now.", "Send it again.", Remedy.SEND_AGAIN
 )
+ONE_DEVICE_REMOVED: Final = Words(
+    "It was for one device only, which was removed, or had ended, before it was sent.",
+    "Send the test push to see that the devices which the user has now work.",
+    Remedy.TEST,
+)
 ASKED_TO_COME: Final = "An invitation is open: have the user open its link, or make another."
 NOTHING_SENT: Final = Words(
     "This device is subscribed, and nothing was sent to it yet.",
@@ -141,12 +147,13 @@ HELD: Final = Words(
     "See why they ended, the keys first; then confirm or release them.",
     Remedy.SEE_KEYS,
 )
-_CANCELLED: Final = "It was taken back before it was sent."
-CANCELLED: Final = Words(_CANCELLED, "Send it again if it is still wanted.", Remedy.SEND_AGAIN)
-CANCELLED_FOR_NOBODY: Final = Words(_CANCELLED, NO_SUBSCRIPTION.advice, Remedy.INVITE)
+CANCELLED: Final = Words(
+    "It was taken back before it was sent.", "Send it again if it is still wanted.", Remedy.SEND_AGAIN
+)
 THEY_ARE_BACK: Final = "The user has subscribed again since: send it again."
 IT_IS_BACK: Final = "The device is subscribed again since: send it again."
-IT_LEFT: Final = "The device is not sent to any more, and there is no other: have the user subscribe again."
+ONE_LEFT: Final = "The device was removed: have the user subscribe on it again, or invite them. They have others."
+LAST_LEFT: Final = "The device was removed, and there is no other: have the user subscribe again, or invite them."
 
 ALWAYS: Final = {
     Outcome.WAITING: WAITING,
@@ -167,7 +174,7 @@ KINDS: Final = {
 
 
 class _Known(NamedTuple):
-    """What an answer means that has one of these phrases in it; phrases in lower case."""
+    """What an answer means that has one of these phrases in it, as whole words; phrases in lower case."""
 
     phrases: tuple[str, ...]
     advice: str
@@ -196,7 +203,7 @@ _OUR_CONFIGURATION: Final = (
         Remedy.SEE_KEYS,
     ),
     _Known(
-        ("exp claim", "expir", "24 hours"),
+        ("exp", "token expiration", "token expired", "token has expired", "expiredtoken", "24 hours"),
         "Set this machine's clock, by NTP if it can be: what it signs is dated wrongly. pushdesk doctor compares it.",
         Remedy.CONFIGURE,
     ),
@@ -209,13 +216,13 @@ _OUR_CONFIGURATION: Final = (
 )
 _REFUSED: Final = (
     _Known(
-        ("payloadtoolarge", "too large", "too long", "limited in size", "payload too"),
+        ("payloadtoolarge", "too large", "too long", "limited in size"),
         "Send it again with less text: some devices take less than others, Firefox on Android about 2700 bytes.",
         Remedy.SEND_AGAIN,
     ),
-    _Known(("topic",), "Send it again with another topic, or without one.", Remedy.SEND_AGAIN),
-    _Known(("ttl",), "Send it again with another ttl.", Remedy.SEND_AGAIN),
-    _Known(("registration", "push subscription"), _HAVE_THEM_SUBSCRIBE, Remedy.INVITE),
+    _Known(("topic", "badwebpushtopic"), "Send it again with another topic, or without one.", Remedy.SEND_AGAIN),
+    _Known(("ttl", "badttl"), "Send it again with another ttl.", Remedy.SEND_AGAIN),
+    _Known(("registration", "unauthorizedregistration", "push subscription"), _HAVE_THEM_SUBSCRIBE, Remedy.INVITE),
 )
 _OURS: Final = (
     # What the engine itself says of an attempt that came to no push service.
@@ -320,4 +327,8 @@ def expired(delivery: Delivery) -> Words:
 
 def _known(table: tuple[_Known, ...], reason: str) -> _Known | None:
     said = reason.lower()
-    return next((row for row in table if any(phrase in said for phrase in row.phrases)), None)
+    return next((row for row in table if any(_has_words(said, phrase) for phrase in row.phrases)), None)
+
+
+def _has_words(said: str, phrase: str) -> bool:
+    return re.search(rf"\b{re.escape(phrase)}\b", said) is not None

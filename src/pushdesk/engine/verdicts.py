@@ -31,7 +31,8 @@ from pushdesk.model import (
     Verdict,
     VerdictCode,
 )
-from pushdesk.storage.explaining import Sent
+from pushdesk.storage.explaining import DEVICES_TOLD, Sent
+from pushdesk.storage.records import KEY_NOT_USED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +71,8 @@ _HAVE_A_BEGINNING: Final = frozenset({VerdictCode.GONE, VerdictCode.KEY_MISMATCH
 _RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
 _LOST: Final = frozenset({VerdictCode.GONE, VerdictCode.KEY_MISMATCH, VerdictCode.KEY_ENDED, VerdictCode.CANCELLED})
 """What is mended by subscribing again."""
-_FOUND_ENDED: Final = "not used any more"
-"""What the engine says of the key of a delivery that it did not send, in the middle of its sentence."""
+_WHATEVER_THE_DEVICE: Final = frozenset({Remedy.CONFIGURE, Remedy.SEE_KEYS, Remedy.INVITE})
+"""What helps, or must be done, whether the device is sent to or not; if it is not, all else is refused or of no use."""
 
 
 def of_delivery(facts: DeliveryFacts, *, sends: bool, now: datetime) -> Verdict:
@@ -82,7 +83,10 @@ def of_delivery(facts: DeliveryFacts, *, sends: bool, now: datetime) -> Verdict:
         sends: Whether this server sends anything.
         now: The time.
     """
-    return _of_sent(facts.sent, facts.device, sends=sends, now=now, has_live_device=facts.has_live_device)
+    is_live = facts.device is not None and facts.device.is_live
+    return _of_sent(
+        facts.sent, facts.device, sends=sends, now=now, is_live=is_live, has_live_device=facts.has_live_device
+    )
 
 
 def of_device(device: Device, *, sends: bool, now: datetime) -> Verdict:
@@ -90,7 +94,7 @@ def of_device(device: Device, *, sends: bool, now: datetime) -> Verdict:
     subscription, latest = device.subscription, device.latest
     kept = (VerdictCode.PUSH_DISABLED, words.PUSH_DISABLED) if not sends else _kept_from_it(device)
     if kept is None and latest is not None and latest.delivery.outcome not in _DEVICE_ENDED:
-        return _of_sent(latest, device, sends=sends, now=now, has_live_device=True)
+        return _of_sent(latest, device, sends=sends, now=now, is_live=True, has_live_device=True)
     since = None
     if kept is None:
         kept = VerdictCode.NOTHING_SENT, words.NOTHING_SENT_SINCE
@@ -99,7 +103,8 @@ def of_device(device: Device, *, sends: bool, now: datetime) -> Verdict:
             kept = VerdictCode.NOTHING_SENT, words.NOTHING_SENT if never else words.NOTHING_SENT_LATELY
             since = subscription.created_at
     elif kept[0] in _HAVE_A_BEGINNING and subscription.state is not SubscriptionState.ACTIVE:
-        since = device.ending.delivery.at if device.ending is not None else subscription.last_failure_at
+        ending = device.ending if kept[0] is not VerdictCode.HELD else None
+        since = ending.delivery.at if ending is not None else subscription.last_failure_at
     return _of_state(device, *kept, now, since)
 
 
@@ -138,7 +143,8 @@ def _told(facts: UserFacts, devices: Sequence[Verdict], *, sends: bool, now: dat
     if nobody is not None:
         return _of_nobody(facts, *nobody, now)
     if not any(device.is_live for device in facts.devices):
-        return _summed_up(devices, f"None of the user's {len(devices)} devices is sent to any more.")
+        number = f"more than {DEVICES_TOLD}" if facts.has_more_devices else len(devices)
+        return _summed_up(devices, f"None of the user's {number} devices is sent to any more.")
     if facts.latest is None:
         return _of_nobody(facts, VerdictCode.NOTHING_SENT, words.NOTHING_SENT_TO_USER, now)
     if facts.deliveries:
@@ -161,30 +167,44 @@ def _nobody(facts: UserFacts) -> tuple[VerdictCode, Words] | None:
 def _of_deliveries(facts: UserFacts, latest: Sending, now: datetime) -> Verdict:
     """Sum up what became of what was sent last, on each device that it was sent to."""
     devices = {device.subscription.id: device for device in facts.devices}
-    each = [
-        _of_sent(Sent(delivery, latest), devices.get(delivery.subscription), sends=True, now=now, has_live_device=True)
-        for delivery in facts.deliveries
-    ]
+    each, sent = [], []
+    for delivery in facts.deliveries:
+        device = devices.get(delivery.subscription)
+        # Where not all are told of, one that is not told of may be theirs, and is taken for one that is sent to.
+        is_live = device.is_live if device is not None else facts.has_more_devices
+        sent.append(_sent_last(Sent(delivery, latest), device))
+        each.append(_of_sent(sent[-1], device, sends=True, now=now, is_live=is_live, has_live_device=True))
     taken = sum(one.code is VerdictCode.ACCEPTED for one in each)
     told = _summed_up(each, f"It was taken for {taken} of {len(each)} devices.")
     is_back = any(device.is_live and device.subscription.created_at > latest.due_at for device in facts.devices)
-    if is_back and not taken and told.code in _LOST:
-        told = structs.replace(told, advice=words.THEY_ARE_BACK, remedy=Remedy.SEND_AGAIN)
+    if is_back and not taken and (told.code in _LOST or told.remedy is Remedy.INVITE):
+        # To the user, that is: the delivery is to a device that cannot be sent it again.
+        told = structs.replace(
+            told, advice=words.THEY_ARE_BACK, remedy=Remedy.SEND_AGAIN, subscription=None, delivery=None
+        )
     if len(each) > 1:
-        by_need = sorted(zip(each, facts.deliveries, strict=True), key=lambda one: WORST_FIRST.index(one[0].code))
-        answers = [of_answer(delivery, delivery.device) for _, delivery in by_need[:ANSWERS_TOLD]]
+        by_need = sorted(zip(each, sent, strict=True), key=lambda one: WORST_FIRST.index(one[0].code))
+        answers = [of_answer(one.delivery, one.delivery.device) for _, one in by_need[:ANSWERS_TOLD]]
         told = structs.replace(told, evidence=in_order([*of_sending(latest, now), *answers]))
     return told
+
+
+def _sent_last(sent: Sent, device: Device | None) -> Sent:
+    """Return what was sent to a device: what was sent to all, or what was sent to it alone since."""
+    latest = device.latest if device is not None else None
+    is_alone = latest is not None and latest.sending.subscription is not None
+    return latest if latest is not None and is_alone and latest.delivery.id > sent.delivery.id else sent
 
 
 def _of_no_delivery(facts: UserFacts, latest: Sending, now: datetime) -> Verdict:
     """Tell of what was not sent to any device: not yet, or there was none."""
     dispatch = latest.dispatch
     if dispatch.state is DispatchState.DONE:
-        return _of_nobody(facts, VerdictCode.NO_SUBSCRIPTION, words.NO_SUBSCRIPTION_THEN, now)
+        said = words.NO_SUBSCRIPTION_THEN if latest.subscription is None else words.ONE_DEVICE_REMOVED
+        return _of_nobody(facts, VerdictCode.NO_SUBSCRIPTION, said, now)
     if dispatch.state is DispatchState.CANCELLED:
         return _of_nobody(facts, VerdictCode.CANCELLED, words.CANCELLED, now)
-    if dispatch.state is DispatchState.SCHEDULED and latest.due_at > now:
+    if latest.is_later(now):
         said = words.SUMMARISED if dispatch.kind is DispatchKind.TURN else words.SCHEDULED
         told = _of_nobody(facts, VerdictCode.SCHEDULED, said, now)
         return structs.replace(told, since=dispatch.accepted_at, until=latest.due_at)
@@ -203,7 +223,9 @@ def _summed_up(each: Sequence[Verdict], lead: str) -> Verdict:
     return structs.replace(worst, says=f"{lead} {worst.about}: {worst.says}")
 
 
-def _of_sent(sent: Sent, device: Device | None, *, sends: bool, now: datetime, has_live_device: bool) -> Verdict:
+def _of_sent(
+    sent: Sent, device: Device | None, *, sends: bool, now: datetime, is_live: bool, has_live_device: bool
+) -> Verdict:
     """Tell of a delivery.
 
     Args:
@@ -211,20 +233,21 @@ def _of_sent(sent: Sent, device: Device | None, *, sends: bool, now: datetime, h
         device: Whom it was for; None if the user does not have it any more.
         sends: Whether this server sends anything.
         now: The time.
+        is_live: Whether that device is sent to.
         has_live_device: Whether the user has any device that is sent to.
     """
     delivery = sent.delivery
     code, said = _judged(delivery, device)
-    is_live = device is not None and device.is_live
     if not delivery.outcome.is_settled and not sends:
         code, said = VerdictCode.PUSH_DISABLED, words.PUSH_DISABLED
-    elif delivery.outcome in _DEVICE_ENDED and is_live:
+    elif is_live and delivery.outcome in _DEVICE_ENDED:
         said = said._replace(advice=words.IT_IS_BACK, remedy=Remedy.SEND_AGAIN)
-    elif delivery.outcome is Outcome.ACCEPTED and not has_live_device:
-        said = said._replace(advice=words.IT_LEFT, remedy=Remedy.INVITE)
-    elif delivery.outcome is Outcome.CANCELLED and not has_live_device:
-        said = words.CANCELLED_FOR_NOBODY
-    next_at = delivery.next_attempt_at if delivery.outcome in _RETRIED else None
+    elif not is_live and said.remedy not in _WHATEVER_THE_DEVICE:
+        kept = _kept_from_it(device) if device is not None else None
+        left = words.ONE_LEFT if has_live_device else words.LAST_LEFT
+        _, advice, remedy = kept[1] if kept is not None else (said.says, left, Remedy.INVITE)
+        said = said._replace(advice=advice, remedy=remedy)
+    next_at = delivery.next_attempt_at if is_live and delivery.outcome in _RETRIED else None
     return Verdict(
         code,
         fit(delivery.device or (device.label if device is not None else ""), MAX_ABOUT),
@@ -262,7 +285,7 @@ def _other_key(delivery: Delivery, device: Device | None) -> tuple[VerdictCode, 
     if device is not None and device.key is None:
         return VerdictCode.KEY_MISMATCH, words.KEY_MISSING
     state = device.key if device is not None else None
-    if state in _KEYS_ENDED or (delivery.status is None and _FOUND_ENDED in delivery.reason):
+    if state in _KEYS_ENDED or (delivery.status is None and delivery.reason == KEY_NOT_USED):
         return VerdictCode.KEY_ENDED, words.key_ended(state)
     return VerdictCode.KEY_MISMATCH, words.KEY_MISMATCH
 

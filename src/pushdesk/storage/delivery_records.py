@@ -11,7 +11,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import DeliveryRecord, SubscriptionState, Urgency
 from pushdesk.storage.key_bindings import key_has_ended
 from pushdesk.storage.listings import read_counts
-from pushdesk.storage.rows import to_attempt, to_delivery, to_dispatch, to_message
+from pushdesk.storage.rows import to_attempt, to_delivery, to_dispatch, to_message, ttl_s_of
 from pushdesk.storage.schema import attempts, deliveries, dispatches, subscriptions
 from pushdesk.storage.subscriptions import not_found
 from pushdesk.storage.times import to_datetime
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pushdesk.storage.transaction import Snapshot
 
 
-class Sent(NamedTuple):
-    """A delivery with what it was of."""
+class Sendable(NamedTuple):
+    """A delivery that can be sent again, and what it takes: what it was of."""
 
     delivery: Delivery
     message: Message
@@ -62,12 +62,12 @@ class DeliveryRecords:
             attempts=(*tried, *_last(found, tried)),
             urgency=Urgency(sent.urgency),
             topic=sent.topic,
-            ttl_s=_ttl_s(sent),
+            ttl_s=ttl_s_of(sent),
             expires_at=to_datetime(sent.expires_at),
             size=sent.size,
         )
 
-    async def sendable(self, delivery: str) -> Sent:
+    async def sendable(self, delivery: str) -> Sendable:
         """Return what a delivery was of, if its subscription is still sent to.
 
         Raises:
@@ -84,7 +84,7 @@ class DeliveryRecords:
                 )
             )
             _check(device.one_or_none(), found.user)
-        return Sent(to_delivery(found), to_message(sent), _ttl_s(sent))
+        return Sendable(to_delivery(found), to_message(sent), ttl_s_of(sent))
 
 
 async def _find(snapshot: Snapshot, delivery: str) -> Row[Any]:
@@ -101,11 +101,6 @@ def _last(delivery: Row[Any], earlier: list[Attempt]) -> list[Attempt]:
     """
     is_kept = delivery.attempts == (earlier[-1].number if earlier else 0)
     return [] if is_kept else [to_attempt(delivery, delivery.attempts)]
-
-
-def _ttl_s(dispatch: Row[Any]) -> int:
-    before = max(1, (dispatch.expires_at - dispatch.due_at) // 1000)
-    return before if dispatch.ttl_s is None else int(dispatch.ttl_s)
 
 
 def _check(device: Row[Any] | None, user: str) -> None:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, exists, func, or_, select, union_all
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import KeyState, Outcome, SubscriptionState
-from pushdesk.storage.rows import device_label, to_attempt, to_delivery, to_dispatch, to_subscription
+from pushdesk.model import DispatchState, KeyState, Outcome, SubscriptionState
+from pushdesk.storage.rows import device_label, to_attempt, to_delivery, to_dispatch, to_subscription, ttl_s_of
 from pushdesk.storage.schema import attempts, deliveries, dispatches, invitations, subscriptions, user_state, vapid_keys
 from pushdesk.storage.times import to_datetime, to_datetime_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Exists, Row, ScalarSelect, Select
+    from sqlalchemy import ColumnElement, CompoundSelect, Exists, Row, Select
 
     from pushdesk.model import Attempt, Delivery, Dispatch, Subscription
     from pushdesk.storage.database import Database
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DEVICES_TOLD: Final = 50
 """How many devices of a user are told of, those that are sent to first, then the newest."""
 LOOKED_THROUGH: Final = 1000
-"""How many of a user's newest subscriptions, and of their newest deliveries, are looked through."""
+"""How many of a user's newest subscriptions, of their newest dispatches and deliveries, are looked through."""
 DELIVERIES_TOLD: Final = 1000
 """How many deliveries of a dispatch are told of: as many as a user can have devices."""
 ATTEMPTS_TOLD: Final = 5
@@ -51,6 +51,12 @@ class Sending:
     """Until when a push service is asked to keep it."""
     ttl_s: int
     """For how long it was asked to, counted from when it was first due."""
+    subscription: str | None = None
+    """The one that it is for, as a test push or what is sent again may be; None for all of a user's."""
+
+    def is_later(self, now: datetime) -> bool:
+        """Whether it is scheduled for a time to come."""
+        return self.dispatch.state is DispatchState.SCHEDULED and self.due_at > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,9 @@ class UserFacts:
     """Those that are sent to first, then the newest; at most `DEVICES_TOLD`."""
     has_more_devices: bool = False
     latest: Sending | None = None
-    """What was, or will be, sent to them last."""
+    """What was sent to them last, or is about to be; what is for one device, or for later, if there is nothing else."""
+    upcoming: Sending | None = None
+    """What is scheduled for them next, besides that."""
     deliveries: tuple[Delivery, ...] = ()
     """What became of that, the oldest first; at most `DELIVERIES_TOLD`."""
     lost: Sent | None = None
@@ -134,12 +142,16 @@ class Explaining:
             told = rows[:DEVICES_TOLD]
             found = (await snapshot.execute(_select_latest(user, [row.id for row in told]))).all()
             sendings = await _read_sendings(
-                snapshot, or_(dispatches.c.id.in_({row.dispatch for row in found}), dispatches.c.id == _newest_of(user))
+                snapshot,
+                or_(
+                    dispatches.c.id.in_({row.dispatch for row in found}),
+                    dispatches.c.id.in_(_select_last_and_next(user, now_ms)),
+                ),
             )
-            latest = max(sendings.values(), key=lambda sending: (sending.due_at, sending.dispatch.id), default=None)
+            latest, upcoming = _last_and_next(sendings.values(), to_datetime(now_ms))
             spread: Sequence[Row[Any]] = ()
             if latest is not None:
-                spread = (await snapshot.execute(_select_spread(latest.dispatch.id))).all()
+                spread = (await snapshot.execute(_select_spread(user, latest.dispatch.id))).all()
             earlier = await _read_earlier(snapshot, [row.id for row in found])
         sent = [(row.is_lost, Sent(to_delivery(row), sendings[row.dispatch], earlier[row.id])) for row in found]
         return UserFacts(
@@ -148,6 +160,7 @@ class Explaining:
             devices=tuple(_to_device(row, [one for _, one in sent]) for row in told),
             has_more_devices=len(rows) > len(told),
             latest=latest,
+            upcoming=upcoming,
             deliveries=tuple(to_delivery(row) for row in spread),
             lost=next((one for is_lost, one in sent if is_lost), None),
             invited_until=to_datetime_or_none(around.invited_until),
@@ -253,10 +266,9 @@ def _select_devices(which: ColumnElement[bool]) -> Select[Any]:
 
 def _select_devices_of(user: str) -> Select[Any]:
     newest = _ids_of(user).order_by(subscriptions.c.id.desc()).limit(LOOKED_THROUGH)
-    is_live = subscriptions.c.state == SubscriptionState.ACTIVE
     return (
         _select_devices(subscriptions.c.id.in_(newest))
-        .order_by(is_live.desc(), subscriptions.c.id.desc())
+        .order_by(_is_live().desc(), subscriptions.c.id.desc())
         .limit(DEVICES_TOLD + 1)
     )
 
@@ -265,8 +277,44 @@ def _ids_of(user: str) -> Select[tuple[str]]:
     return select(subscriptions.c.id).where(subscriptions.c.user == user)
 
 
-def _newest_of(user: str) -> ScalarSelect[str]:
-    return select(func.max(dispatches.c.id)).where(dispatches.c.user == user).scalar_subquery()
+def _is_live() -> ColumnElement[bool]:
+    """Return the condition that `Device.is_live` is the same of."""
+    signing = select(vapid_keys.c.id).where(vapid_keys.c.state.in_(_SIGNING))
+    return and_(subscriptions.c.state == SubscriptionState.ACTIVE, subscriptions.c.key_id.in_(signing))
+
+
+def _select_last_and_next(user: str, now_ms: int) -> CompoundSelect[tuple[str]]:
+    """Return the statement for the ids of what may be told as sent to a user last; see `_last_and_next`."""
+    newest = (
+        select(dispatches.c.id, dispatches.c.due_at, dispatches.c.state, dispatches.c.subscription)
+        .where(dispatches.c.user == user)
+        .order_by(dispatches.c.id.desc())
+        .limit(LOOKED_THROUGH)
+        .cte("newest")
+    )
+    is_later = and_(newest.c.state == DispatchState.SCHEDULED, newest.c.due_at > now_ms)
+    is_for_all = newest.c.subscription.is_(None)
+    last_first = select(newest.c.id).order_by(newest.c.due_at.desc(), newest.c.id.desc()).limit(1)
+    next_first = select(newest.c.id).order_by(newest.c.due_at, newest.c.id).limit(1)
+    wanted = (last_first.where(~is_later, is_for_all), last_first.where(~is_later), next_first.where(is_later))
+    return union_all(*(select(one.subquery().c.id) for one in wanted))
+
+
+def _last_and_next(found: Iterable[Sending], now: datetime) -> tuple[Sending | None, Sending | None]:
+    """Return what is told as sent to a user last, and what is scheduled for them next, besides.
+
+    What is for one device says nothing of the others, and what is for later hides nothing that was due before: such is
+    the last only where there is nothing else.
+    """
+    in_order = sorted(found, key=lambda sending: (sending.due_at, sending.dispatch.id))
+    due = [sending for sending in in_order if not sending.is_later(now)]
+    upcoming = next((sending for sending in in_order if sending.is_later(now)), None)
+    for_all = [sending for sending in due if sending.subscription is None]
+    if for_all:
+        return for_all[-1], upcoming
+    if upcoming is not None:
+        return upcoming, None
+    return (due[-1] if due else None), None
 
 
 def _select_latest(user: str, devices: Collection[str]) -> Select[Any]:
@@ -290,24 +338,17 @@ def _select_latest(user: str, devices: Collection[str]) -> Select[Any]:
     return select(deliveries, is_lost).where(deliveries.c.id.in_(select(wanted.c.id))).order_by(deliveries.c.id.desc())
 
 
-def _select_spread(dispatch: str) -> Select[Any]:
-    mine = deliveries.c.dispatch == dispatch
+def _select_spread(user: str, dispatch: str) -> Select[Any]:
+    mine = and_(deliveries.c.dispatch == dispatch, deliveries.c.user == user)
     return select(deliveries).where(mine).order_by(deliveries.c.id).limit(DELIVERIES_TOLD)
 
 
 def _has_live_device(user: str) -> Exists:
-    signing = select(vapid_keys.c.id).where(vapid_keys.c.state.in_(_SIGNING))
-    return exists().where(
-        subscriptions.c.user == user,
-        subscriptions.c.state == SubscriptionState.ACTIVE,
-        subscriptions.c.key_id.in_(signing),
-    )
+    return exists().where(subscriptions.c.user == user, _is_live())
 
 
 def _to_sending(row: Row[Any]) -> Sending:
-    due_at, expires_at = _moment(row.due_at), _moment(row.expires_at)
-    ttl_s = row.ttl_s if row.ttl_s is not None else round((expires_at - due_at).total_seconds())
-    return Sending(to_dispatch(row), due_at, expires_at, ttl_s)
+    return Sending(to_dispatch(row), _moment(row.due_at), _moment(row.expires_at), ttl_s_of(row), row.subscription)
 
 
 def _to_device(row: Row[Any], sent: Sequence[Sent]) -> Device:

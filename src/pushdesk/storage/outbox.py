@@ -23,7 +23,7 @@ from pushdesk.storage.answers import count_failures, count_successes, disable
 from pushdesk.storage.attempts import keep_attempts
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.key_bindings import key_has_ended
-from pushdesk.storage.records import Claimed, Open, Settled, Settlement
+from pushdesk.storage.records import KEY_NOT_USED, Claimed, Open, Settled, Settlement
 from pushdesk.storage.rows import (
     delivery_row,
     dispatch_row,
@@ -371,7 +371,7 @@ def _lost(delivery: Delivery, device: Row[*tuple[Any, ...]] | None, now_ms: int)
         return delivery
     outcome, reason = Outcome.CANCELLED, "The subscription was removed before this could be sent."
     if key_has_ended:
-        outcome, reason = Outcome.KEY_MISMATCH, "The key it was made with is not used any more."
+        outcome, reason = Outcome.KEY_MISMATCH, KEY_NOT_USED
     elif state == SubscriptionState.KEY_MISMATCH:
         outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
     elif state == SubscriptionState.GONE:

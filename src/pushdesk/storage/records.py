@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         SubscriptionState,
         Urgency,
     )
+
+KEY_NOT_USED: Final = "The key it was made with is not used any more."
+"""The reason of a delivery that was not sent because the key of its subscription had ended: told by it from others."""
 
 
 @dataclass(frozen=True, slots=True)

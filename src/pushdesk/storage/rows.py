@@ -210,5 +210,10 @@ def to_attempt(row: Row[Any], number: int) -> Attempt:
     )
 
 
+def ttl_s_of(row: Row[Any]) -> int:
+    """Return for how many seconds a dispatch is kept from when it was first due: at least one where it is not known."""
+    return max(1, (row.expires_at - row.due_at) // 1000) if row.ttl_s is None else int(row.ttl_s)
+
+
 def _headers_column(headers: Mapping[str, str]) -> str | None:
     return msgspec.json.encode(headers).decode() if headers else None
