@@ -65,6 +65,24 @@ async def test_a_delivery_is_sent_again(server: Running) -> None:
     assert_problem(again, 404, "subscription_not_found")
 
 
+async def test_a_repeat_with_the_same_key_is_sent_once(server: Running) -> None:
+    delivery = await delivered(server)
+    headers = {"Idempotency-Key": "again-1"}
+    first = await server.admin("POST", RESEND, {"delivery": delivery["id"]}, headers=headers)
+    repeat = await server.admin("POST", RESEND, {"delivery": delivery["id"]}, headers=headers)
+    assert (first.status, repeat.status) == (202, 200)
+    assert repeat.json["dispatch"]["id"] == first.json["dispatch"]["id"]
+    assert len((await server.admin("GET", "/api/v1/admin/dispatches?filter=Hello")).json["items"]) == 2
+    (other,) = (await server.admin("POST", "/api/v1/admin/test", {"user": "anna"})).json["deliveries"]
+    conflict = await server.admin("POST", RESEND, {"delivery": other["id"]}, headers=headers)
+    assert_problem(conflict, 409, "idempotency_conflict")
+    bad = await server.admin("POST", RESEND, {"delivery": delivery["id"]}, headers={"Idempotency-Key": "a b"})
+    assert_problem(bad, 400, "bad_field", "Idempotency-Key")
+    token = await server.admin("POST", "/api/v1/admin/tokens/create", {"name": "other", "scopes": ["admin"]})
+    theirs = await server.ask("POST", RESEND, {"delivery": delivery["id"]}, token=token.json["token"], headers=headers)
+    assert theirs.status == 202
+
+
 async def test_what_is_gone_is_not_sent_again(server: Running) -> None:
     delivery = await delivered(server)
     server.push_service.answer("a", 410)

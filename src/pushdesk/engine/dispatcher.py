@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
-    from pushdesk.engine.outbox import Outbox
+    from pushdesk.engine.outbox import FirstDispatch, Outbox
     from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.model import Delivery, VapidKey
     from pushdesk.storage.listings import Listings
@@ -180,21 +180,13 @@ class WebPushDispatcher:
     ) -> Accepted:
         """Accept a notification."""
         ends_at = self._clock.monotonic() + wait_s
-        repeatable = None
-        if idempotency_key is not None:
-            digest = hashlib.sha256(msgspec.json.encode((user, request or notification))).digest()
-            repeatable = IdempotencyKey(sender, idempotency_key, digest)
-        message = self._message(check_user(user), notification, repeatable, kind, subscription)
+        key = to_key(sender, idempotency_key, (user, request or notification))
+        message = self._message(check_user(user), notification, key, kind, subscription)
         done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
             first = await self._outbox.accept(message)
             if first is not None:
-                if message.idempotency is not None and first.body_digest != message.idempotency.body_digest:
-                    raise PushdeskError(
-                        "This Idempotency-Key was used with another body.",
-                        code="idempotency_conflict",
-                        hint="Take a new key for a new notification.",
-                    )
+                check_repeat(first, key)
                 return Accepted(await self._listings.dispatch(first.dispatch), repeated=True)
             if wants(DispatchAccepted):
                 write(DispatchAccepted(dispatch=Id(message.id), kind=kind, user=UserId(user)))
@@ -260,6 +252,31 @@ class WebPushDispatcher:
             expires_at_ms=due_ms + notification.ttl * 1000,
             idempotency=idempotency,
             request=current_request(),
+        )
+
+
+def to_key(sender: str, key: str | None, asked: object) -> IdempotencyKey | None:
+    """Return the idempotency key of a request, if it has one.
+
+    Args:
+        sender: Who asks.
+        key: As it was sent.
+        asked: What a repeat must repeat.
+    """
+    return None if key is None else IdempotencyKey(sender, key, hashlib.sha256(msgspec.json.encode(asked)).digest())
+
+
+def check_repeat(first: FirstDispatch, key: IdempotencyKey | None) -> None:
+    """Refuse a key that was first used for something else.
+
+    Raises:
+        PushdeskError: `idempotency_conflict`.
+    """
+    if key is not None and first.body_digest != key.body_digest:
+        raise PushdeskError(
+            "This Idempotency-Key was used with another body.",
+            code="idempotency_conflict",
+            hint="Take a new key for a new notification.",
         )
 
 

@@ -182,6 +182,7 @@ class Engine:
             )
         self._resending = Resending(
             store.delivery_records,
+            listings=store.listings,
             dispatcher=self._dispatcher,
             outbox=self._outbox,
             identifiers=self._identifiers,
@@ -353,6 +354,10 @@ class Engine:
             user, notification, sender=sender, idempotency_key=idempotency_key, wait_s=wait_s
         )
 
+    async def accept_again(self, delivery: str, *, sender: str = ADMIN, idempotency_key: str | None = None) -> Accepted:
+        """Send what a delivery was of once more; see `Resending.resend`."""
+        return await self._resending.resend(delivery, sender=sender, idempotency_key=idempotency_key)
+
     async def turn(self, turn: Turn, *, sender: str = ADMIN, idempotency_key: str | None = None) -> AcceptedTurn:
         """Accept a turn of an agent; see `Turns.accept`."""
         return await self._turns.accept(turn, sender=sender, idempotency_key=idempotency_key)
@@ -398,8 +403,8 @@ class Engine:
         return await self._store.delivery_records.record(delivery)
 
     async def resend(self, delivery: str) -> Dispatch:
-        """Send what a delivery was of once more, to its subscription only; see `Resending.resend`."""
-        return await self._resending.resend(delivery)
+        """Send what a delivery was of once more, to its subscription only."""
+        return (await self.accept_again(delivery)).dispatch
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         """List VAPID keys."""

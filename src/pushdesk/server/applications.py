@@ -73,7 +73,7 @@ async def dispatch(call: Call[DispatchQuery, None]) -> web.Response:
     return answer(await call.engine.dispatch(call.request.match_info["id"], cursor=call.query.cursor))
 
 
-_IDEMPOTENCY_KEY: Final = {"Idempotency-Key": "1 to 255 visible characters; makes a repeat harmless for 24 hours"}
+IDEMPOTENCY_KEY: Final = {"Idempotency-Key": "1 to 255 visible characters; makes a repeat harmless for 24 hours"}
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     Route(
@@ -85,7 +85,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=Notification,
         handler=notify,
         answers={202: AcceptedDispatch, 200: AcceptedDispatch},
-        headers=_IDEMPOTENCY_KEY,
+        headers=IDEMPOTENCY_KEY,
     ),
     Route(
         method="POST",
@@ -97,7 +97,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         handler=turn,
         answers={202: ToldTurn, 200: ToldTurn},
         max_body=MAX_TURN,
-        headers=_IDEMPOTENCY_KEY,
+        headers=IDEMPOTENCY_KEY,
     ),
     Route(
         method="GET",

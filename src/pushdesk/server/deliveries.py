@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta, Struct
 
 from pushdesk.model import DeliveryRecord
-from pushdesk.server.applications import AcceptedDispatch
+from pushdesk.server.applications import IDEMPOTENCY_KEY, AcceptedDispatch
 from pushdesk.server.auth import Access
+from pushdesk.server.parameters import idempotency_key
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ async def record(call: Call[NoQuery, None]) -> web.Response:
 
 async def resend(call: Call[NoQuery, ResendRequest]) -> web.Response:
     """Send what a delivery was of once more."""
-    return answer(AcceptedDispatch(await call.engine.resend(call.body.delivery)), status=202)
+    accepted = await call.engine.accept_again(
+        call.body.delivery, sender=call.caller.sender, idempotency_key=idempotency_key(call.request)
+    )
+    return answer(AcceptedDispatch(accepted.dispatch), status=200 if accepted.repeated else 202)
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -51,6 +55,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         query=NoQuery,
         body=ResendRequest,
         handler=resend,
-        answers={202: AcceptedDispatch},
+        answers={202: AcceptedDispatch, 200: AcceptedDispatch},
+        headers=IDEMPOTENCY_KEY,
     ),
 )
