@@ -252,7 +252,7 @@ class Desk(Protocol):
         ...
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
-        """List VAPID keys, the newest first; sortable by `created_at`, `id`, `state`; the filter is a prefix of the id.
+        """List VAPID keys, the newest first; sortable by `created_at`, `id`, `state`; the filter is a part of the id.
 
         With very many subscriptions, their counts may be of some seconds ago.
         """

@@ -390,7 +390,7 @@ class FakeDesk:
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
         self._answer()
-        found = [self._counted(key) for key in self._keys.values() if key.id.startswith(query.filter)]
+        found = [self._counted(key) for key in self._keys.values() if passes(key.id, query.filter)]
         return _page(found, query, sorts=("created_at", "id", "state"))
 
     async def tokens(self, query: PageQuery) -> Page[AccessToken]:

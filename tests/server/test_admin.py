@@ -63,16 +63,19 @@ async def test_keys_are_paged(server: Running) -> None:
     rest = (await server.admin("GET", f"/api/v1/admin/keys?sort=id&limit=2&cursor={first['next']}")).json
     assert len(whole) == 3
     assert (first["items"], rest) == (whole[:2], {"items": whole[2:], "next": None})
-    found = (await server.admin("GET", f"/api/v1/admin/keys?filter={whole[1]['id'][:7]}")).json["items"]
-    assert found == [whole[1]]
+    name = whole[1]["id"]
+    for part in (f"^{name[:7]}", name[1:]):
+        assert (await server.admin("GET", f"/api/v1/admin/keys?filter={part}")).json["items"] == [whole[1]]
+    assert (await server.admin("GET", f"/api/v1/admin/keys?filter=^{name[1:]}")).json["items"] == []
 
 
 async def test_services_are_sorted_and_filtered(server: Running) -> None:
     await server.subscribe("anna", "a")
-    for query in ("", "?sort=-sent", "?sort=service&limit=1", "?filter=oth"):
+    for query in ("", "?sort=-sent", "?sort=service&limit=1", "?filter=^oth", "?filter=the"):
         page = (await server.admin("GET", f"/api/v1/admin/services{query}")).json
         assert ([health["service"] for health in page["items"]], page["next"]) == (["other"], None)
-    assert (await server.admin("GET", "/api/v1/admin/services?filter=fcm")).json == {"items": [], "next": None}
+    for query in ("?filter=fcm", "?filter=^ther"):
+        assert (await server.admin("GET", f"/api/v1/admin/services{query}")).json == {"items": [], "next": None}
 
 
 async def test_several_wrong_parameters_are_all_named(server: Running) -> None:

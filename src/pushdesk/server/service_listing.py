@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pushdesk.filters import passes
 from pushdesk.paging import Listing, Sort
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ _LISTING: Final[Listing[ServiceHealth]] = Listing(
 
 
 def service_page(services: Iterable[ServiceHealth], query: PageQuery) -> Page[ServiceHealth]:
-    """Return a page of the services; the filter is how a name begins.
+    """Return a page of the services; the filter is a part of the name (`filters`).
 
     Raises:
         PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
     """
-    return _LISTING.page((health for health in services if health.service.startswith(query.filter)), query)
+    return _LISTING.page((health for health in services if passes(health.service, query.filter)), query)

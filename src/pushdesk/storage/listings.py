@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, or_, select
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Dispatch, KeyState, Outcome, Page, Service, SubscriptionState, User, VapidKey
 from pushdesk.storage.key_bindings import is_live
-from pushdesk.storage.pages import Listing, Sort, Wanted, beginning, having, read_page
+from pushdesk.storage.pages import Listing, Sort, Wanted, having, read_page
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import (
     HAS_FAILED,
@@ -131,13 +131,13 @@ class Listings:
         return Page(tuple(items), page.next)
 
     async def keys(self, query: PageQuery) -> Page[VapidKey]:
-        """List VAPID keys, their subscriptions not counted; the filter is a prefix of the id.
+        """List VAPID keys, their subscriptions not counted; the filter is a part of the id (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
             DatabaseError: They could not be read.
         """
-        wanted = Wanted(beginning(vapid_keys.c.id, query.filter))
+        wanted = having(vapid_keys.c.id, query.filter)
         # Without their private halves: nobody who looks needs them.
         rows = select(*(column for column in vapid_keys.c if column is not vapid_keys.c.private_key))
         return await self._page(_KEYS, wanted, query, rows, _to_key)

@@ -74,7 +74,7 @@ class VapidKeys(OrderedListing[VapidKey]):
             cells=self._cells,
             fetch=self.app.desk.keys,
             sorts=SORTS,
-            filter_hint="the beginning of a key's id",
+            filter_hint="part of a key's id; ^ and its beginning",
             empty=_empty,
             reload_s=RELOAD_S,
         )
