@@ -76,6 +76,7 @@ def test_an_answer_that_says_nothing_leaves_nothing() -> None:
         ("a" * 10_000, "…"),
         ("https://push.example/wpush/v2/gAAAAABk", "…"),
         (APNS_ID, APNS_ID),
+        (f"{{{APNS_ID}}}", APNS_ID),
         (f"{APNS_ID} {APNS_ID}", "… …"),
     ],
 )

@@ -173,7 +173,7 @@ _HEADERS: Final[dict[Service, tuple[str, ...]]] = {
 
 Sources in `docs/push-services.md`, as those of the common ones: RFC 9110 section 10.2.3 and RFC 8030 section 5.2.
 """
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_UUID: Final = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
 
 
 def service_of_host(host: str) -> Service:
@@ -233,7 +233,7 @@ def _told(service: Service, fields: Mapping[str, str]) -> dict[str, str]:
     """Return what there is of the headers that say something of the push and are no secret."""
     names = (name for name in (*_COMMON_HEADERS, *_HEADERS.get(service, ())) if name in fields)
     # An id has the length of a secret.
-    told = {name: value if _UUID.fullmatch(value := fields[name]) else plain_text(value) for name in names}
+    told = {name: id_[1] if (id_ := _UUID.fullmatch(value := fields[name])) else plain_text(value) for name in names}
     return {name: text[:MAX_REASON] for name, text in told.items() if text}
 
 
