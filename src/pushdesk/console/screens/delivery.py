@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.content import Content
 from textual.message import Message
@@ -20,7 +20,7 @@ from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.facts import Facts
-from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.widgets.rows import HEADER, Rows
 from pushdesk.desk import DeliveryChanged
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Attempt
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from pushdesk.desk import AnyEvent
     from pushdesk.model import Delivery, DeliveryRecord
+
+MOST_ROWS: Final = 8
+"""Attempts that are seen at once."""
 
 
 class DeliveryScreen(LiveDialog):
@@ -54,7 +57,7 @@ class DeliveryScreen(LiveDialog):
             self.record = record
 
     def __init__(self, delivery: Delivery) -> None:
-        super().__init__(f"{plain(delivery.user)} · {delivery_device(delivery)}")
+        super().__init__(f"{plain(delivery.user)} · {delivery_device(delivery)}", scrolls=True)
         self._chosen = delivery
         self._record: DeliveryRecord | None = None
         self._facts = Facts(indent=14)
@@ -95,6 +98,7 @@ class DeliveryScreen(LiveDialog):
         was_last = self._attempts.cursor >= len(self._attempts.items) - 1
         self._say_facts()
         self._attempts.say_when_empty(Content.styled("It was not tried yet.", QUIET))
+        self._attempts.styles.height = HEADER + min(max(len(record.attempts), 1), MOST_ROWS)
         self._attempts.show(record.attempts)
         self.count_down(record.delivery.next_attempt_at)
         if self.come():
