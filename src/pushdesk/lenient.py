@@ -2,13 +2,13 @@
 
 It is decoded strictly first, which is all that happens as a rule. Only what does not fit is taken apart: items that
 cannot be read are left out of their list and entries out of their mapping, and a field has its default. A field that
-has none takes along what it belongs to.
+has none takes along what it belongs to. A list of numbers is a series, in which places count: it is whole, or left out.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
@@ -22,6 +22,7 @@ Content: TypeAlias = bytes | str | Raw
 MOST_LEFT_OUT: Final = 1000
 """Parts that are left out of an answer; one of which more cannot be read is not worth the time."""
 _LISTS: Final = (tuple, list, frozenset, set)
+_NUMBERS: Final = frozenset({int, float, NoneType})
 
 
 def understand(content: bytes | str, shape: type[T]) -> tuple[T, int]:
@@ -60,7 +61,7 @@ class _Reader:
                 kind = shape
             if kind is UnionType:
                 return self.read(content, _one_of(content, get_args(shape)))
-            if kind in _LISTS:
+            if kind in _LISTS and not _is_number(get_args(shape)[0]):
                 return kind(self._items(content, get_args(shape)[0]))
             if kind is dict:
                 return self._entries(content, *get_args(shape))
@@ -115,6 +116,11 @@ def decoder(shape: Shape) -> msgspec.json.Decoder[Any]:
 @cache
 def _fields(shape: Shape) -> tuple[structs.FieldInfo, ...]:
     return structs.fields(shape)
+
+
+def _is_number(shape: Shape) -> bool:
+    """Whether it is a number, or a number or nothing."""
+    return _NUMBERS.issuperset(get_args(shape) or (shape,))
 
 
 def _one_of(content: Content, shapes: tuple[Shape, ...]) -> Shape:

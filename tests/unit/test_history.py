@@ -124,6 +124,14 @@ def test_a_server_that_has_just_started_has_no_past() -> None:
     assert history.end == datetime.fromtimestamp(clock.wall, UTC)
 
 
+def test_a_step_in_which_a_queue_only_stood_is_remembered() -> None:
+    clock = Clock()
+    recorder = HistoryRecorder(clock)
+    recorder.looked(queue=5, cache_hits=0, cache_lookups=0)
+    clock.advance(2)
+    assert recorder.history(Span.MINUTES).queue == (5,)
+
+
 def test_a_step_is_there_once_it_is_over() -> None:
     clock = Clock()
     recorder = HistoryRecorder(clock)

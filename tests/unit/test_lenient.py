@@ -90,6 +90,15 @@ def test_series_and_scopes_that_are_not_known_are_left_out() -> None:
     )
 
 
+def test_a_series_is_whole_or_left_out() -> None:
+    history = History(Span.HOUR, 60.0, 60, NOON, sends=(1, 2), queue=(3, 4))
+    said = wire(history, queue=[3, "many"], p50_ms=[1.5, "long"], outcomes={"gone": ["one", 1], "accepted": [1, 1]})
+    understood, left_out = understand(encode(said), History)
+    assert (understood.sends, understood.queue, understood.p50_ms) == ((1, 2), (), ())
+    assert understood.outcomes == {Outcome.ACCEPTED: (1, 1)}
+    assert left_out == 3
+
+
 @pytest.mark.parametrize(
     ("content", "shape"),
     [
