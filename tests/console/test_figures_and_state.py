@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
+FIRST, LAST = (end.replace(tzinfo=UTC) for end in (datetime.min, datetime.max))  # noqa: DTZ901 (the zone is added)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,12 @@ NOW = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
 )
 def test_a_moment_is_as_exact_as_it_is_near(time: datetime | None, text: str) -> None:
     assert moment(time, NOW) == text
+
+
+def test_a_moment_may_be_any_that_a_server_tells() -> None:
+    for hours, far, text in ((9, LAST, "9999-12-31"), (-9, FIRST, "1-01-01")):
+        now = NOW.astimezone(timezone(timedelta(hours=hours)))
+        assert moment(far, now).lstrip("0") == text
 
 
 @pytest.mark.parametrize(

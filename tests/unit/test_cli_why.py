@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,14 +11,17 @@ import pytest
 
 from pushdesk.cli.why import FINE
 from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
-from pushdesk.model import Remedy, Verdict, VerdictCode
+from pushdesk.model import Evidence, Remedy, Verdict, VerdictCode
 from pushdesk.simulator.answers import PreparedAnswer
 from pushdesk.simulator.browser import VirtualBrowser
 from pushdesk.simulator.service import Simulator
+from tests.mischief import tricking
 from tests.programs import PUSHDESK, bare_environment, run, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.mischief import Peer
 
 TOKYO = timezone(timedelta(hours=9))
 
@@ -71,9 +74,11 @@ async def test_it_tells_what_became_of_it_in_words_and_the_zone_of_who_asks(envi
         async with other:
             await other.subscribe(server.url)
         both = await run(*PUSHDESK, "why", "ada", env=environment)
-        assert both.code == EXIT_DONE
+        # That the other one took its test push is not that what was sent before came.
+        assert both.code == EXIT_NO
+        assert "  → The user has subscribed again since: send it again.\n" in both.out
         assert [line.split(": ")[0] for line in both.out.splitlines() if line[:1] in "✓✗" and line] == [
-            "✓ ada",
+            "✗ ada",
             "✓ Chrome · Android",
             "✗ Firefox · Linux",
         ]
@@ -119,6 +124,32 @@ async def test_a_server_that_is_not_there_is_unreachable_and_a_wrong_token_refus
     async with serving(env=environment) as server:
         refused = await run(*PUSHDESK, "why", "ada", "--server", server.url, env=environment)
         assert (refused.code, refused.err.count("\n")) == (EXIT_REFUSED, 1)
+
+
+async def test_a_server_may_tell_any_times(environment: dict[str, str]) -> None:
+    far = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(microsecond=0, tzinfo=UTC))
+    told = Verdict(
+        VerdictCode.GONE,
+        "ada",
+        "It ended.",
+        "Wait.",
+        Remedy.WAIT,
+        "ada",
+        since=far[0],
+        until=far[1],
+        evidence=(Evidence("Long ago.", far[0]), Evidence("Far ahead.", far[1])),
+    )
+
+    async def tells(peer: Peer) -> None:
+        await peer.answer(msgspec.json.encode(told))
+
+    environment["PUSHDESK_TOKEN"] = "x" * 32
+    for zone in ("JST-9", "PST8"):
+        async with tricking(tells) as server:
+            finished = await run(*PUSHDESK, "why", "ada", "--server", server.url, env=environment | {"TZ": zone})
+        assert (finished.code, finished.err) == (EXIT_NO, "")
+        assert "Long ago." in finished.out
+        assert "Far ahead." in finished.out
 
 
 def test_what_is_no_fault_is_a_yes() -> None:

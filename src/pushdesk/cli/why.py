@@ -12,6 +12,7 @@ from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import Reach, run_on_desk
 from pushdesk.cli.output import say, say_json
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
+from pushdesk.local_time import in_zone
 from pushdesk.model import VerdictCode
 from pushdesk.user_id import check_user
 
@@ -99,4 +100,4 @@ def _show_one(verdict: Verdict) -> None:
 
 
 def _local(time: datetime) -> str:
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return f"{in_zone(time):%Y-%m-%d %H:%M:%S %Z}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pushdesk.local_time import in_zone
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -16,7 +18,7 @@ def moment(time: datetime | None, now: datetime) -> str:
     """Return a time in the zone of `now`: with seconds today, with the day this year, else the date alone."""
     if time is None:
         return "never"
-    local = time.astimezone(now.tzinfo)
+    local = in_zone(time, now.tzinfo)
     if local.date() == now.date():
         return f"{local:%H:%M:%S}"
     if local.year == now.year:

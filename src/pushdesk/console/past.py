@@ -9,6 +9,7 @@ import msgspec
 
 from pushdesk.console.widgets.plot import Axis
 from pushdesk.errors import PushdeskError
+from pushdesk.local_time import in_zone
 from pushdesk.model import Span
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def next_span(span: Span) -> Span:
 
 def axis_of(history: History, zone: tzinfo | None) -> Axis:
     """Return the steps of a history; times are shown in the zone."""
-    return Axis(history.end.astimezone(zone), history.step_s, history.steps)
+    return Axis(in_zone(history.end, zone), history.step_s, history.steps)
 
 
 def sends_per_s(history: History) -> Values:
