@@ -75,6 +75,13 @@ def test_the_end_names_the_answer_on_which_it_came() -> None:
     assert lines[:2] == ["✗ gone FCM answered 410: nothing is sent to it any more", "✗ 410 gone unsubscribed"]
 
 
+def test_a_push_service_without_a_name_is_called_what_it_is() -> None:
+    gone = sent(1, Outcome.GONE, 1, status=404, service=Service.OTHER)
+    assert said(device(state=SubscriptionState.GONE), [gone], {})[0].startswith("✗ gone The push service answered 404")
+    taken = sent(1, Outcome.ACCEPTED, 1, service=Service.OTHER)
+    assert prospect(taken, NOON, NOON) == "Nothing: the push service has taken it and hands it to the browser."
+
+
 def test_the_end_that_nothing_is_kept_of_is_told_by_the_last_failure() -> None:
     ended = device(state=SubscriptionState.GONE, last_failure_at=NOON - timedelta(days=2))
     assert said(ended, [], {})[0] == "✗ gone nothing is sent to it any more"

@@ -111,6 +111,20 @@ async def test_one_user_follows_what_happens_to_them() -> None:
         await until_says(pilot, "✗ gone")
 
 
+async def test_whoever_goes_to_the_deliveries_of_one_user_begins_with_the_latest() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await _open_ada(pilot, app)
+        desk.deliver(_subscription(desk, "sub-0001"), latency_ms=777.0)
+        await until_says(pilot, "9 deliveries")
+        await pilot.press("tab")
+        assert rows(app, "user-deliveries").cursor == 0
+        desk.deliver(_subscription(desk, "sub-0001"), latency_ms=778.0)
+        await until_says(pilot, "10 deliveries")
+        assert rows(app, "user-deliveries").cursor == 1
+
+
 async def test_what_happens_to_others_fetches_nothing_of_one_user() -> None:
     desk = busy_desk()
     app = console(desk)

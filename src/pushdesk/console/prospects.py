@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.console.figures import moment, span
-from pushdesk.console.status import SERVICES
+from pushdesk.console.status import service_name
 from pushdesk.model import Outcome
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def prospect(delivery: Delivery, expires_at: datetime, now: datetime) -> str:
     following, end = delivery.next_attempt_at, moment(expires_at, now)
     match delivery.outcome:
         case Outcome.ACCEPTED:
-            return f"Nothing: {SERVICES[delivery.service]} has taken it and hands it to the browser."
+            return f"Nothing: {service_name(delivery.service)} has taken it and hands it to the browser."
         case Outcome.THROTTLED | Outcome.TRANSIENT if following is not None and following >= expires_at:
             return f"It is given up at {end}: it would be tried again too late."
         case Outcome.THROTTLED | Outcome.TRANSIENT if following is not None and following > now:

@@ -96,6 +96,13 @@ SERVICES: Final[dict[Service, str]] = {
     Service.WNS: "WNS",
     Service.OTHER: "other",
 }
+UNNAMED_SERVICE: Final = "the push service"
+"""What one that is none of these is called in a sentence."""
+
+
+def service_name(service: Service) -> str:
+    """Return what a push service is called in a sentence."""
+    return UNNAMED_SERVICE if service is Service.OTHER else SERVICES[service]
 
 
 def delivery_status(delivery: Delivery | Attempt) -> Content:

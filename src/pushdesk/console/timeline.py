@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import structs
 
 from pushdesk.console.happenings import SUBSCRIBED, attempt_key, device_of
-from pushdesk.console.status import BAD, GOOD, SERVICES, SUBSCRIPTIONS, Look, delivery_status
+from pushdesk.console.status import BAD, GOOD, SUBSCRIPTIONS, Look, delivery_status, service_name
 from pushdesk.console.text import plain
 from pushdesk.model import Delivery, Outcome, SubscriptionState
 
@@ -99,7 +99,8 @@ def _of_state(subscription: Subscription, deliveries: Sequence[Delivery]) -> Mom
         return None
     remark = "nothing is sent to it any more"
     if cause is not None:
-        answered = f"{SERVICES[cause.service]} answered {cause.status}" if cause.status else plain(cause.reason)
+        who = service_name(cause.service)
+        answered = f"{who[0].upper()}{who[1:]} answered {cause.status}" if cause.status else plain(cause.reason)
         remark = f"{answered}: {remark}"
     return Moment(f"state/{state}", time, SUBSCRIPTIONS[state].content(), remark, cause, place=ENDED)
 

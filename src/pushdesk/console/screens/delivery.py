@@ -15,7 +15,7 @@ from pushdesk.console.happenings import delivery_device
 from pushdesk.console.keys import bind
 from pushdesk.console.prospects import prospect
 from pushdesk.console.screens.live_dialog import LiveDialog
-from pushdesk.console.status import OUTCOMES, QUIET, SERVICES, delivery_status
+from pushdesk.console.status import OUTCOMES, QUIET, delivery_status, service_name
 from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
@@ -163,7 +163,7 @@ class DeliveryScreen(LiveDialog):
                     f"“{plain(dispatch.title, longest=100)}”, accepted {moment(dispatch.accepted_at, now)}",
                 ),
                 ("asked for", f"{topic}, urgency {record.urgency.value}, {kept}, {count(record.size)} bytes"),
-                ("sent to", f"{SERVICES[delivery.service]}, subscription {plain(delivery.subscription)}"),
+                ("sent to", f"{service_name(delivery.service)}, subscription {plain(delivery.subscription)}"),
                 ("delivery", f"{plain(delivery.id)} of dispatch {plain(dispatch.id)}"),
             ]
         )

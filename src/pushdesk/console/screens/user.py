@@ -196,6 +196,9 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         self._panel("user-devices-panel").entitle("Devices", plural(len(message.devices), "device"))
         self._deliveries.say_when_empty(Content.styled("Nothing that was sent to them is kept.", QUIET))
         self._deliveries.show(message.found.deliveries)
+        if not self._deliveries.has_focus:
+            # Nobody chose a row: whoever comes is to begin with the latest.
+            self._deliveries.action_first()
         shown = plural(len(message.found.deliveries), "delivery", "deliveries")
         self._panel("user-deliveries-panel").entitle(
             "Deliveries", shown if message.found.all else f"the latest {shown}"
