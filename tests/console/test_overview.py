@@ -11,8 +11,8 @@ from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens import overview
 from pushdesk.console.screens.words import WordsScreen
 from pushdesk.errors import PushdeskError
-from pushdesk.model import CacheStats, Outcome, Scope, Service, ServiceHealth
-from tests.console.fake_desk import NOON, URL
+from pushdesk.model import CacheStats, Outcome, Scope, Service, ServiceHealth, SubscriptionState
+from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
 
@@ -125,6 +125,19 @@ async def test_keys_that_do_not_come_are_an_error_and_nothing_else(monkeypatch: 
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await until_says(pilot, "✗ error", "The database is locked.", "7f3a92aa, 12 d", "✓ healthy")
+
+
+async def test_a_device_that_is_gone_is_told_once() -> None:
+    desk = FakeDesk()
+    device = desk.subscribe("bo", last_success_at=NOON)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "Nothing has happened yet.")
+        desk.change(device.id, state=SubscriptionState.GONE, last_failure_at=NOON)
+        desk.deliver(device, Outcome.GONE, reason="unsubscribed")
+        await until_says(pilot, "✗ 410 gone")
+        lines = [line for line in text_of(app).splitlines() if "✗" in line and " bo " in line]
+        assert len(lines) == 1
 
 
 async def test_a_read_that_the_cache_discards_happens_now() -> None:

@@ -103,6 +103,9 @@ def _of_subscription(time: datetime, subscription: Subscription) -> Happening | 
     if is_active and not is_new:
         # A success that is noted on an active subscription says nothing that its delivery did not say.
         return None
+    if subscription.state is SubscriptionState.GONE:
+        # Only the answer to a delivery says so, and that has a line.
+        return None
     return Happening(
         f"subscription/{subscription.id}/{subscription.state}",
         time,
