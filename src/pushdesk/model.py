@@ -460,7 +460,7 @@ class CacheChange(StrEnum):
     DISCARDED = "discarded"
     """They were read and not put in, because they had changed meanwhile."""
     INVALIDATED = "invalidated"
-    """They were dropped, because they changed or because somebody asked for it."""
+    """They were dropped: they changed, were read too slowly or before a change, or somebody asked for it."""
     PRUNED = "pruned"
     """Devices that are gone were taken out of what was in it."""
     EVICTED = "evicted"

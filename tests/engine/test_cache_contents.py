@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 
+from pushdesk.engine.reporting import LOOK_UPS
 from pushdesk.engine.subscriptions import NEGATIVE_SHARE, NEGATIVE_TTL_S
 from pushdesk.errors import DatabaseError
 from pushdesk.model import CacheChange
@@ -86,6 +87,17 @@ async def test_what_was_handed_out_does_not_change_with_the_cache() -> None:
     bench.cache.prune("ada", 1, 2, {"phone"})
     assert handed_out == devices(1, "phone", "laptop")
     assert CacheChange.PRUNED not in stats.counts
+
+
+async def test_who_waits_for_a_read_that_is_too_old_has_looked_once() -> None:
+    bench = Bench()
+    waiter = bench.ask(floor=2)
+    (await bench.read()).give(devices(1, "phone"))
+    (await bench.read()).give(devices(2, "phone"))
+    assert await soon(waiter) == devices(2, "phone")
+    counts = bench.cache.stats().counts
+    assert sum(counts.get(change, 0) for change in LOOK_UPS) == 1
+    assert (counts[CacheChange.STORED], counts[CacheChange.INVALIDATED]) == (2, 1)
 
 
 Told: TypeAlias = "list[tuple[CacheChange, str, int | None]]"

@@ -142,7 +142,7 @@ def _kept(world: World) -> Iterator[str]:
         if world.born[load][0] > world.disturbed[user] and world.latest[user] is load and world.held(user) is None:
             # Whoever finds that it is too old drops it; what is put in after it may take its room.
             is_last = load is loads[-1] and world.pruned is None
-            reasons = {CacheChange.OUTDATED} if is_last else {CacheChange.OUTDATED, CacheChange.EVICTED}
+            reasons = {CacheChange.INVALIDATED} if is_last else {CacheChange.INVALIDATED, CacheChange.EVICTED}
             if not any((reason, user) in world.events for reason in reasons):
                 yield f"I9: {user} was read undisturbed and is not held"
     if world.pruned is not None and world.pruned.raised is not None:

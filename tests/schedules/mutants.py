@@ -292,7 +292,7 @@ MORE_MUTANTS: Final = (
             (
                 """            held = self._peek(user)
             if held is not None and held.targets is targets:
-                self._drop(user, CacheChange.OUTDATED)
+                self._drop(user, CacheChange.INVALIDATED)
 """,
                 "",
             ),

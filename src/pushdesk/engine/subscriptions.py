@@ -245,7 +245,7 @@ class SubscriptionCache:
                 return targets
             held = self._peek(user)
             if held is not None and held.targets is targets:
-                self._drop(user, CacheChange.OUTDATED)
+                self._drop(user, CacheChange.INVALIDATED)
         raise DatabaseError(
             "The subscriptions could not be read in time, or only as they were before a change that is known of.",
             hint="Try again; if it goes on, look at the disk and at the log.",
