@@ -96,8 +96,7 @@ class SubscriptionsScreen(PaneScreen):
                     self._listing.changed()
                 case DeliveryChanged(delivery=delivery) if delivery.outcome is Outcome.ACCEPTED:
                     # A success changes nothing else, and is not told as a change of its own.
-                    if (known := self._listing.find(delivery.subscription)) is not None:
-                        self._listing.put(msgspec.structs.replace(known, last_success_at=delivery.at, failures=0))
+                    self._listing.change(delivery.subscription, partial(_after_success, at=delivery.at))
                 case _:
                     pass
 
@@ -179,3 +178,7 @@ def device_cells(one: Subscription, key: KeyState | None, now: datetime) -> list
         Content.styled(count(one.failures), BAD if one.failures else QUIET),
         Content.styled(moment(one.created_at, now), QUIET),
     ]
+
+
+def _after_success(subscription: Subscription, *, at: datetime) -> Subscription:
+    return msgspec.structs.replace(subscription, last_success_at=at, failures=0)

@@ -120,11 +120,10 @@ class UsersScreen(PaneScreen):
             ask_to_remove_user(self, user.id, user.subscriptions)
 
     def _take(self, delivery: Delivery) -> None:
-        known = self._listing.find(delivery.user)
-        if known is None or delivery.status is None:
+        if delivery.status is None:
             return
         field = "last_delivery_at" if delivery.outcome is Outcome.ACCEPTED else "last_failure_at"
-        self._listing.put(msgspec.structs.replace(known, **{field: delivery.at}))
+        self._listing.change(delivery.user, lambda user: msgspec.structs.replace(user, **{field: delivery.at}))
 
     def _empty(self, wanted: str) -> Content:
         if wanted:

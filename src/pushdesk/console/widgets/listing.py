@@ -120,8 +120,10 @@ class Listing(Panel, Refuser, Generic[Item]):
         self._remark = ""
         self._left_out = 0
         self._asked: PageQuery | None = None
-        self._since: dict[str, Item | None] = {}
-        """What happened since the page was asked for, by key; None for what is gone."""
+        self._asked_by: list[str | None] = [None]
+        """The cursors of the page that is asked for and of those before it."""
+        self._since: dict[str, Callable[[Item], Item | None]] = {}
+        """What happened to an item since the page was asked for, by its key: returns what became of it, if anything."""
         self._is_waiting = False
         self._is_stale = False
 
@@ -147,10 +149,13 @@ class Listing(Panel, Refuser, Generic[Item]):
 
     def load(self) -> None:
         """Fetch the page that is shown."""
+        self._ask(self._cursors)
+
+    def _ask(self, cursors: list[str | None]) -> None:
         self._is_stale = False
-        query = PageQuery(cursor=self._cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort)
+        query = PageQuery(cursor=cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort)
         # What happens until the page is there may be newer than what is on it.
-        self._asked, self._since = query, {}
+        self._asked, self._asked_by, self._since = query, cursors, {}
         begin(self, partial(self._load, query), group=f"{self._remembered_as} page", exclusive=True)
 
     def changed(self) -> None:
@@ -168,16 +173,24 @@ class Listing(Panel, Refuser, Generic[Item]):
     def put(self, item: Item) -> None:
         """Take in an item as it is now; one that is not on the page may belong there."""
         if self._asked is not None:
-            self._since[self._key(item)] = item
+            self._since[self._key(item)] = lambda _: item
         if self._key(item) in self.rows:
             self.rows.put([item])
         else:
             self.changed()
 
+    def change(self, key: str, change: Callable[[Item], Item]) -> None:
+        """Change an item of which only a part is known to be another now, if it is on the page."""
+        if self._asked is not None:
+            earlier = self._since.get(key)
+            self._since[key] = change if earlier is None else partial(_both, earlier, change)
+        if (known := self.rows.find(key)) is not None:
+            self.rows.put([change(known)])
+
     def drop(self, key: str) -> None:
         """Take out an item that is gone."""
         if self._asked is not None:
-            self._since[key] = None
+            self._since[key] = _gone
         self.changed()
 
     def find(self, key: str) -> Item | None:
@@ -191,6 +204,8 @@ class Listing(Panel, Refuser, Generic[Item]):
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
+        if action in {"next_page", "previous_page"} and self._asked is not None:
+            return "A page is on its way."
         reasons = {
             "next_page": None if self._next else "This is the last page.",
             "previous_page": None if len(self._cursors) > 1 else "This is the first page.",
@@ -217,13 +232,11 @@ class Listing(Panel, Refuser, Generic[Item]):
 
     def action_next_page(self) -> None:
         """Go to the next page."""
-        self._cursors.append(self._next)
-        self.load()
+        self._ask([*self._cursors, self._next])
 
     def action_previous_page(self) -> None:
         """Go back a page."""
-        self._cursors.pop()
-        self.load()
+        self._ask(self._cursors[:-1])
 
     def on_rows_header_picked(self, message: Rows.HeaderPicked) -> None:
         """Sort by a column; by the same once more, the other way round."""
@@ -249,11 +262,11 @@ class Listing(Panel, Refuser, Generic[Item]):
         if message.query is not self._asked:
             return
         self._asked = None
-        self._next = message.page.next
+        self._cursors, self._next = self._asked_by, message.page.next
         self._left_out = message.page.left_out if isinstance(message.page, PartialPage) else 0
         self.rows.say_when_empty(self._empty(self._filter))
-        now = ((item, self._since.get(self._key(item), item)) for item in message.page.items)
-        self.rows.show([newer for _, newer in now if newer is not None])
+        now = (self._since.get(self._key(item), _as_it_is)(item) for item in message.page.items)
+        self.rows.show([item for item in now if item is not None])
         self._entitle()
         self.post_message(Rows.Moved())
 
@@ -314,3 +327,16 @@ class Listing(Panel, Refuser, Generic[Item]):
 def nothing_found(what: str, wanted: str) -> Content:
     """Return what is said when a filter lets nothing through: `No user's name contains zz`."""
     return Content.assemble(f"{what} ", (plain(wanted), "bold"), "\n", ("esc shows everything again", QUIET))
+
+
+def _as_it_is(item: Item) -> Item | None:
+    return item
+
+
+def _gone(_: Item) -> Item | None:
+    return None
+
+
+def _both(first: Callable[[Item], Item | None], then: Callable[[Item], Item], item: Item) -> Item | None:
+    changed = first(item)
+    return None if changed is None else then(changed)

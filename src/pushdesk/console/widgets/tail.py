@@ -114,6 +114,7 @@ class Tail(Panel, Refuser, Generic[Item]):
         self._filter = ""
         self._older: str | None = None
         self._is_paused = False
+        self._is_stale = False
         self._held: list[Item] = []
         self._known: set[str] = set()
         self._new: set[str] = set()
@@ -137,7 +138,11 @@ class Tail(Panel, Refuser, Generic[Item]):
         self._entitle()
 
     def load(self) -> None:
-        """Fetch the newest page."""
+        """Fetch the newest page; while the log is held still, once it goes on."""
+        if self._is_paused:
+            self._is_stale = True
+            return
+        self._is_stale = False
         self._ask(PageQuery(limit=PAGE, filter=self._filter))
 
     def take(self, items: Iterable[Item]) -> None:
@@ -181,6 +186,8 @@ class Tail(Panel, Refuser, Generic[Item]):
         if not self._is_paused:
             self.rows.put(self._held)
             self._held = []
+            if self._is_stale:
+                self.load()
         self._begin_to_count()
         self._say()
 
