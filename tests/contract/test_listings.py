@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy.dialects import postgresql
 
 from pushdesk.filters import passes
@@ -171,6 +173,24 @@ async def test_users_are_listed_with_their_last_delivery_and_their_last_failure(
         to_datetime(NOW + 3_600_001),
     )
     assert (bo.last_delivery_at, bo.last_failure_at) == (None, None)
+
+
+async def test_users_whose_browsers_subscribed_anew_keep_their_last_delivery_and_their_last_failure(
+    tmp_path: Path,
+) -> None:
+    async with Store(tmp_path / "pushdesk.db") as store:
+        known = [(await put(store, subscription(name))).subscription.id for name in ("one", "two")]
+        refused, accepted = Outcome.REFUSED, Outcome.ACCEPTED
+        for number, results in enumerate(((refused, accepted), (accepted, Outcome.SUPERSEDED))):
+            jobs = await spread(store, message(f"m{number}"))
+            for job, result in zip(jobs, results, strict=True):
+                settlement = outcome(job, result)
+                at = structs.replace(settlement.delivery, at=to_datetime(NOW + number * 1000))
+                await store.outbox.settle([replace(settlement, delivery=at)], CLAIM, NOW + number * 1000)
+        await store.subscriptions.remove_ids(known)
+        await put(store, subscription("anew", key="key2"))
+        (ada,) = (await store.listings.users(PageQuery())).items
+    assert (ada.last_delivery_at, ada.last_failure_at) == (to_datetime(NOW + 1000), to_datetime(NOW))
 
 
 async def plans(file: Path, listing: str, query: PageQuery) -> list[str]:

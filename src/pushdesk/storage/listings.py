@@ -39,6 +39,18 @@ OF_SUBSCRIPTION = "subscription:"
 """How a filter of deliveries begins that is meant for one subscription."""
 DELIVERIES_SHOWN = 200
 """How many deliveries a dispatch shows of itself."""
+LATELY = 20
+"""Deliveries of a user that are looked at for when they were last reached, and when they were not; the latest."""
+FAILURES = (
+    Outcome.GONE,
+    Outcome.KEY_MISMATCH,
+    Outcome.REFUSED,
+    Outcome.OUR_CONFIGURATION,
+    Outcome.THROTTLED,
+    Outcome.TRANSIENT,
+    Outcome.EXPIRED,
+)
+"""What comes of an attempt that failed."""
 
 _USERS: Final = Listing(
     user_state.c.user,
@@ -83,7 +95,21 @@ class Listings:
         live = select(func.count()).where(mine, is_live()).scalar_subquery()
         last = select(func.max(subscriptions.c.last_success_at)).where(mine).scalar_subquery()
         last_failure = select(func.max(subscriptions.c.last_failure_at)).where(mine).scalar_subquery()
-        rows = select(user_state, live.label("devices"), last.label("last"), last_failure.label("last_failure"))
+        # A browser that subscribes anew is a subscription without a past: what was sent before tells of it.
+        lately = select(deliveries.c.id).where(deliveries.c.user == user_state.c.user)
+        lately = lately.order_by(deliveries.c.id.desc()).limit(LATELY).correlate(user_state)
+        latest = select(func.max(deliveries.c.at)).where(deliveries.c.id.in_(lately))
+        latest = latest.correlate(user_state)
+        accepted = latest.where(deliveries.c.outcome == Outcome.ACCEPTED)
+        failed = latest.where(deliveries.c.outcome.in_(FAILURES), deliveries.c.attempts > 0)
+        rows = select(
+            user_state,
+            live.label("devices"),
+            last.label("last"),
+            last_failure.label("last_failure"),
+            accepted.scalar_subquery().label("accepted"),
+            failed.scalar_subquery().label("failed"),
+        )
         return await self._page(_USERS, having(user_state.c.user, query.filter), query, rows, _to_user)
 
     async def subscriptions(self, query: PageQuery) -> Page[Subscription]:
@@ -210,6 +236,10 @@ def _to_user(row: Row[Any]) -> User:
         row.user,
         to_datetime(row.created_at),
         row.devices,
-        to_datetime_or_none(row.last),
-        to_datetime_or_none(row.last_failure),
+        to_datetime_or_none(_latest(row.last, row.accepted)),
+        to_datetime_or_none(_latest(row.last_failure, row.failed)),
     )
+
+
+def _latest(*times: int | None) -> int | None:
+    return max((time for time in times if time is not None), default=None)
