@@ -118,7 +118,7 @@ class RequestAnswered(DebugEvent, frozen=True, kw_only=True):
 
 
 class RequestRefused(InfoEvent, frozen=True, kw_only=True):
-    """A request was answered with a 4xx, which says what was wrong with it."""
+    """A request was answered with a 4xx, which says what was wrong with it; that it asks for a word is not told."""
 
     method: Method
     route: RoutePattern | None
@@ -238,6 +238,12 @@ class DeliveryNotAccepted(InfoEvent, frozen=True, kw_only=True):
     """What the push service said."""
     attempts: int
     latency_ms: float | None
+
+
+class DeliveryMisconfigured(DeliveryNotAccepted, frozen=True, kw_only=True):
+    """The same, where a push service objected to what this server says of itself: an operator has to mend that."""
+
+    level: ClassVar = LogLevel.WARNING
 
 
 class AttemptFailed(FailureEvent, frozen=True):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pushdesk.clock import SystemClock
 from pushdesk.config import Config, PushConfig
+from pushdesk.engine.delivery_log import log_delivery
 from pushdesk.engine.engine import Engine
 from pushdesk.errors import PushdeskError
 from pushdesk.log import bound
 from pushdesk.log_fields import Id
-from pushdesk.model import Notification, Outcome, PageQuery
+from pushdesk.model import Delivery, Notification, Outcome, PageQuery, Service
 from pushdesk.storage.store import Store
 from pushdesk.webpush.transport import AiohttpTransport
 from tests.engine.test_delivery import until_done
@@ -186,6 +188,22 @@ async def test_what_no_push_service_took_is_told_with_its_outcome(
     assert (line["level"], line["service"], line["outcome"]) == ("info", "other", "transient")
     assert (line["status"], line["reason"], line["attempts"]) == (503, "Busy", 1)
     assert line["latency_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event", "level"),
+    [
+        (Outcome.OUR_CONFIGURATION, "delivery_misconfigured", "warning"),
+        (Outcome.REFUSED, "delivery_not_accepted", "info"),
+        (Outcome.GONE, "delivery_not_accepted", "info"),
+    ],
+)
+def test_only_what_an_operator_has_to_mend_is_a_warning(log: Log, outcome: Outcome, event: str, level: str) -> None:
+    log_delivery(
+        Delivery("01", "02", "ada", "03", Service.APPLE, outcome, datetime(2026, 11, 22, tzinfo=UTC), status=403)
+    )
+    (line,) = log.lines
+    assert (line["event"], line["level"], line["outcome"], line["status"]) == (event, level, outcome, 403)
 
 
 async def test_new_keys_and_what_an_operator_does_to_the_cache_are_told(

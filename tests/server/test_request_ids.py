@@ -142,3 +142,10 @@ async def test_what_was_wrong_with_a_request_is_found_by_the_id_of_its_answer(
     (line,) = log.of("request_refused")
     assert (line["level"], line["status"], line["code"], line.get("route")) == ("info", status, code, route)
     assert line["request"] == answer.headers[HEADER]
+
+
+async def test_a_request_that_is_to_be_confirmed_is_not_refused(server: Running, log: Log) -> None:
+    answer = await server.admin("POST", "/api/v1/admin/keys/rotate", {})
+    assert answer.status == 409
+    assert log.of("request_refused") == []
+    assert [line["status"] for line in log.of("request_answered")] == [409]

@@ -101,6 +101,9 @@ def _log_error(request: web.Request, error: Exception) -> None:
     if isinstance(error, PushdeskError) and error.code in {"rate_limited", "too_many_connections"}:
         # Whoever refused it counts, and tells of many in one line.
         return
+    if isinstance(error, PushdeskError) and error.code == "confirm_required":
+        # A question, and the first step of every command that needs a word.
+        return
     if isinstance(error, PushdeskError) and status == HTTPStatus.SERVICE_UNAVAILABLE:
         write(RequestTurnedAway(method=method, route=route, code=Word(error.code), reason=Reason(error.detail)))
     elif isinstance(error, PushdeskError) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
