@@ -110,6 +110,17 @@ async def test_a_terminal_that_goes_away_ends_the_program(environment: dict[str,
     assert "nobody to send to" in again.err
 
 
+async def test_a_terminal_that_goes_away_ends_a_program_that_was_told_to_ignore_it(
+    environment: dict[str, str], data: Path
+) -> None:
+    async with Terminal("sh", "-c", 'trap \'\' HUP; exec "$0" "$@"', *PUSHDESK, env=environment) as terminal:
+        await terminal.shows(READY)
+        url = url_of(data)
+        terminal.hang_up()
+        await terminal.end(within_s=10)
+        assert not await is_served(url)
+
+
 async def test_t_sends_a_push_that_a_browser_decrypts(environment: dict[str, str], data: Path) -> None:
     async with Simulator() as simulator, VirtualBrowser(simulator.url, user="ada") as browser:
         environment["PUSHDESK_ALLOW_ENDPOINT"] = simulator.origin

@@ -11,6 +11,7 @@ from textual.app import App
 from textual.command import CommandPalette
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import ModalScreen
 from textual.worker import WorkerState
 
 from pushdesk.console.feed import Connection, Feed, News
@@ -77,6 +78,7 @@ class PushdeskApp(App[int]):
         starting: Awaited once the first screen is painted and before the desk is asked anything: it starts the
             embedded server without delaying the picture. A `PushdeskError` from it ends the app.
         keymap: Ids of bindings, and the keys that they are to have.
+        theme: The colours to begin with, unless others were chosen here since they were configured.
         read_only: Whether nothing is to be changed from here, whatever the server allows.
         prepares: Whether the screens are made while nobody waits for them, so that the first look at each is as quick
             as the others.
@@ -143,6 +145,7 @@ class PushdeskApp(App[int]):
         state_file: Path | None = None,
         starting: Callable[[], Awaitable[None]] | None = None,
         keymap: Mapping[str, str] | None = None,
+        theme: str = DARK.name,
         read_only: bool = False,
         prepares: bool = False,
     ) -> None:
@@ -169,7 +172,9 @@ class PushdeskApp(App[int]):
         self._remembered = load_state(state_file)
         server = self._remembered.servers.get(url, ServerState())
         self._focus, self._views = dict(server.focus), dict(server.views)
-        self.theme = self._remembered.theme if self._remembered.theme in self.available_themes else DARK.name
+        self._configured_theme = theme
+        chosen = self._remembered.chosen_theme(theme)
+        self.theme = chosen if chosen in self.available_themes else theme
         self._first_screen = server.screen if server.screen in self.MODES else self.DEFAULT_MODE
 
     @property
@@ -239,8 +244,11 @@ class PushdeskApp(App[int]):
         return ""
 
     def is_looked_at(self, widget: Widget) -> bool:
-        """Whether a widget is on the screen that is shown, perhaps with a dialog over it."""
-        return widget.screen in self.screen_stack
+        """Whether a widget is on the screen that is shown, perhaps with a dialog over it that it shows through."""
+        stack = self.screen_stack
+        if widget.screen not in stack:
+            return False
+        return all(isinstance(above, ModalScreen) for above in stack[stack.index(widget.screen) + 1 :])
 
     def view(self, name: str) -> View:
         """Return how a list or a chart was last looked at."""
@@ -356,7 +364,8 @@ class PushdeskApp(App[int]):
 
     def _save_state(self) -> None:
         server = ServerState(self.current_mode, self._focus, self._views)
-        self._remembered = structs.replace(self._remembered, theme=self.theme).with_server(self._url, server)
+        themes = {"theme": self.theme, "configured_theme": self._configured_theme}
+        self._remembered = structs.replace(self._remembered, **themes).with_server(self._url, server)
         try:
             save_state(self._state_file, self._remembered)
         except OSError as error:
@@ -375,9 +384,10 @@ class PushdeskApp(App[int]):
             (signal.SIGINT, EXIT_INTERRUPTED),
         ):
             if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._leave, code)
+                loop.add_signal_handler(number, self.leave, code)
 
-    def _leave(self, code: int) -> None:
+    def leave(self, code: int) -> None:
+        """End the app from outside, now or as soon as it can."""
         # An exit in the middle of the first mounting would end in an error of Textual's.
         self._leaving_with = code
         if self._has_begun:

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from pushdesk.console.themes import DARK
+
 VERSION: Final = 2
 SERVERS: Final = 20
 """Servers of which it is remembered how they were looked at; those that were looked at last."""
@@ -37,8 +39,15 @@ class UiState(msgspec.Struct, frozen=True):
 
     version: int = VERSION
     theme: str = ""
+    """What was chosen in the console."""
+    configured_theme: str = DARK.name
+    """What was configured when it was: another configuration wins over the choice."""
     servers: dict[str, ServerState] = {}
     """By URL, the one that was looked at last at the end."""
+
+    def chosen_theme(self, configured: str) -> str:
+        """Return what was chosen since this was configured; empty if nothing was."""
+        return self.theme if self.configured_theme == configured else ""
 
     def with_server(self, url: str, server: ServerState) -> UiState:
         """Return the state with what is remembered of a server."""
