@@ -159,7 +159,7 @@ class ComposeScreen(Dialog[None]):
             )
             bad = any(number and outcome is not Outcome.ACCEPTED for outcome, number in message.outcomes.items())
             self.app.notify(f"{user}, {devices}: {said or 'queued'}", severity="warning" if bad else "information")
-        self.dismiss(None)
+        self.end(None)
 
     def on_compose_screen_refused(self, message: Refused) -> None:
         """Say why, and leave what was typed."""

@@ -50,11 +50,11 @@ class ConfirmScreen(Dialog[str]):
         if event.button.id == DO:
             self.do()
         else:
-            self.dismiss(None)
+            self.end(None)
 
     def do(self) -> None:
         """Close, with the answer that it is to be done."""
-        self.dismiss(DO)
+        self.end(DO)
 
 
 class QuitScreen(ConfirmScreen):

@@ -98,7 +98,7 @@ class FormScreen(Dialog[Result]):
 
     def finish(self, result: Result) -> None:
         """Close, with what came of it."""
-        self.dismiss(result)
+        self.end(result)
 
     def on_mount(self) -> None:
         """Keep cursors from blinking: they would repaint an idle screen."""
@@ -132,7 +132,7 @@ class FormScreen(Dialog[Result]):
 
     def action_submit(self) -> None:
         """Submit the form, if it is complete."""
-        if self._busy:
+        if self._busy or self.is_ending:
             return
         if missing := self.missing():
             self.answer(missing, BAD)

@@ -97,7 +97,7 @@ class InviteScreen(FormScreen[Invited]):
 
     def finish(self, result: Invited) -> None:
         """Show the invitation in place of the form."""
-        self.app.switch_screen(InvitationScreen(result))
+        self.end_by(lambda: self.app.switch_screen(InvitationScreen(result)))
 
     @property
     def _user(self) -> str:

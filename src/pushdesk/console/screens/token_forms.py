@@ -60,7 +60,7 @@ class NewTokenScreen(FormScreen[NewAccessToken]):
 
     def finish(self, result: NewAccessToken) -> None:
         """Show the token in place of the form."""
-        self.app.switch_screen(NewTokenMadeScreen(result))
+        self.end_by(lambda: self.app.switch_screen(NewTokenMadeScreen(result)))
 
     @property
     def _called(self) -> str:

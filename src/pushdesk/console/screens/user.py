@@ -100,6 +100,8 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         self._whose = user
         self._user: User | None = None
         self._was_known = False
+        self._is_gone = False
+        """Whether the user was removed while this was shown."""
         self._keys: dict[str, KeyState] = {}
         self._entry: CacheEntry | None = None
         self._read_at: datetime = self.app.now()
@@ -180,9 +182,9 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
     def on_user_screen_loaded(self, message: Loaded) -> None:
         """Show what came; go back if the user is no more."""
         self._user, self._entry, self._read_at = message.user, message.entry, self.app.now()
-        if message.user is None and self._was_known and self.is_current:
-            self.app.notify(said_of_removing(self._whose))
-            self.dismiss(None)
+        self._is_gone = message.user is None and self._was_known
+        if self._is_gone:
+            self._leave_if_gone()
             return
         self._was_known = self._was_known or message.user is not None
         if message.keys != self._keys:
@@ -205,6 +207,10 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         )
         self._say_facts()
         self.refresh_refusals()
+
+    def on_screen_resume(self) -> None:
+        """Go back if the user was removed while a dialog was over this."""
+        self._leave_if_gone()
 
     def on_user_screen_failed(self, message: Failed) -> None:
         """Show the error; what was shown stays."""
@@ -250,8 +256,9 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         return plain(self._whose)
 
     def action_back(self) -> None:
-        """Go back to the users."""
-        self.dismiss(None)
+        """Go back to the users, unless it was done already: Textual closes whichever screen is on top."""
+        if self.app.screen is self:
+            self.dismiss(None)
 
     def action_test(self) -> None:
         """Send the test push to the device under the cursor."""
@@ -283,6 +290,11 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         passed = (self.app.now() - self._read_at).total_seconds()
         left = self._entry.time_left_s - passed
         return structs.replace(self._entry, age_s=self._entry.age_s + passed, time_left_s=left) if left > 0 else None
+
+    def _leave_if_gone(self) -> None:
+        if self._is_gone and self.app.screen is self:
+            self.app.notify(said_of_removing(self._whose))
+            self.dismiss(None)
 
     def _panel(self, name: str) -> Panel:
         return self.query_one(f"#{name}", Panel)
