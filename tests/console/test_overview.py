@@ -11,13 +11,15 @@ from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens import overview
 from pushdesk.console.screens.words import WordsScreen
 from pushdesk.errors import PushdeskError
-from pushdesk.model import CacheStats, Outcome, Scope, Service, ServiceHealth, SubscriptionState
+from pushdesk.model import CacheStats, Outcome, PageQuery, Scope, Service, ServiceHealth, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from pushdesk.model import Page, VapidKey
 
 WIDE = (120, 40)
 
@@ -114,6 +116,41 @@ async def test_a_rotation_shows_how_far_the_old_key_is_emptied() -> None:
         await until(pilot, lambda: "0badc0de ██" not in text_of(app))
         await desk.rotate_key(confirm="rotate")
         await until_says(pilot, "↻ 7f3a92aa")
+
+
+async def test_a_rotation_is_followed_as_devices_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "KEYS_RELOAD_S", 0.01)
+    desk = rotated_desk()
+    moving = [one.id for one in desk._subscriptions.values() if one.key_id == "0badc0de"]
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "↻ 0badc0de ████░░  81 %")
+        desk.change(moving[0], key_id="7f3a92aa")
+        await until_says(pilot, "↻ 0badc0de █████░  90 %")
+        await pilot.press("3")
+        await until_says(pilot, "1 to 7 of 7")
+        desk.change(moving[1], key_id="7f3a92aa")
+        await pilot.press("1")
+        await until_says(pilot, "↻ 0badc0de ██████ 100 %")
+
+
+async def test_keys_are_not_counted_for_every_device_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "KEYS_RELOAD_S", 3600.0)
+    desk = rotated_desk()
+    asked: list[PageQuery] = []
+
+    async def keys(query: PageQuery) -> Page[VapidKey]:
+        asked.append(query)
+        return await FakeDesk.keys(desk, query)
+
+    monkeypatch.setattr(desk, "keys", keys)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "↻ 0badc0de ████░░  81 %")
+        for number in range(5):
+            told = desk.subscribe(f"user-{number}", key_id="0badc0de")
+            await until_says(pilot, told.user)
+        assert len(asked) == 1
 
 
 async def test_keys_that_do_not_come_are_an_error_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.plot import FULL, SHADE
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.console.workers import begin
-from pushdesk.desk import KeyChanged
+from pushdesk.desk import KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState, Outcome, PageQuery, ServiceHealth
 
@@ -45,6 +45,8 @@ LONGEST_ERROR: Final = 4000
 """Characters of an error that are shown in full."""
 MOST_KEYS: Final = 200
 """VAPID keys among which those that are retiring are looked for; the newest."""
+KEYS_RELOAD_S: Final = 3.0
+"""The keys are fetched at most this often: the devices of every key are counted for it."""
 COUNTDOWN_S: Final = 1.0
 SECOND_MS: Final = 1000
 LABEL: Final = 15
@@ -82,6 +84,8 @@ class OverviewScreen(ChartsScreen):
         super().__init__()
         self._happenings: dict[str, Happening] = {}
         self._retiring: tuple[VapidKey, ...] = ()
+        self._keys_resting: Timer | None = None
+        self._are_keys_stale = False
         self._countdown: Timer | None = None
         self._sends = Chart("$primary", unit=lambda number: f"{rate(number)}/s", least=1.0, name="sends-chart")
         self._latency = Chart("$accent", unit=milliseconds, least=10.0, name="latency-chart")
@@ -174,16 +178,37 @@ class OverviewScreen(ChartsScreen):
         self._entitle()
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
-        """Add what happened; how far a retiring key is emptied is asked for when keys change."""
+        """Add what happened; how far a retiring key is emptied is asked for when keys or what they are for change."""
         self._add(*(line for event in batch if (line := of_event(event)) is not None))
-        if any(isinstance(event, KeyChanged) for event in batch):
-            begin(self, self._load_keys, group="keys", exclusive=True)
+        moves = (SubscriptionChanged, SubscriptionRemoved) if self._retiring else ()
+        if any(isinstance(event, (KeyChanged, *moves)) for event in batch):
+            self._are_keys_stale = True
+            self._refresh_keys()
+
+    def on_screen_resume(self) -> None:
+        """Catch up with how far the retiring keys are emptied, too."""
+        self._refresh_keys()
 
     def load(self) -> None:
         """Fetch the latest deliveries, the keys and the past."""
         super().load()
         begin(self, self._load_deliveries, group="happenings", exclusive=True)
+        self._fetch_keys()
+
+    def _refresh_keys(self) -> None:
+        if self._are_keys_stale and self._keys_resting is None and self.is_shown:
+            self._fetch_keys()
+
+    def _fetch_keys(self) -> None:
+        self._are_keys_stale = False
+        if self._keys_resting is not None:
+            self._keys_resting.stop()
+        self._keys_resting = self.set_timer(KEYS_RELOAD_S, self._keys_rested)
         begin(self, self._load_keys, group="keys", exclusive=True)
+
+    def _keys_rested(self) -> None:
+        self._keys_resting = None
+        self._refresh_keys()
 
     async def _load_deliveries(self) -> None:
         try:
