@@ -16,26 +16,33 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
 
-COLUMNS, LINES = 120, 40
 ALTERNATE_SCREEN = re.compile(rb"\x1b\[\?1049([hl])")
 CURSOR = re.compile(rb"\x1b\[\?25([hl])")
 MOUSE = re.compile(rb"\x1b\[\?1000([hl])")
 
 
 class Terminal:
-    """A pseudo-terminal with a program in it; an async context manager, which kills what still runs at its end."""
+    """A pseudo-terminal with a program in it; an async context manager, which kills what still runs at its end.
 
-    def __init__(self, *command: str, env: Mapping[str, str]) -> None:
+    Args:
+        command: The program with its arguments.
+        env: Its environment.
+        size: Columns and lines.
+    """
+
+    def __init__(self, *command: str, env: Mapping[str, str], size: tuple[int, int] = (120, 40)) -> None:
         self._command = command
         self._env = {**env, "TERM": "xterm-256color"}
-        self._screen = pyte.Screen(COLUMNS, LINES)
+        self._size = size
+        self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._written = bytearray()
         self._fresh = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._master, self._slave = os.openpty()
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        columns, lines = self._size
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.modes_before = self.modes
         # The program leads a session whose terminal this is, as a shell would have it.
         self.process = await asyncio.create_subprocess_exec(
@@ -79,9 +86,17 @@ class Terminal:
         """What was written after the console had given its screen back."""
         return bytes(self._written).rpartition(b"\x1b[?1049l")[2].decode()
 
-    async def shows(self, part: str, *, within_s: float = 30.0) -> None:
-        """Wait until a text stands on the screen."""
-        await self._until(lambda: part in self.text, f"{part!r} on the screen", within_s)
+    async def shows(self, *parts: str, within_s: float = 30.0) -> None:
+        """Wait until all of these texts stand on the screen at once."""
+
+        def missing() -> list[str]:
+            return [part for part in parts if part not in self.text]
+
+        await self._until(lambda: not missing(), f"{parts!r} on the screen", within_s)
+
+    async def hides(self, part: str, *, within_s: float = 30.0) -> None:
+        """Wait until a text does not stand on the screen any more."""
+        await self._until(lambda: part not in self.text, f"end of {part!r} on the screen", within_s)
 
     async def says(self, part: str, *, within_s: float = 30.0) -> None:
         """Wait until a text has been written, be it on the screen still or not."""
