@@ -29,6 +29,7 @@ from pushdesk.setting_values import (
     size,
     switch,
     text,
+    theme,
     web_address,
     whole,
 )
@@ -126,6 +127,13 @@ class LogConfig(Struct, frozen=True):
     """Where the log goes; by default `pushdesk.log` in the data directory."""
 
 
+class ConsoleConfig(Struct, frozen=True):
+    """How the console looks."""
+
+    theme: str = "pushdesk-dark"
+    """Its colours, until others are chosen in it."""
+
+
 class Secret(NamedTuple):
     """A text that is not shown."""
 
@@ -150,6 +158,7 @@ class Config(Struct, frozen=True):
     summary: SummaryConfig = SummaryConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
+    console: ConsoleConfig = ConsoleConfig()
     seal_key: Secret = Secret()
     """What `PUSHDESK_SEAL_KEY` holds; `pushdesk.seal_key` reads it."""
     keymap: dict[str, str] = {}
@@ -220,9 +229,10 @@ SETTINGS: Final = (
     Setting("identity", "local", switch),
     Setting("log", "level", choice(*LOG_LEVELS)),
     Setting("log", "file", text),
+    Setting("console", "theme", theme, name="theme"),
 )
 
-UNSET_TABLES: Final = ("outbox", "retention", "console")
+UNSET_TABLES: Final = ("outbox", "retention")
 """Tables that a file may have and that hold no settings yet."""
 
 _OF_A_SERVICE: Final = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
@@ -298,6 +308,7 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
         summary=SummaryConfig(**values.get("summary", {})),
         identity=IdentityConfig(**values.get("identity", {})),
         log=LogConfig(**log),
+        console=ConsoleConfig(**values.get("console", {})),
         seal_key=seal_key,
         keymap=_keymap(file),
         dev=dev,

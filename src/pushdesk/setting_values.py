@@ -6,6 +6,7 @@ A value comes from TOML with its type, or from a variable or a flag as text; a r
 
 from __future__ import annotations
 
+import difflib
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -21,6 +22,13 @@ BYTES: Final = {"MB": 10**6, "GB": 10**9}
 ANY: Final = "*"
 """Stands for every origin, where that is allowed."""
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+THEMES: Final = (
+    *("pushdesk-dark", "pushdesk-light", "textual-dark", "textual-light", "ansi-dark", "ansi-light"),
+    *("atom-one-dark", "atom-one-light", "dracula", "flexoki", "gruvbox", "monokai", "nord", "tokyo-night"),
+    *("catppuccin-mocha", "catppuccin-latte", "catppuccin-frappe", "catppuccin-macchiato"),
+    *("rose-pine", "rose-pine-moon", "rose-pine-dawn", "solarized-dark", "solarized-light"),
+)
+"""The console's themes, two of its own and Textual's: named here so that a server needs no Textual to read them."""
 
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -106,6 +114,14 @@ def choice(*words: str) -> Callable[[object], str]:
         return str(value)
 
     return read
+
+
+def theme(value: object) -> str:
+    """Read the name of a theme."""
+    if value not in THEMES:
+        nearest = difflib.get_close_matches(str(value)[:100], THEMES, n=1, cutoff=0)
+        raise ValueError(f"must be the name of a theme; the nearest is {nearest[0]}")
+    return str(value)
 
 
 def origin(value: object) -> str:

@@ -15,6 +15,7 @@ from pushdesk.config import (
     UNSET_TABLES,
     CacheConfig,
     Config,
+    ConsoleConfig,
     SummaryConfig,
     load,
     refuse_unknown_bindings,
@@ -96,6 +97,7 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "local": "false",
         "level": "warning",
         "file": str(tmp_path / "log"),
+        "theme": "nord",
     }
     assert {setting.key for setting in SETTINGS} == set(samples)
     environ = {setting.variable: samples[setting.key] for setting in SETTINGS}
@@ -109,6 +111,7 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_file.server == from_variables.server
     assert from_file.push == from_variables.push
     assert from_file.cache == from_variables.cache == CacheConfig(ttl_s=600, max_size=2_000_000_000)
+    assert from_file.console == from_variables.console == ConsoleConfig(theme="nord")
     assert from_file.summary == from_variables.summary
     assert from_variables.summary == SummaryConfig(
         base_url="http://llm.internal:11434/v1", api_key="sk-secret", api_key_file=tmp_path / "key", timeout_s=9
@@ -306,6 +309,19 @@ def test_the_key_of_the_summariser_is_not_shown(tmp_path: Path) -> None:
 )
 def test_an_address_that_more_is_appended_to_has_no_slash_at_its_end(tmp_path: Path, written: str, meant: str) -> None:
     assert read(tmp_path, environ={"PUSHDESK_SUMMARY_BASE_URL": written}).summary.base_url == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "nearest"),
+    [("norf", "nord"), ("light", "ansi-light"), ("pushdesk", "pushdesk-dark"), ("Nord", "nord")],
+)
+def test_a_theme_that_there_is_not_is_refused_with_the_nearest(tmp_path: Path, written: str, nearest: str) -> None:
+    said = f"must be the name of a theme; the nearest is {nearest}."
+    source = f'[console]\ntheme = "{written}"\n'
+    assert refusal(tmp_path, source) == f"{tmp_path / 'pushdesk.toml'}, line 2: `theme` in [console] {said}"
+    if written:
+        with pytest.raises(StartUpError, match=f"^PUSHDESK_THEME {said}"):
+            read(tmp_path, environ={"PUSHDESK_THEME": written})
 
 
 def test_a_table_that_holds_nothing_yet_may_stand_empty(tmp_path: Path) -> None:

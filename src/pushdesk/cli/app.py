@@ -66,6 +66,7 @@ def console(
     dev: options.Dev = False,
     log_level: options.LogLevel = None,
     log_file: options.LogFile = None,
+    theme: options.Theme = None,
     read_only: options.ReadOnly = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit")
@@ -88,6 +89,7 @@ def console(
         dev=dev,
         log_level=log_level,
         log_file=log_file,
+        theme=theme,
     )
     command = context.invoked_subcommand
     if command is None:
@@ -153,6 +155,7 @@ def attach(
     token_file: options.TokenFile = None,
     insecure: options.Insecure = False,
     read_only: options.ReadOnly = False,
+    theme: options.Theme = None,
     data_dir: options.DataDir = None,
     config: options.ConfigFile = None,
 ) -> None:
@@ -160,7 +163,7 @@ def attach(
     from pushdesk.cli.attach import Attaching, run_attach
 
     attaching = Attaching(url, token_file=token_file, insecure=insecure, read_only=read_only)
-    end(lambda: run_attach(attaching, options.given(data_dir=data_dir, config=config), os.environ))
+    end(lambda: run_attach(attaching, options.given(data_dir=data_dir, config=config, theme=theme), os.environ))
 
 
 @app.command()

@@ -61,6 +61,7 @@ async def _attach(url: str, token: str, config: Config, *, read_only: bool) -> i
             now=local_time,
             state_file=console_state_file(),
             keymap=config.keymap,
+            theme=config.console.theme,
             prepares=True,
             read_only=read_only,
         )

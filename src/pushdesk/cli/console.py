@@ -54,6 +54,7 @@ async def _console(prepared: Prepared, *, read_only: bool) -> int:
                 state_file=console_state_file(),
                 starting=server.start,
                 keymap=prepared.config.keymap,
+                theme=prepared.config.console.theme,
                 prepares=True,
                 read_only=read_only,
             )

@@ -75,6 +75,9 @@ LogLevel: TypeAlias = Annotated[
 LogFile: TypeAlias = Annotated[
     str | None, typer.Option("--log-file", metavar="FILE", help="Log [default: pushdesk.log in the data directory]")
 ]
+Theme: TypeAlias = Annotated[
+    str | None, typer.Option("--theme", metavar="NAME", help="The console's colours [default: pushdesk-dark]")
+]
 TokenFile: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.visual import Visual
 
 from pushdesk.console.keys import bind
@@ -314,6 +315,8 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         style = self.visual_style
         if component:
             style += self.get_visual_style(component, partial=True)
+            # Textual forgets about inversion here.
+            style += Style(reverse=self.get_component_styles(component).text_style.reverse)
         line = line.truncate(width, pad=True)
         return Visual.to_strips(self, line, width, 1, style, pad=True)[0] if width else Strip.blank(0)
 
