@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     from pushdesk.model import Delivery, Stats
 
 SORTS: Final = ("-created_at", "id")
+OF_ATTEMPTS: Final = frozenset(
+    {
+        Outcome.ACCEPTED,
+        Outcome.GONE,
+        Outcome.KEY_MISMATCH,
+        Outcome.REFUSED,
+        Outcome.OUR_CONFIGURATION,
+        Outcome.THROTTLED,
+        Outcome.TRANSIENT,
+    }
+)
+"""What a push service, or its silence, makes of an attempt: the server notes it as a success or a failure."""
 
 
 class UsersScreen(PaneScreen):
@@ -120,7 +132,7 @@ class UsersScreen(PaneScreen):
             ask_to_remove_user(self, user.id, user.subscriptions)
 
     def _take(self, delivery: Delivery) -> None:
-        if delivery.status is None:
+        if not delivery.attempts or delivery.outcome not in OF_ATTEMPTS:
             return
         field = "last_delivery_at" if delivery.outcome is Outcome.ACCEPTED else "last_failure_at"
         self._listing.change(delivery.user, lambda user: msgspec.structs.replace(user, **{field: delivery.at}))
