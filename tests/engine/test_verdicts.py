@@ -119,6 +119,12 @@ def test_without_its_device_a_delivery_whose_key_had_ended_is_told_so() -> None:
     assert of_delivery(facts, sends=True, now=NOW).code is VerdictCode.KEY_MISMATCH
 
 
+def test_of_what_was_accepted_what_is_still_to_come_is_not_told_first() -> None:
+    verdict = of_delivery(of_a_delivery(Outcome.ACCEPTED, status=201), sends=True, now=NOW)
+    times = [fact.time for fact in verdict.evidence if fact.time is not None]
+    assert times[0] <= NOW < times[-1]
+
+
 def test_what_is_tried_again_says_since_when_and_when_and_what_was_tried() -> None:
     again = Attempt(1, SENT_AT, Outcome.TRANSIENT, reason="The push service did not answer in time.")
     last = Attempt(2, ANSWERED_AT, Outcome.THROTTLED, 429, "Too many.")

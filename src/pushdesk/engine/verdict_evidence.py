@@ -31,10 +31,14 @@ def fit(text: str, limit: int = MAX_TEXT) -> str:
     return shorten(clean(text[:READ]), limit)
 
 
-def in_order(facts: Iterable[Evidence]) -> tuple[Evidence, ...]:
-    """Return facts with the latest first, those without a time last, each once; the first of too many."""
+def in_order(facts: Iterable[Evidence], now: datetime) -> tuple[Evidence, ...]:
+    """Return facts with the latest first, then what is still to come, then what has no time.
+
+    Each is there once; of too many there are the first.
+    """
     once = list(dict.fromkeys(facts))
-    dated = sorted(((fact.time, fact) for fact in once if fact.time is not None), key=lambda one: one[0], reverse=True)
+    dated = [(fact.time, fact) for fact in once if fact.time is not None]
+    dated.sort(key=lambda one: (one[0] <= now, one[0]), reverse=True)
     return tuple([fact for _, fact in dated] + [fact for fact in once if fact.time is None])[:MAX_FACTS]
 
 

@@ -132,7 +132,7 @@ def of_user(facts: UserFacts, *, sends: bool, now: datetime) -> Verdict:
     return structs.replace(
         told,
         about=fit(facts.user, MAX_ABOUT),
-        evidence=in_order([*told.evidence, *of_user_around(facts)]),
+        evidence=in_order([*told.evidence, *of_user_around(facts)], now),
         devices=devices,
     )
 
@@ -185,7 +185,7 @@ def _of_deliveries(facts: UserFacts, latest: Sending, now: datetime) -> Verdict:
     if len(each) > 1:
         by_need = sorted(zip(each, sent, strict=True), key=lambda one: WORST_FIRST.index(one[0].code))
         answers = [of_answer(one.delivery, one.delivery.device) for _, one in by_need[:ANSWERS_TOLD]]
-        told = structs.replace(told, evidence=in_order([*of_sending(latest, now), *answers]))
+        told = structs.replace(told, evidence=in_order([*of_sending(latest, now), *answers], now))
     return told
 
 
@@ -257,7 +257,7 @@ def _of_sent(
         delivery=delivery.id,
         since=delivery.at if delivery.outcome.is_settled else sent.sending.due_at,
         until=next_at if next_at is not None and next_at > now else None,
-        evidence=in_order(of_sent(sent, now) + (of_subscription(device) if device is not None else [])),
+        evidence=in_order(of_sent(sent, now) + (of_subscription(device) if device is not None else []), now),
     )
 
 
@@ -304,11 +304,11 @@ def _of_state(device: Device, code: VerdictCode, said: Words, now: datetime, sin
         subscription=device.subscription.id,
         delivery=None if sent is None else sent.delivery.id,
         since=since,
-        evidence=in_order(evidence),
+        evidence=in_order(evidence, now),
     )
 
 
 def _of_nobody(facts: UserFacts, code: VerdictCode, said: Words, now: datetime) -> Verdict:
     """Tell of a user what is not about any device."""
     evidence = [] if facts.latest is None else of_sending(facts.latest, now)
-    return Verdict(code, fit(facts.user, MAX_ABOUT), *said, user=facts.user, evidence=in_order(evidence))
+    return Verdict(code, fit(facts.user, MAX_ABOUT), *said, user=facts.user, evidence=in_order(evidence, now))
