@@ -10,11 +10,12 @@ import pytest
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens import overview
 from pushdesk.console.screens.words import WordsScreen
+from pushdesk.console.widgets.drawing import Drawing
 from pushdesk.errors import PushdeskError
-from pushdesk.model import CacheStats, Outcome, PageQuery, Scope, Service, ServiceHealth, SubscriptionState
+from pushdesk.model import CacheStats, Outcome, PageQuery, Scope, Service, ServiceHealth, Span, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import text_of, toasts, until, until_says
-from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
+from tests.console.scenes import busy_desk, console, empty_desk, past, rotated_desk
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +78,7 @@ async def test_how_long_a_service_waits_is_said_in_the_room_there_is(width: int,
         (ServiceHealth(Service.FCM, sent=100, accepted=96, failed=4, last_error="503 busy"), "✓ healthy"),
         (ServiceHealth(Service.FCM, sent=100, accepted=90, failed=10, last_error="503 busy"), "! errors: 503 busy"),
         (ServiceHealth(Service.FCM, sent=9, failed=9, last_error="403 who?"), "✗ failing: 403 who?"),
+        (ServiceHealth(Service.FCM, sent=9, failed=9, last_error="403 who are you, anyway"), "✗ failing  "),
         (ServiceHealth(Service.FCM, sent=9, accepted=9, retry_at=NOON - timedelta(seconds=1)), "✓ healthy"),
         (ServiceHealth(Service.FCM, sent=9, retry_at=NOON + timedelta(hours=2, seconds=5)), "resumes in 2 h 00"),
     ],
@@ -269,3 +271,41 @@ async def test_a_console_that_only_looks_can_still_choose_the_time() -> None:
         await pilot.press("h")
         await until_says(pilot, "Sends · 1 hour")
         assert toasts(app) == []
+
+
+@pytest.mark.parametrize(("presses", "words"), [(1, "1 hour"), (2, "1 day")])
+async def test_what_happened_in_a_step_that_is_not_over_is_not_denied(presses: int, words: str) -> None:
+    desk = busy_desk()
+    desk.histories = {span: past(span, known=0.0) for span in Span}
+    desk.set_stats(outcomes={Outcome.ACCEPTED: 20}, p95_ms=3.0)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press(*["h"] * presses)
+        await until_says(pilot, f"Latency · {words}, not yet told", "p95 3 ms in the last minute")
+        await until_says(pilot, "Outcomes · since the start", "✓ accepted 20", "100 % accepted")
+        assert "no answers" not in text_of(app)
+
+
+async def test_long_charts_say_how_far_they_reach() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "Sends · 5 min ─", "last █p50 73 ░p95 179 ms")
+        await pilot.press("h")
+        await until_says(pilot, "Sends · 1 hour to 12:03", "Latency · 1 hour to 12:03")
+
+
+async def test_latencies_of_services_say_what_they_are_of() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "since the start · p50, p95 of the last 512")
+
+
+async def test_the_first_picture_in_another_size_is_of_that_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, "✓ accepted 48 213")
+        # As if no widget had heard of it yet.
+        monkeypatch.setattr(Drawing, "on_resize", lambda _: None)
+        await pilot.resize_terminal(200, 60)
+        await until_says(pilot, "✓ accepted 24 786", "VAPID key", "last discarded ada")

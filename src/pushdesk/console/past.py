@@ -56,6 +56,11 @@ def _paired(history: History) -> Iterator[tuple[int, int]]:
     yield from reversed(tuple(newest_first))
 
 
+def is_told(history: History) -> bool:
+    """Return whether a step of it is over: what happens is told when its step is."""
+    return any(_series(history))
+
+
 def next_span(span: Span) -> Span:
     """Return the next longer span; after the longest, the shortest."""
     spans = list(Span)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FEW: Final = 20
 """One failure in so many is no reason for concern."""
 LABEL: Final = 14
+LATENCIES: Final = 512
+"""The server's answers that its latencies are of, at most."""
 
 
 def waits_until(health: ServiceHealth, now: datetime) -> datetime | None:
@@ -39,7 +41,7 @@ def service_look(health: ServiceHealth, now: datetime) -> Look:
 
 
 def service_state(health: ServiceHealth, now: datetime, *, room: int, why: bool) -> Content:
-    """Return the same in so many cells: with the time until it is tried again, or why if that stands nowhere else."""
+    """Return the same in so many cells: with the time until it is tried again, or why if it is wanted and fits."""
     look = service_look(health, now)
     until = waits_until(health, now)
     if until is not None:
@@ -48,7 +50,8 @@ def service_state(health: ServiceHealth, now: datetime, *, room: int, why: bool)
         word = next((text for text in texts if len(text) + 2 <= room), texts[-1])
         return Content.styled(f"{look.glyph} {word}", look.style)
     if why and look.style in {BAD, BUSY} and health.last_error:
-        return Content.assemble(look.content(), (f": {plain(health.last_error)}", QUIET))
+        whole = Content.assemble(look.content(), (f": {plain(health.last_error)}", QUIET))
+        return whole if whole.cell_length <= room else look.content()
     return look.content()
 
 
@@ -73,7 +76,7 @@ def service_in_full(health: ServiceHealth, now: datetime, *, longest: int) -> Co
         ("failed", count(health.failed)),
         ("in flight", count(health.in_flight)),
         ("waiting", count(health.waiting)),
-        ("latency", f"p50 {milliseconds(health.p50_ms)}, p95 {milliseconds(health.p95_ms)}, of late"),
+        ("latency", f"p50 {milliseconds(health.p50_ms)}, p95 {milliseconds(health.p95_ms)}, of the last {LATENCIES}"),
     ]
     if until is not None:
         facts.append(

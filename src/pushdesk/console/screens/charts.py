@@ -10,10 +10,11 @@ from textual.message import Message
 
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
-from pushdesk.console.past import SPANS, check, next_span, then_idle
+from pushdesk.console.past import SPANS, check, is_told, next_span, then_idle
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
+from pushdesk.local_time import in_zone
 from pushdesk.model import Span
 
 if TYPE_CHECKING:
@@ -84,8 +85,19 @@ class ChartsScreen(PaneScreen):
         """What was last told of why there is none."""
 
     def over_time(self, title: str) -> str:
-        """Return the title of a chart, with how long it looks back."""
-        return title if self.history is None else f"{title} · {SPANS[self.history.span]}"
+        """Return the title of a chart, with how long it looks back and, where that is not about now, from when."""
+        history = self.history
+        if history is None:
+            return title
+        title = f"{title} · {SPANS[history.span]}"
+        if history.span is Span.MINUTES:
+            return title
+        if not is_told(history):
+            return f"{title}, not yet told"
+        if self.has_class("-narrow"):
+            # The figure beside it says more.
+            return title
+        return f"{title} to {in_zone(history.end, self.app.now().tzinfo):%H:%M}"
 
     def show_history(self, history: History) -> None:
         """Show the charts anew; called only while this screen is shown."""

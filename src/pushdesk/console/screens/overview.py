@@ -14,9 +14,16 @@ from pushdesk.console.figures import age, count, milliseconds, moment, percent, 
 from pushdesk.console.first_steps import first_steps
 from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
 from pushdesk.console.key_figures import progress
-from pushdesk.console.past import FLOORS, axis_of, hit_ratio, last, peak, sends_per_s
+from pushdesk.console.past import FLOORS, axis_of, hit_ratio, is_told, last, peak, sends_per_s
 from pushdesk.console.screens.charts import ChartsScreen
-from pushdesk.console.service_figures import accepted_share, last_error, service_in_full, service_state, waits_until
+from pushdesk.console.service_figures import (
+    LATENCIES,
+    accepted_share,
+    last_error,
+    service_in_full,
+    service_state,
+    waits_until,
+)
 from pushdesk.console.status import GOOD, KEYS, QUIET, SERVICES
 from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain, plain_lines
@@ -165,7 +172,8 @@ class OverviewScreen(ChartsScreen):
         axis = axis_of(history, self.app.now().tzinfo)
         self._sends.show(axis, sends_per_s(history))
         self._latency.show(axis, history.p95_ms, history.p50_ms)
-        self._mix.show(axis, history.outcomes)
+        # Before the first step is over, what there was since the start is all of it.
+        self._mix.show(axis if is_told(history) else None, history.outcomes)
         self._hits.show(axis, hit_ratio(history))
         self._queue.show(axis, history.queue)
         self._entitle()
@@ -302,17 +310,31 @@ class OverviewScreen(ChartsScreen):
         stats, past = self.app.stats, self.history
         if stats is None:
             return
+        past = past if past is not None and is_told(past) else None
         peaks = f" · peak {rate(max(peak(sends_per_s(past)) or 0.0, stats.sends_per_s))}" if past else ""
         self._panel("sends").entitle(self.over_time("Sends"), f"{rate(stats.sends_per_s)}/s{peaks}")
-        self._panel("latency").entitle(self.over_time("Latency"), _latency_note(stats, past))
+        self._panel("latency").entitle(self.over_time("Latency"), self._latency_note(stats, past))
         self._panel("outcomes").entitle(
             self.over_time("Outcomes") if past else "Outcomes · since the start", _accepted_note(stats, past)
         )
+        self._panel("services-panel").entitle("Push services", f"since the start · p50, p95 of the last {LATENCIES}")
         self._panel("hits").entitle(self.over_time("Cache"), hits(stats.cache, past))
         most = f" · most {count(max(stats.queue, *past.queue))}" if past and past.queue else ""
         self._panel("server").entitle(
             self.over_time("Queue"), f"{count(stats.queue)} now · {count(stats.in_flight)} in flight{most}"
         )
+
+    def _latency_note(self, stats: Stats, past: History | None) -> str:
+        p50, p95 = (last(past.p50_ms), last(past.p95_ms)) if past else (None, stats.p95_ms)
+        if p95 is None:
+            return "no answers" if past else "no answers in the last minute"
+        if p50 is None:
+            return f"p95 {milliseconds(p95)}" if past else f"p95 {milliseconds(p95)} in the last minute"
+        # One unit will do, where it is the same.
+        first = f"{p50:.0f}" if max(p50, p95) < SECOND_MS else milliseconds(p50)
+        # Of the newest step: the scale is of the highest.
+        newest = "" if self.has_class("-narrow") else "last "
+        return f"{newest}{FULL}p50 {first} {SHADE}p95 {milliseconds(p95)}"
 
     def _tell_cache(self, width: int, height: int) -> Content:
         stats = self.app.stats
@@ -393,17 +415,6 @@ class OverviewScreen(ChartsScreen):
 
 def _named(name: str, value: str) -> Content:
     return Content.assemble((f"{name} ", QUIET), value)
-
-
-def _latency_note(stats: Stats, past: History | None) -> str:
-    p50, p95 = (last(past.p50_ms), last(past.p95_ms)) if past else (None, stats.p95_ms)
-    if p95 is None:
-        return "no answers"
-    if p50 is None:
-        return f"p95 {milliseconds(p95)}"
-    # One unit will do, where it is the same.
-    first = f"{p50:.0f}" if max(p50, p95) < SECOND_MS else milliseconds(p50)
-    return f"{FULL}p50 {first} {SHADE}p95 {milliseconds(p95)}"
 
 
 def _accepted_note(stats: Stats, past: History | None) -> str:

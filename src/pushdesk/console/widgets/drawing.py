@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Drawing(Widget):
     def __init__(self, *, name: str) -> None:
         super().__init__(id=name)
         self._picture = Content("")
+        self._drawn_for = Size()
 
     def picture(self, width: int, height: int) -> Content:
         """Return what is to be seen in so many columns and lines."""
@@ -27,15 +29,21 @@ class Drawing(Widget):
 
     def draw(self) -> None:
         """Draw what is to be seen now."""
-        width, height = self.content_size
-        picture = self.picture(width, height) if width and height else Content("")
+        picture = self._draw()
         if not picture.is_same(self._picture):
             self._picture = picture
             self.refresh()
 
     def render(self) -> Content:
-        """Return the picture."""
+        """Return the picture: in the size of now, whether or not it was heard of yet."""
+        if self._drawn_for != self.content_size:
+            self._picture = self._draw()
         return self._picture
+
+    def _draw(self) -> Content:
+        self._drawn_for = self.content_size
+        width, height = self._drawn_for
+        return self.picture(width, height) if width and height else Content("")
 
     def on_resize(self) -> None:
         """Draw it in the new size."""
