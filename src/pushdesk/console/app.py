@@ -25,7 +25,7 @@ from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, NoAnswerError, Pushdesk
 from pushdesk.model import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -155,6 +155,8 @@ class PushdeskApp(App[int]):
         self.mode = mode
         self.now = now
         self.error: PushdeskError | None = None
+        self.commands_under_way: set[Hashable] = set()
+        """What was ordered and is not answered yet; each is given once at a time."""
         self._url = url
         self._is_opened_read_only = read_only
         self._prepares = prepares

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from pushdesk.console.cache_figures import LOOK_UPS, guard_line, held, hits, in_figures, is_off, kept_for
 from pushdesk.console.cache_rows import CacheRow
+from pushdesk.console.device_commands import report_failed
 from pushdesk.console.feed import Connection
 from pushdesk.console.figures import plural, rate
 from pushdesk.console.keys import bind
@@ -196,7 +197,7 @@ class CacheScreen(ChartsScreen):
 
     def on_cache_screen_refused(self, message: Refused) -> None:
         """Show the error."""
-        self.app.report(message.error)
+        report_failed(self.app, message.error)
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""

@@ -12,11 +12,13 @@ from textual.message import Message
 from textual.widgets import Button, Input, Static
 from textual.worker import WorkerState
 
+from pushdesk.console.device_commands import PERHAPS_DONE, said_of_failing
 from pushdesk.console.figures import plural
 from pushdesk.console.keys import bind
 from pushdesk.console.previews import ignored_by, preview, size_of
 from pushdesk.console.screens.compose_fields import NotificationFields
 from pushdesk.console.screens.dialog import Dialog
+from pushdesk.console.screens.pane import cannot_change
 from pushdesk.console.status import BAD, BUSY, OUTCOMES
 from pushdesk.console.text import plain
 from pushdesk.console.workers import begin
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 WAIT_S: Final = 5.0
 """How long the outcome is waited for; after that it is seen among the deliveries."""
+NO_USER: Final = "Whom is it for?"
 DISPATCH: Final = "0" * 26
 """Stands for the id that the dispatch is going to have: all are as long as this one."""
 
@@ -127,7 +130,7 @@ class ComposeScreen(Dialog[None]):
     def action_send(self) -> None:
         """Send the notification, if it is complete."""
         notification = self._fields.notification
-        if missing := self._missing(notification):
+        if missing := cannot_change(self.app) or self._missing(notification):
             self._answer(missing, BAD)
             return
         self._begin()
@@ -135,11 +138,17 @@ class ComposeScreen(Dialog[None]):
 
     def action_test(self) -> None:
         """Send the test push."""
-        if not self._fields.user:
-            self._answer("Whom is it for?", BAD)
+        if missing := cannot_change(self.app) or ("" if self._fields.user else NO_USER):
+            self._answer(missing, BAD)
             return
         self._begin()
         begin(self, partial(self._test, self._fields.user), group="send")
+
+    def action_close(self) -> None:
+        """Close the form. What is under way is no longer waited for, which is not to undo it."""
+        if self._busy and not self.is_ending:
+            self.app.notify(f"This is no longer waited for. {PERHAPS_DONE}", severity="warning", title="Test send")
+        super().action_close()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Dim sending while something is being sent."""
@@ -164,7 +173,7 @@ class ComposeScreen(Dialog[None]):
     def on_compose_screen_refused(self, message: Refused) -> None:
         """Say why, and leave what was typed."""
         self._end()
-        self._answer(str(message.error), BAD)
+        self._answer(said_of_failing(message.error), BAD)
         # It is said in the form already, and a toast would cover the buttons.
         self.app.report(message.error, toast=False)
 
@@ -176,7 +185,7 @@ class ComposeScreen(Dialog[None]):
 
     def _missing(self, notification: Notification) -> str:
         if not self._fields.user:
-            return "Whom is it for?"
+            return NO_USER
         if not notification.title:
             return "It needs a title."
         if problem := self._fields.problem:

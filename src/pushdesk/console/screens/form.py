@@ -10,9 +10,10 @@ from textual.message import Message
 from textual.widgets import Button, Input, Static, TextArea
 from textual.worker import WorkerState
 
-from pushdesk.console.device_commands import PERHAPS_DONE
+from pushdesk.console.device_commands import PERHAPS_DONE, said_of_failing
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
+from pushdesk.console.screens.pane import cannot_change
 from pushdesk.console.status import BAD, BUSY
 from pushdesk.console.text import plain
 from pushdesk.console.workers import begin
@@ -134,7 +135,7 @@ class FormScreen(Dialog[Result]):
         """Submit the form, if it is complete."""
         if self._busy or self.is_ending:
             return
-        if missing := self.missing():
+        if missing := cannot_change(self.app) or self.missing():
             self.answer(missing, BAD)
             return
         self._set_busy(True)
@@ -169,7 +170,7 @@ class FormScreen(Dialog[Result]):
             self.answer("", BAD)
             self.ask(message.error)
             return
-        self.answer(str(message.error), BAD)
+        self.answer(said_of_failing(message.error), BAD)
         # It is said in the form already, and a toast would cover the buttons.
         self.app.report(message.error, toast=False)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual.message import Message
 
-from pushdesk.console.refusals import Refuser
+from pushdesk.console.device_commands import report_failed
+from pushdesk.console.refusals import Refuser, RefusingScreen
 from pushdesk.console.screens.form import CONFIRM_REQUIRED
 from pushdesk.console.widgets.listing import Listing
 from pushdesk.console.workers import begin
@@ -38,6 +39,7 @@ class OrderedListing(Listing[Item]):
 
     CHANGES: ClassVar[frozenset[str]] = frozenset()
     """Its actions that change something on the server; for the screen, which knows when nothing can be changed."""
+    _is_giving = False
 
     class ConfirmationAsked(Message):
         """The server wants a word typed before it does something."""
@@ -64,11 +66,14 @@ class OrderedListing(Listing[Item]):
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now: for the screen's reasons first."""
         pane = self.screen
+        if action in self.CHANGES and self._is_giving:
+            return "The last command is still under way."
         reason = pane.refusal(action) if action in self.CHANGES and isinstance(pane, Refuser) else None
         return reason or super().refusal(action)
 
     def give(self, order: Order[Any]) -> None:
-        """Give a command to the server."""
+        """Give a command to the server, which is then the only one under way here."""
+        self._set_giving(giving=True)
         begin(self, partial(self._give, order), group="commands")
 
     def tell(self, what: str) -> None:
@@ -77,10 +82,15 @@ class OrderedListing(Listing[Item]):
         self.load()
 
     def on_ordered_listing_confirmation_asked(self, message: ConfirmationAsked) -> None:
-        """Ask for the word."""
+        """Ask for the word, unless something else is looked at by now: nothing was done yet."""
         from pushdesk.console.screens.form import TypedScreen  # noqa: PLC0415 - not needed before it is asked for
 
         order = message.order
+        if self.app.screen is not self.screen:
+            self.app.notify(
+                f"{order.title} Nothing was done: you had left before it could be asked.", severity="warning"
+            )
+            return
 
         def answered(result: object) -> None:
             if result is not None:
@@ -94,7 +104,12 @@ class OrderedListing(Listing[Item]):
 
     def on_ordered_listing_refused(self, message: Refused) -> None:
         """Show the error."""
-        self.app.report(message.error)
+        report_failed(self.app, message.error)
+
+    def _set_giving(self, *, giving: bool) -> None:
+        self._is_giving = giving
+        if self.is_attached and isinstance(self.screen, RefusingScreen):
+            self.screen.refresh_refusals()
 
     async def _give(self, order: Order[Any]) -> None:
         try:
@@ -104,3 +119,5 @@ class OrderedListing(Listing[Item]):
             self.post_message(self.ConfirmationAsked(order, error) if wants_word else self.Refused(error))
         else:
             self.post_message(self.OrderTaken(order.told(result)))
+        finally:
+            self._set_giving(giving=False)

@@ -129,6 +129,10 @@ class VerdictScreen(LiveDialog):
         self.watch(self.app, "connection", self._offer, init=False)
         self.watch(self.app, "scopes", self._offer, init=False)
 
+    def is_about(self, subject: Subject) -> bool:
+        """Return whether it is the verdict on this, by whatever name it goes."""
+        return self._subject._replace(device="") == subject._replace(device="")
+
     def concerns(self, event: AnyEvent) -> bool:
         """Return whether an event may change the verdict."""
         user = self._subject.user
@@ -173,7 +177,7 @@ class VerdictScreen(LiveDialog):
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show the verdict on a device."""
         if isinstance(message.item, Verdict) and message.item.subscription:
-            self.app.push_screen(VerdictScreen(Subject.of_verdict(message.item)))
+            self._go_to(Subject.of_verdict(message.item))
 
     async def on_button_pressed(self) -> None:
         """Do what helps."""
@@ -212,7 +216,7 @@ class VerdictScreen(LiveDialog):
 
     def action_whole_user(self) -> None:
         """Ask about the user."""
-        self.app.push_screen(VerdictScreen(Subject(self._subject.user)))
+        self._go_to(Subject(self._subject.user))
 
     def action_invite(self) -> None:
         """Open the form of an invitation, the user filled in."""
@@ -240,6 +244,14 @@ class VerdictScreen(LiveDialog):
         """Scroll by half of what is seen."""
         frame = self.query_one(".dialog")
         frame.scroll_relative(y=by * max(1, frame.size.height // 2), animate=False)
+
+    def _go_to(self, subject: Subject) -> None:
+        """Show the verdict on something else; one that is below this already is gone back to."""
+        for screen in self.app.screen_stack:
+            if isinstance(screen, VerdictScreen) and screen.is_about(subject):
+                screen.pop_until_active()
+                return
+        self.app.push_screen(VerdictScreen(subject))
 
     def _say_headline(self) -> None:
         if self._verdict is not None:
