@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.events import Paste
 from textual.widgets import Input, Select, Static, TextArea
 
 from pushdesk.console.previews import ignored_by, preview, size_of
 from pushdesk.console.screens.compose import ComposeScreen
-from pushdesk.console.screens.compose_fields import read_buttons, read_ttl
+from pushdesk.console.screens.compose_fields import LONGEST_TEXT, read_buttons, read_ttl
 from pushdesk.console.widgets.tick import Tick
 from pushdesk.errors import PushdeskError
 from pushdesk.message import build_message
@@ -57,6 +58,22 @@ async def test_typing_replaces_the_suggested_user_and_tab_goes_on_to_the_title()
         await pilot.press("t", *"eve", "tab", *"Tea")
         assert app.screen.query_one("#user", Input).value == "eve"
         assert app.screen.query_one("#title", Input).value == "Tea"
+
+
+@pytest.mark.parametrize("name", ["text", "buttons"])
+async def test_of_a_long_text_that_is_pasted_only_the_beginning_is_taken(name: str) -> None:
+    app = console(empty_desk())
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        area = app.screen.query_one(f"#{name}", TextArea)
+        area.focus()
+        area.text = "begin"
+        area.select_all()
+        area.post_message(Paste("0123456789\n" * 100_000))
+        await until(pilot, lambda: toasts(app))
+        assert area.text == ("0123456789\n" * 100_000)[:LONGEST_TEXT]
+        assert toasts(app) == ["Only 8000 characters are taken; the rest is left out."]
 
 
 async def test_what_was_missing_is_no_longer_said_when_a_field_changes() -> None:

@@ -18,14 +18,30 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.widget import Widget
+    from textual.widgets.text_area import Edit, EditResult
 
     from pushdesk.console.app import PushdeskApp
 
 LONGEST_URL: Final = 2048
 LONGEST_NAME: Final = 200
 """Characters of a tag or a topic."""
+LONGEST_TEXT: Final = 8000
+"""Characters of the text or of the buttons: more than any push can carry."""
 DAY_S: Final = 86_400
 _read_ttl: Final = duration(1, 28 * DAY_S)
+
+
+class BoundedArea(TextArea):
+    """A text of several lines, of which at most `LONGEST_TEXT` characters are taken: it is looked at with every key."""
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Take what there is room for, and say so if that is not all."""
+        replaced = self.get_text_range(edit.from_location, edit.to_location)
+        room = max(LONGEST_TEXT - len(self.text) + len(replaced), 0)
+        if len(edit.text) > room:
+            edit.text = edit.text[:room]
+            self.app.notify(f"Only {LONGEST_TEXT} characters are taken; the rest is left out.", severity="warning")
+        return super().edit(edit)
 
 
 class NotificationFields(VerticalScroll, can_focus=False):
@@ -52,14 +68,14 @@ class NotificationFields(VerticalScroll, can_focus=False):
             ),
         )
         yield _line("Title", Input("Hello from pushdesk", max_length=1000, id="title", compact=True))
-        yield _line("Body", TextArea("It works.", id="text", compact=True, tab_behavior="focus"))
+        yield _line("Body", BoundedArea("It works.", id="text", compact=True, tab_behavior="focus"))
         yield _line("URL", _input("url", plain(self.app.url), LONGEST_URL))
         yield _line("Tag", _input("tag", "replaces one with the same tag", LONGEST_NAME))
         for name in self.URLS:
             yield _line(name.capitalize(), _input(name, "a URL", LONGEST_URL))
         yield _line(
             "Buttons",
-            TextArea(id="buttons", compact=True, tab_behavior="focus", placeholder="title | URL, one in a line"),
+            BoundedArea(id="buttons", compact=True, tab_behavior="focus", placeholder="title | URL, one in a line"),
         )
         yield Tick("stays until it is closed", name="stays")
         yield Tick("silent", name="silent")
