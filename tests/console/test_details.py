@@ -11,6 +11,7 @@ from msgspec import structs
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.following import RELOAD_S
+from pushdesk.console.lookups import device_found, devices_of
 from pushdesk.console.screens.confirm import ConfirmScreen
 from pushdesk.console.screens.deliveries import DeliveriesScreen
 from pushdesk.console.screens.delivery import DeliveryScreen
@@ -19,7 +20,7 @@ from pushdesk.console.screens.subscriptions import SubscriptionsScreen
 from pushdesk.console.screens.verdict import VerdictScreen
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import PushdeskError
-from pushdesk.model import KeyState, Notification, Outcome, SubscriptionState
+from pushdesk.model import KeyState, Notification, Outcome, Page, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import heard, settled, text_of, toasts, until, until_says, unwrapped
 from tests.console.scenes import busy_desk, console, empty_desk
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
-    from pushdesk.model import Attempt, DeliveryRecord, Subscription
+    from pushdesk.model import Attempt, DeliveryRecord, PageQuery, Subscription
 
 WIDE = (120, 40)
 READ_ONLY = "This console was opened with --read-only."
@@ -171,6 +172,49 @@ async def test_a_subscription_can_be_tested_and_removed_where_it_is_shown() -> N
         assert toasts(app)[1:] == ["Removed 1 subscription", "This subscription was removed."]
         assert isinstance(app.screen, SubscriptionScreen)
         assert [name for name, _ in desk.calls] == ["test", "remove_subscriptions"]
+
+
+async def test_a_subscription_that_was_removed_while_nobody_could_tell_is_shown_as_removed() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await _press(pilot, "3", "enter")
+        await until_says(pilot, "166 ms")
+        desk.lose()
+        await until_says(pilot, "↻ reconnecting")
+        desk.come_back()
+        await desk.remove_subscriptions(["sub-0001"])
+        desk.forget_history()
+        await until_says(pilot, "esc closes", "state          - removed")
+        await pilot.press("T")
+        assert toasts(app)[-1] == "This subscription was removed."
+
+
+async def test_the_devices_of_a_user_are_looked_for_beyond_a_page_that_is_empty() -> None:
+    desk = busy_desk()
+    answer: Callable[[PageQuery], Any] = desk.subscriptions
+
+    async def empty_first(query: PageQuery) -> Page[Subscription]:
+        if query.cursor is None:
+            return Page((), "next")
+        page: Page[Subscription] = await answer(structs.replace(query, cursor=None))
+        return page
+
+    desk.subscriptions = empty_first  # type: ignore[method-assign]  # as when what a page held was removed meanwhile
+    assert [one.id for one in await devices_of(desk, "ada")] == ["sub-0001", "sub-0005"]
+
+
+async def test_of_too_many_devices_to_look_through_none_is_taken_for_removed() -> None:
+    desk = busy_desk()
+    device = _subscription(desk, "sub-0001")
+
+    async def without_end(query: PageQuery) -> Page[Subscription]:
+        del query
+        return Page((_subscription(desk, "sub-0005"),), "next")
+
+    assert await device_found(desk, structs.replace(device, id="sub-9999")) == (None, True)
+    desk.subscriptions = without_end  # type: ignore[method-assign]  # as of a user with very many devices
+    assert await device_found(desk, device) == (None, False)
 
 
 async def test_a_subscription_that_ended_without_a_delivery_that_is_kept_says_when() -> None:

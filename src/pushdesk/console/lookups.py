@@ -32,17 +32,26 @@ class Found(NamedTuple):
 
 async def user_of(desk: Desk, user: str) -> User | None:
     """Return a user; None if they are not known."""
-    return next(iter(await _exactly(desk.users, user, sort="id", of=lambda one: one.id)), None)
+    found, _ = await _exactly(desk.users, user, sort="id", of=lambda one: one.id)
+    return next(iter(found), None)
 
 
 async def devices_of(desk: Desk, user: str) -> list[Subscription]:
     """Return a user's subscriptions, at most a thousand."""
-    return await _exactly(desk.subscriptions, user, sort="user", of=lambda one: one.user)
+    devices, _ = await _exactly(desk.subscriptions, user, sort="user", of=lambda one: one.user)
+    return devices
+
+
+async def device_found(desk: Desk, device: Subscription) -> tuple[Subscription | None, bool]:
+    """Return a subscription as it is now, None if it was not found; and whether all of its user's were looked at."""
+    devices, are_all = await _exactly(desk.subscriptions, device.user, sort="user", of=lambda one: one.user)
+    return next((one for one in devices if one.id == device.id), None), are_all
 
 
 async def cached(desk: Desk, user: str) -> CacheEntry | None:
     """Return what the cache holds of a user; None if it holds nothing."""
-    return next(iter(await _exactly(desk.cache, user, sort="user", of=lambda one: one.user)), None)
+    found, _ = await _exactly(desk.cache, user, sort="user", of=lambda one: one.user)
+    return next(iter(found), None)
 
 
 async def deliveries_of(desk: Desk, user: str) -> Found:
@@ -65,14 +74,18 @@ async def key_states(desk: Desk) -> dict[str, KeyState]:
 
 async def _exactly(
     fetch: Callable[[PageQuery], Awaitable[Page[T]]], user: str, *, sort: str, of: Callable[[T], Any]
-) -> list[T]:
-    """Return a user's items of a listing that is sorted by users: theirs are the first whose names begin so."""
+) -> tuple[list[T], bool]:
+    """Return a user's items of a listing that is sorted by users, and whether these are all.
+
+    Theirs are the first whose names begin so.
+    """
     found: list[T] = []
     cursor = None
     for _ in range(MOST_PAGES):
         page = await fetch(PageQuery(cursor=cursor, limit=PAGE, filter=f"{BEGINNING}{user}", sort=sort))
         found += [one for one in page.items if of(one) == user]
         cursor = page.next
-        if cursor is None or of(page.items[-1]) != user:
-            break
-    return found
+        # A page may be empty and not the last: what it held can be gone by now.
+        if cursor is None or (page.items and of(page.items[-1]) != user):
+            return found, True
+    return found, False

@@ -14,7 +14,7 @@ from pushdesk.console.device_commands import give, send_again, test
 from pushdesk.console.figures import milliseconds, moment
 from pushdesk.console.happenings import delivery_device, delivery_remark, device_of
 from pushdesk.console.keys import bind
-from pushdesk.console.lookups import devices_of, key_states
+from pushdesk.console.lookups import device_found, key_states
 from pushdesk.console.screens.deliveries import OF_SUBSCRIPTION
 from pushdesk.console.screens.live_dialog import LiveDialog
 from pushdesk.console.screens.removing import ask_to_remove_device
@@ -66,9 +66,12 @@ class SubscriptionScreen(LiveDialog):
     class Loaded(Message):
         """What is shown came from the server."""
 
-        def __init__(self, subscription: Subscription | None, key: KeyState | None, moments: list[Moment]) -> None:
+        def __init__(
+            self, subscription: Subscription | None, key: KeyState | None, moments: list[Moment], *, is_gone: bool
+        ) -> None:
             super().__init__()
             self.subscription = subscription
+            self.is_gone = is_gone
             self.key = key
             self.moments = moments
 
@@ -117,8 +120,8 @@ class SubscriptionScreen(LiveDialog):
         """Fetch the subscription, its key, and what was sent to it lately."""
         desk, one = self.app.desk, self._subscription
         try:
-            devices, keys, page = await asyncio.gather(
-                devices_of(desk, one.user),
+            (found, are_all), keys, page = await asyncio.gather(
+                device_found(desk, one),
                 key_states(desk),
                 desk.deliveries(PageQuery(limit=LATELY, filter=f"{OF_SUBSCRIPTION}{one.id}")),
             )
@@ -126,15 +129,18 @@ class SubscriptionScreen(LiveDialog):
         except PushdeskError as error:
             self.post_message(self.Failed(error))
             return
-        found = next((each for each in devices if each.id == one.id), None)
+        is_gone = found is None and are_all
         moments = timeline(found or one, page.items, attempts)
-        self.post_message(self.Loaded(found, keys.get(one.key_id), moments))
+        self.post_message(self.Loaded(found, keys.get(one.key_id), moments, is_gone=is_gone))
 
     def on_subscription_screen_loaded(self, message: Loaded) -> None:
         """Show what came."""
         if message.subscription is not None:
             self._subscription = message.subscription
             self._is_removed = False
+        elif message.is_gone:
+            # Nobody may have told: the connection was lost, or it was told while an older answer was under way.
+            self._is_removed = True
         one, now = self._subscription, self.app.now()
         key = UNKNOWN_KEY if message.key is None else KEYS[message.key]
         state = SUBSCRIPTIONS[one.state].content()
