@@ -16,6 +16,7 @@ from pushdesk.console.screens.confirm import ConfirmScreen
 from pushdesk.console.screens.deliveries import DeliveriesScreen
 from pushdesk.console.screens.delivery import DeliveryScreen
 from pushdesk.console.screens.details import DispatchScreen, SubscriptionScreen
+from pushdesk.console.screens.live_dialog import FAR_COUNTING_S
 from pushdesk.console.screens.subscriptions import SubscriptionsScreen
 from pushdesk.console.screens.verdict import VerdictScreen
 from pushdesk.console.widgets.rows import Rows
@@ -314,6 +315,28 @@ async def test_a_delivery_counts_down_to_its_next_attempt() -> None:
         await until_says(pilot, "at 12:04:26, in 00:30")
         clock[0] += timedelta(seconds=60)
         await until_says(pilot, "It is sent as soon as it is its turn")
+
+
+async def test_a_countdown_rests_while_something_is_over_it_and_goes_on_after_that() -> None:
+    clock = [NOON]
+
+    def now() -> datetime:
+        return clock[0]
+
+    app = PushdeskApp(retried_desk(), url=URL, mode="embedded", now=now)
+    async with app.run_test(size=WIDE) as pilot:
+        await _press(pilot, "5", "enter")
+        await until_says(pilot, "at 12:04:26, in 00:42")
+        dialog = app.screen
+        assert isinstance(dialog, DeliveryScreen)
+        assert dialog._counting is not None
+        await pilot.press("question_mark")
+        await until(pilot, lambda: app.screen is not dialog and dialog._counting is None)
+        clock[0] += timedelta(seconds=12)
+        await pilot.press("escape")
+        await until_says(pilot, "at 12:04:26, in 00:30")
+        dialog.count_down(NOON + timedelta(hours=2))
+        assert dialog._counting._interval == FAR_COUNTING_S
 
 
 async def test_a_delivery_leads_to_its_dispatch_and_back_to_another_delivery() -> None:

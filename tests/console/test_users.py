@@ -483,3 +483,19 @@ def _is_shown(app: PushdeskApp, screen: type[object]) -> bool:
 
 def _subscription(desk: FakeDesk, name: str) -> Subscription:
     return desk._subscriptions[name]
+
+
+async def test_the_clock_of_a_user_rests_while_something_is_over_it() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("2")
+        await until_says(pilot, "ada")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, UserScreen))
+        user = app.screen
+        assert isinstance(user, UserScreen)
+        await until(pilot, lambda: user._ticking is not None and user._ticking._active.is_set())
+        await pilot.press("question_mark")
+        await until(pilot, lambda: user._ticking is not None and not user._ticking._active.is_set())
+        await pilot.press("escape")
+        await until(pilot, lambda: user._ticking is not None and user._ticking._active.is_set())

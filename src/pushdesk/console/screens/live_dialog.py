@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 COUNTING_S: Final = 1.0
 """How often a countdown is shown anew."""
+FAR_S: Final = 3600.0
+"""A countdown that is longer than this is shown anew every `FAR_COUNTING_S` only."""
+FAR_COUNTING_S: Final = 60.0
 
 
 class LiveDialog(Dialog[None], FollowingScreen[None]):
@@ -102,6 +105,15 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
         self.watch(self.app, "loaded", self.fetch_soon, init=False)
         self.fetch_now()
 
+    def on_screen_resume(self) -> None:
+        """Go on with the countdown, which may have come to its end meanwhile."""
+        if self._counts_to is not None:
+            self._count()
+
+    def on_screen_suspend(self) -> None:
+        """Let the countdown rest: nobody looks at it."""
+        self._stop_counting()
+
     def on_descendant_focus(self) -> None:
         """Show what can be done there."""
         self.refresh_refusals()
@@ -141,13 +153,12 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
         return was_unknown
 
     def count_down(self, until: datetime | None) -> None:
-        """Show the countdown anew every second until a time; then what has become of it is fetched."""
-        self._counts_to = until
-        if self._counting is not None:
-            self._counting.stop()
-            self._counting = None
-        if until is not None and until > self.app.now():
-            self._counting = self.set_interval(COUNTING_S, self._count)
+        """Show the countdown anew until a time, while it is on top; then what has become of it is fetched."""
+        self._stop_counting()
+        left = (until - self.app.now()).total_seconds() if until is not None else 0.0
+        self._counts_to = until if left > 0 else None
+        if self._counts_to is not None and self.app.screen is self:
+            self._counting = self.set_timer(FAR_COUNTING_S if left > FAR_S else COUNTING_S, self._count)
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
@@ -177,9 +188,14 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
 
     def _count(self) -> None:
         if self._counts_to is not None and self._counts_to <= self.app.now():
-            self.count_down(None)
             self.fetch_soon()
+        self.count_down(self._counts_to)
         self.tick()
+
+    def _stop_counting(self) -> None:
+        if self._counting is not None:
+            self._counting.stop()
+            self._counting = None
 
     def _watch_connection(self) -> None:
         said = SEPARATED.get(self.app.connection)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.timer import Timer
 
     from pushdesk.console.widgets.facts import Fact
     from pushdesk.desk import AnyEvent
@@ -100,6 +101,7 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         self._whose = user
         self._user: User | None = None
         self._was_known = False
+        self._ticking: Timer | None = None
         self._is_gone = False
         """Whether the user was removed while this was shown."""
         self._keys: dict[str, KeyState] = {}
@@ -138,7 +140,7 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         super().on_mount()
         self._panel("user-panel").entitle(plain(self._whose), "esc goes back to the users")
         self._set_room(0)
-        self.set_interval(TICK_S, self._tick)
+        self._ticking = self.set_interval(TICK_S, self._tick, pause=self.app.screen is not self)
         self._devices.focus()
 
     def load(self) -> None:
@@ -209,8 +211,15 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         self.refresh_refusals()
 
     def on_screen_resume(self) -> None:
-        """Go back if the user was removed while a dialog was over this."""
+        """Let what is cached grow older again; go back if the user was removed while a dialog was over this."""
+        if self._ticking is not None:
+            self._ticking.resume()
         self._leave_if_gone()
+
+    def on_screen_suspend(self) -> None:
+        """Let the clock rest: nobody looks."""
+        if self._ticking is not None:
+            self._ticking.pause()
 
     def on_user_screen_failed(self, message: Failed) -> None:
         """Show the error; what was shown stays."""
