@@ -12,6 +12,7 @@ from pushdesk.model import (
     LogLevel,
     Outcome,
     Remedy,
+    Scope,
     Service,
     ServiceHealth,
     Verdict,
@@ -38,6 +39,7 @@ def hostile_desk(text: str) -> FakeDesk:
     desk.attempts[delivery.id] = (Attempt(1, NOON, Outcome.THROTTLED, 429, text, 3.0, {text[:100]: text}),)
     desk.hold_key(text, KeyState.RETIRING, retiring_at=NOON, before={Service.MOZILLA: 2})
     desk.write(text, LogLevel.WARNING, user=text, reason=text)
+    desk.hold_token(text, Scope.READ)
     verdict = Verdict(
         VerdictCode.GONE,
         text,

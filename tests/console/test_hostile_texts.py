@@ -53,6 +53,13 @@ async def test_no_screen_is_moved_by_them(name: str, size: tuple[int, int]) -> N
             "6",
             "enter",
             "escape",
+            "tab",
+            "enter",
+            "escape",
+            "d",
+            "escape",
+            "f1",
+            "escape",
             "t",
             "escape",
         ):

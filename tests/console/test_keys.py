@@ -81,6 +81,21 @@ async def test_enter_shows_a_key_in_full_and_y_copies_its_public_half() -> None:
         await until_says(pilot, "Access tokens")
 
 
+async def test_keys_are_filtered_and_sorted_on_the_server() -> None:
+    app = console(rotated_desk())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show_keys(app, pilot, "s")
+        await until_says(pilot, "key ▲")
+        rows = app.screen.query_one("#vapid-keys", Rows)
+        assert [key.id for key in rows.items] == ["00c0ffee", "0badc0de", "7f3a92aa"]
+        await pilot.press("slash", *"^0", "enter")
+        await until_says(pilot, "VAPID keys · filter: ^0", "1 to 2")
+        await pilot.press("slash", "z", "enter")
+        await until_says(pilot, "No key's id contains")
+        await pilot.press("escape")
+        await until_says(pilot, "1 to 3")
+
+
 async def test_what_happens_to_keys_and_devices_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pushdesk.console.screens.vapid_keys.RELOAD_S", 0.01)
     desk = rotated_desk()

@@ -272,6 +272,17 @@ async def test_enter_shows_a_line_in_full_and_y_copies_it_as_json() -> None:
         assert json.loads(app.clipboard) == line
 
 
+@pytest.mark.parametrize("key", ["escape", "enter", "q"])
+async def test_a_line_in_full_is_closed_by_any_of_its_keys(key: str) -> None:
+    app = console(logged_desk(3))
+    async with app.run_test(size=WIDE) as pilot:
+        await show_log(app, pilot, "enter")
+        assert isinstance(app.screen, WordsScreen)
+        await pilot.press(key)
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        assert app.current_mode == "log"
+
+
 async def test_without_a_line_nothing_is_shown_and_the_address_is_copied() -> None:
     app = console(empty_desk())
     async with app.run_test(notifications=True) as pilot:

@@ -184,5 +184,5 @@ class VapidKeys(OrderedListing[VapidKey]):
 
 def _empty(wanted: str) -> Content:
     if wanted:
-        return nothing_found("No key's id begins with", wanted)
+        return nothing_found("No key's id contains", wanted)
     return Content.assemble(("There is no key.\n", "bold"), ("r makes one, i imports one", QUIET))
