@@ -73,7 +73,7 @@ async def test_the_test_push_is_sent_to_the_device_and_asked_anew() -> None:
 
 async def test_the_test_push_is_sent_to_all_devices_of_a_user_whom_the_verdict_is_on() -> None:
     desk = busy_desk()
-    desk.verdicts["ada"] = structs.replace(OF_ADA, subscription=None, delivery=None, remedy=Remedy.TEST)
+    desk.verdicts["ada"] = structs.replace(OF_ADA, remedy=Remedy.TEST)
     desk.outcomes["sub-0005"] = Outcome.GONE
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
@@ -82,6 +82,19 @@ async def test_the_test_push_is_sent_to_all_devices_of_a_user_whom_the_verdict_i
         await pilot.press("T")
         await until(pilot, lambda: toasts(app) == ["ada: ✓ 1 accepted, ✗ 1 gone"])
         assert ("test", ("ada", None)) in desk.calls
+
+
+async def test_the_test_push_is_sent_to_the_device_of_a_delivery_whom_the_verdict_is_on() -> None:
+    desk = busy_desk()
+    desk.verdicts["delivery-0048"] = structs.replace(ACCEPTED, user="eve", subscription="sub-0006")
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await _ask(pilot, "5")
+        await until_says(pilot, "T Send the test push")
+        await pilot.press("T")
+        said = "eve.longname@department.example.org, Firefox · macOS: ✓ 201"
+        await until(pilot, lambda: toasts(app) == [said])
+        assert desk.calls[1] == ("test", ("eve.longname@department.example.org", "sub-0006"))
 
 
 async def test_the_button_does_what_helps() -> None:

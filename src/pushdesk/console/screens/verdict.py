@@ -195,7 +195,7 @@ class VerdictScreen(LiveDialog):
             return "There is no verdict yet."
         if action == "send_again" and not (verdict and verdict.delivery):
             return "There is no delivery that could be sent again."
-        if action == "whole_user" and not (self._subject.subscription or self._subject.delivery):
+        if action == "whole_user" and self._is_of_user:
             return "This is about the user already."
         return super().refusal(action)
 
@@ -214,6 +214,10 @@ class VerdictScreen(LiveDialog):
         )
         return "\n\n".join(part for part in parts if part)
 
+    @property
+    def _is_of_user(self) -> bool:
+        return not (self._subject.subscription or self._subject.delivery)
+
     def action_whole_user(self) -> None:
         """Ask about the user."""
         self._go_to(Subject(self._subject.user))
@@ -227,7 +231,9 @@ class VerdictScreen(LiveDialog):
     def action_test(self) -> None:
         """Send the test push to the device that it is about, or to all of the user's."""
         if self._verdict is not None:
-            subject = self._subject._replace(subscription=self._verdict.subscription or "")
+            # Of a user it is about the worst of their devices; whether they can be reached, any may show.
+            device = "" if self._is_of_user else self._verdict.subscription or ""
+            subject = self._subject._replace(subscription=device)
             give(self, partial(test, self.app.desk, subject))
 
     def action_send_again(self) -> None:
