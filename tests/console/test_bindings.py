@@ -16,7 +16,7 @@ from pushdesk.errors import EXIT_DONE
 from pushdesk.model import Scope
 from tests.console.fake_desk import CODE, URL, FakeDesk
 from tests.console.key_table import DOCUMENT, NAME, key_table
-from tests.console.looking import settled, text_of, toasts, until, until_says
+from tests.console.looking import settled, text_of, toasts, until
 from tests.console.scenes import console, let_in, rotated_desk
 from tests.console.test_help_and_palette import all_bindings
 from tests.console.verdicts import ACCEPTED
