@@ -19,7 +19,7 @@ from pushdesk.console.screens.details import DispatchScreen, SubscriptionScreen
 from pushdesk.console.screens.live_dialog import FAR_COUNTING_S
 from pushdesk.console.screens.subscriptions import SubscriptionsScreen
 from pushdesk.console.screens.verdict import VerdictScreen
-from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.widgets.rows import HEADER, Rows
 from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState, Notification, Outcome, Page, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
@@ -276,6 +276,47 @@ async def test_the_attempt_that_was_chosen_is_the_one_under_the_cursor() -> None
         await until(pilot, lambda: rows(app, "attempts").items)
         assert _attempt(app) == 1
         await until_says(pilot, "outcome       ✓ 201", "upstream connect error")
+
+
+async def test_an_answer_is_called_what_it_is_and_stands_below_the_table() -> None:
+    desk = retried_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await _press(pilot, "5", "enter")
+        await until_says(pilot, "Answer to attempt 3", "retry-after: 60")
+        await pilot.press("up", "up", "up")
+        await until_says(pilot, "Answer to attempt 1")
+        for keys in (["D"], ["escape", "escape", "3", "enter"]):
+            await _press(pilot, *keys)
+            await until_says(pilot, "In full")
+            await settled(pilot)
+            table, below = app.screen.query_one(Rows), app.screen.query_one("#line")
+            assert table.region.height == HEADER + len(table.items)
+            assert below.region.y == table.region.bottom + 1
+
+
+async def test_an_answer_without_headers_says_so() -> None:
+    desk = FakeDesk()
+    desk.deliver(desk.subscribe("ada"), Outcome.REFUSED, reason="No.")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await _press(pilot, "5", "enter")
+        await until_says(pilot, "It came without headers that say more.")
+
+
+async def test_a_dispatch_tells_latencies_and_next_tries_each_in_its_column() -> None:
+    desk = FakeDesk()
+    one = desk.subscribe("ada")
+    desk.deliver(one, latency_ms=61.0)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await _press(pilot, "5", "enter", "D")
+        await until_says(pilot, "✓ done", "61 ms")
+        lines = text_of(app).splitlines()
+        header = next(line for line in lines if "next try" in line)
+        row = next(line for line in lines if "61 ms" in line)
+        assert row.index("61 ms") + len("61 ms") == header.index("latency") + len("latency")
+        assert not row[header.index("next try") :].strip(" │╮╯")
 
 
 async def test_a_new_attempt_is_shown_as_it_comes_and_the_cursor_follows_it() -> None:

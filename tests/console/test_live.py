@@ -358,7 +358,7 @@ async def test_a_small_overview_has_the_key_and_the_outcomes() -> None:
         await until_says(pilot, "key 7f3a92 · 12 d", "queue 3", "embedded", "12:03 ")
         desk.set_stats(queue=4821)
         await until_says(pilot, "key 7f3a92 · 12 d", "queue 4 821", "embedded", "12:03 ")
-        await until_says(pilot, "✓ accepted 48 213   ↻ retried 96   ✗ gone 12   ! failed 3", "✓ healthy", "✗ failing")
+        await until_says(pilot, "✓ accepted 48 213   ↻ retried 96   ✗ ended 12   ! failed 3", "✓ healthy", "✗ failing")
 
 
 REASON = (

@@ -58,7 +58,7 @@ async def test_a_countdown_goes_on_after_another_screen_was_shown(monkeypatch: p
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "↻ resumes in 00:42")
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         clock.go_on(10)
         await pilot.press("1")
         await until_says(pilot, "↻ resumes in 00:32")
@@ -76,7 +76,21 @@ async def test_how_long_a_service_waits_is_said_in_the_room_there_is(width: int,
     [
         (ServiceHealth(Service.FCM), "· idle"),
         (ServiceHealth(Service.FCM, sent=100, accepted=96, failed=4, last_error="503 busy"), "✓ healthy"),
-        (ServiceHealth(Service.FCM, sent=100, accepted=90, failed=10, last_error="503 busy"), "! errors: 503 busy"),
+        (
+            ServiceHealth(Service.FCM, sent=100, accepted=90, failed=10, last_error="503 busy", last_error_at=NOON),
+            "! errors: 503 busy",
+        ),
+        (
+            ServiceHealth(
+                Service.FCM,
+                sent=100,
+                accepted=90,
+                failed=10,
+                last_error="503 busy",
+                last_error_at=NOON - timedelta(minutes=5),
+            ),
+            "✓ healthy",
+        ),
         (ServiceHealth(Service.FCM, sent=9, failed=9, last_error="403 who?"), "✗ failing: 403 who?"),
         (ServiceHealth(Service.FCM, sent=9, failed=9, last_error="403 who are you, anyway"), "✗ failing  "),
         (ServiceHealth(Service.FCM, sent=9, accepted=9, retry_at=NOON - timedelta(seconds=1)), "✓ healthy"),
@@ -89,6 +103,35 @@ async def test_how_a_service_does_is_said_in_a_word_with_its_reason(health: Serv
     app = console(desk)
     async with app.run_test(size=(80, 24)) as pilot:
         await until_says(pilot, says)
+
+
+async def test_a_service_is_healthy_again_five_minutes_after_its_last_error_which_is_still_told() -> None:
+    clock = [NOON]
+
+    def now() -> datetime:
+        return clock[0]
+
+    desk = busy_desk()
+    desk.set_stats(
+        services=(
+            ServiceHealth(Service.FCM, sent=100, accepted=90, failed=10, last_error="503 busy", last_error_at=NOON),
+        )
+    )
+    app = PushdeskApp(desk, url=URL, mode="embedded", now=now)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until_says(pilot, "! errors", "12:03:44 503 busy")
+        clock[0] += timedelta(minutes=5)
+        await until_says(pilot, "✓ healthy", "12:03:44 503 busy")
+
+
+async def test_what_is_counted_is_called_what_it_is() -> None:
+    desk = busy_desk()
+    desk.set_stats(subscriptions=5, users=7)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "5 are sent to · 7 users")
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 · of all, 5 are sent to")
 
 
 async def test_enter_on_a_service_shows_all_of_it() -> None:
@@ -201,9 +244,9 @@ async def test_a_cache_that_is_off_is_said_to_be() -> None:
 async def test_outcomes_are_those_of_the_time_that_is_shown() -> None:
     app = console(busy_desk())
     async with app.run_test(size=WIDE) as pilot:
-        await until_says(pilot, "✓ accepted 24 786", "↻ retried      81", "✗ gone          5", "! failed        2")
+        await until_says(pilot, "✓ accepted 24 786", "↻ retried      81", "✗ ended         5", "! failed        2")
     async with console(busy_desk()).run_test(size=(80, 24)) as pilot:
-        await until_says(pilot, "✓ accepted 48 213", "↻ retried 96", "✗ gone 12", "! failed 3")
+        await until_says(pilot, "✓ accepted 48 213", "↻ retried 96", "✗ ended 12", "! failed 3")
 
 
 async def test_outcomes_that_are_rare_are_told_when_there_are_any() -> None:
@@ -256,9 +299,9 @@ async def test_every_size_has_every_figure(size: tuple[int, int]) -> None:
             *("http://localhost:8484", "queue 3", "7f3a92", "2 d", "sqlite", "embedded", "0badc0de ████░░  81 %"),
             *("412/s · peak 412", "█p50 73 ░p95 179 ms", "now", "500/s", "400 ms"),
             *("FCM", "Mozilla", "Apple", "WNS", "✓ healthy", "↻ resumes", "✗ failing", "210 ms", "98.3", "1 204"),
-            *("✓ accepted", "↻ retried", "✗ gone", "! failed"),
+            *("✓ accepted", "↻ retried", "✗ ended", "! failed"),
             *("97.9 % hits", "users 1 621", "loads 2", "discarded 4", "1.2 of 40 MB"),
-            *("7", "of 6 users", "0.1.0", "Happening now", "✓ 201", "↻ 503 will retry"),
+            *("7", "6 users", "0.1.0", "Happening now", "✓ 201", "↻ 503 will retry"),
         )
 
 

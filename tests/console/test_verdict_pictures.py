@@ -39,7 +39,7 @@ class _Silent(FakeDesk):
 
 @every_size
 def test_a_verdict_on_what_was_accepted(snap: Snap, size: tuple[int, int]) -> None:
-    says = ["Why did ada, Firefox · Linux not get it?", "✓ accepted", "T Send the test push", "Answered 201."]
+    says = ["Did ada, Firefox · Linux get it?", "✓ accepted", "T Send the test push", "Answered 201."]
     snap(console(explained_desk()), size, press=["3", "w"], says=says)
 
 
@@ -51,7 +51,7 @@ def test_a_verdict_on_a_device_that_is_gone(snap: Snap, size: tuple[int, int]) -
 
 @every_size
 def test_a_verdict_on_a_user_with_several_devices(snap: Snap, size: tuple[int, int]) -> None:
-    says = ["Why did ada not get it?", "↻ throttled", "next try 12:04:26, in 00:42", "R looks again", "✓ accepted"]
+    says = ["Did ada get it?", "↻ throttled", "next try 12:04:26, in 00:42", "R looks again", "✓ accepted"]
     snap(console(explained_desk()), size, press=["2", "w"], says=says)
 
 

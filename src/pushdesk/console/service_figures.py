@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 FEW: Final = 20
 """One failure in so many is no reason for concern."""
+LATELY: Final = timedelta(minutes=5)
+"""After so long without a failure, those before it are none either."""
 LABEL: Final = 14
 LATENCIES: Final = 512
 """The server's answers that its latencies are of, at most."""
@@ -28,14 +31,15 @@ def waits_until(health: ServiceHealth, now: datetime) -> datetime | None:
 
 
 def service_look(health: ServiceHealth, now: datetime) -> Look:
-    """Return how a push service is doing: whether it throttles us now, then what it has mostly answered."""
+    """Return how a push service is doing: whether it throttles us now, then what it has mostly answered, and lately."""
     if waits_until(health, now) is not None:
         return Look("↻", "throttled", BUSY)
     if health.sent == 0:
         return Look("·", "idle", QUIET)
     if health.accepted == 0 and health.failed:
         return Look("✗", "failing", BAD)
-    if health.failed * FEW > health.sent:
+    failed_lately = health.last_error_at is not None and now - health.last_error_at < LATELY
+    if failed_lately and health.failed * FEW > health.sent:
         return Look("!", "errors", BUSY)
     return Look("✓", "healthy", GOOD)
 

@@ -14,7 +14,7 @@ from pushdesk.console.figures import count, duration, milliseconds, moment
 from pushdesk.console.happenings import delivery_device
 from pushdesk.console.keys import bind
 from pushdesk.console.prospects import prospect
-from pushdesk.console.screens.live_dialog import LiveDialog
+from pushdesk.console.screens.live_dialog import LiveDialog, labelled
 from pushdesk.console.status import OUTCOMES, QUIET, delivery_status, service_name
 from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain
@@ -110,7 +110,9 @@ class DeliveryScreen(LiveDialog):
     def on_rows_moved(self) -> None:
         """Show the answer to the attempt under the cursor."""
         current = self._attempts.current
-        self._answer.update(_answer(current) if current is not None else "")
+        self._answer.update(
+            labelled(f"Answer to attempt {current.number}", _answer(current)) if current is not None else ""
+        )
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show an attempt alone: there is room for the longest answer."""
@@ -186,7 +188,9 @@ def _line(attempt: Attempt, at: str) -> Content:
 
 
 def _answer(attempt: Attempt) -> Content:
-    """Return what was answered: the reason, then the headers."""
+    """Return what was answered: the reason, then the headers, or that there are none."""
     headers = [Content.assemble((f"{plain(name)}: ", QUIET), plain(value)) for name, value in attempt.headers.items()]
+    if not headers and attempt.status is not None:
+        headers = [Content.styled("It came without headers that say more.", QUIET)]
     said = plain(attempt.reason) or OUTCOMES[attempt.outcome].word
     return Content("\n").join([Content(said), *headers])

@@ -12,11 +12,11 @@ from textual.widgets import Static
 
 from pushdesk.console.device_commands import give, send_again, test
 from pushdesk.console.figures import milliseconds, moment
-from pushdesk.console.happenings import delivery_device, delivery_remark, device_of
+from pushdesk.console.happenings import delivery_device, device_of
 from pushdesk.console.keys import bind
 from pushdesk.console.lookups import device_found, key_states
 from pushdesk.console.screens.deliveries import OF_SUBSCRIPTION
-from pushdesk.console.screens.live_dialog import LiveDialog
+from pushdesk.console.screens.live_dialog import LiveDialog, labelled
 from pushdesk.console.screens.removing import ask_to_remove_device
 from pushdesk.console.status import (
     DISPATCHES,
@@ -33,7 +33,7 @@ from pushdesk.console.text import plain
 from pushdesk.console.timeline import Moment, timeline
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.facts import Facts
-from pushdesk.console.widgets.rows import Rows
+from pushdesk.console.widgets.rows import HEADER, Rows
 from pushdesk.desk import DeliveryChanged, DispatchChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Delivery, PageQuery
@@ -154,6 +154,7 @@ class SubscriptionScreen(LiveDialog):
                 ("last failure", _failed(one, now)),
             ]
         )
+        self._moments.styles.max_height = _height(len(message.moments))
         self._moments.show(message.moments)
         if self.come():
             self._moments.focus()
@@ -161,7 +162,7 @@ class SubscriptionScreen(LiveDialog):
     def on_rows_moved(self) -> None:
         """Show the line under the cursor in full."""
         current = self._moments.current
-        self._line.update(self._in_full(current) if current is not None else "")
+        self._line.update(labelled("In full", self._in_full(current)) if current is not None else "")
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show a delivery with all its attempts."""
@@ -250,8 +251,9 @@ class DispatchScreen(LiveDialog):
                 Column("status", "outcome", 16, grows=1),
                 Column("device", "device", 14, grows=2),
                 Column("attempts", "tries", 5, priority=2, right=True),
+                Column("latency", "latency", 7, priority=2, right=True),
                 Column("next", "next try", 8, priority=1),
-                Column("remark", "", 12, priority=3, grows=2),
+                Column("reason", "reason", 12, priority=3, grows=2),
             ),
             key=lambda delivery: delivery.id,
             cells=self._cells,
@@ -298,6 +300,7 @@ class DispatchScreen(LiveDialog):
             facts.append(("", f"the first {len(dispatch.deliveries)} deliveries are shown"))
         self._facts.show(facts)
         self._deliveries.say_when_empty(Content.styled("It has no deliveries: nobody was subscribed.", QUIET))
+        self._deliveries.styles.max_height = _height(len(dispatch.deliveries))
         self._deliveries.show(dispatch.deliveries)
         if self.come():
             self._deliveries.go_to(self._chosen.id)
@@ -306,7 +309,7 @@ class DispatchScreen(LiveDialog):
     def on_rows_moved(self) -> None:
         """Show the delivery under the cursor in full."""
         current = self._deliveries.current
-        self._line.update(full_line(current, self.app.now()) if current is not None else "")
+        self._line.update(labelled("In full", full_line(current, self.app.now())) if current is not None else "")
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
         """Show a delivery with all its attempts."""
@@ -348,14 +351,19 @@ class DispatchScreen(LiveDialog):
             delivery_status(delivery),
             Content(delivery_device(delivery)),
             Content(str(delivery.attempts)),
+            Content(milliseconds(delivery.latency_ms)),
             Content(following),
-            Content.styled(delivery_remark(delivery), QUIET),
+            Content.styled(plain(delivery.reason), QUIET),
         ]
 
 
 def _failed(one: Subscription, now: datetime) -> str:
     last = moment(one.last_failure_at, now)
     return f"{last}, {one.failures} in a row" if one.failures else last
+
+
+def _height(rows: int) -> int:
+    return HEADER + max(rows, 1)
 
 
 def full_line(delivery: Delivery, now: datetime) -> Content:

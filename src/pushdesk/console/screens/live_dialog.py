@@ -13,7 +13,7 @@ from pushdesk.console.following import FollowingScreen
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
 from pushdesk.console.screens.pane import cannot_change, not_connected
-from pushdesk.console.status import BAD, QUIET
+from pushdesk.console.status import BAD, QUIET, STRONG
 from pushdesk.console.subject import NO_SUBJECT, SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.bars import SEPARATED
@@ -202,3 +202,8 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
         self.set_class(said is not None, "-lost")
         self.query_one(".dialog").border_subtitle = Content("esc closes") if said is None else said
         self.refresh_refusals()
+
+
+def labelled(label: str, said: Content) -> Content:
+    """Return what is said of a row that is under the cursor, below what it is."""
+    return Content.assemble((label, f"bold {STRONG}"), "\n", said)

@@ -153,6 +153,7 @@ class OverviewScreen(ChartsScreen):
         )
         self.watch(self.app, "failures", self._take_failures)
         self.watch(self.app, "minute", self._facts.draw, init=False)
+        self.watch(self.app, "minute", self._services.redraw, init=False)
         self.watch(self.app, "scopes", self._say_first_steps, init=False)
         self._happening.focus()
 
@@ -363,12 +364,12 @@ class OverviewScreen(ChartsScreen):
         retiring = [Content.assemble((f"{glyph} ", style), each) for each in emptied]
         since = f"{plain(stats.version)} on {plain(stats.storage)}, {age(stats.started_at, now)}"
         if height == 1:
-            who = f"{plural(stats.subscriptions, 'subscription')} of {plural(stats.users, 'user')}"
+            who = f"{plural(stats.subscriptions, 'subscription')} · {plural(stats.users, 'user')}"
             return beside([Content(who), *retiring, Content.styled(since, QUIET)], width)
         key = Content(f"{plain(stats.key_id)}, {age(stats.key_created_at, now)}")
         keys = [("VAPID key", key), *((f"{glyph} {word}", each) for each in emptied)]
         others = [
-            ("subscriptions", Content(f"{count(stats.subscriptions)}, of {plural(stats.users, 'user')}")),
+            ("subscriptions", Content(f"{count(stats.subscriptions)} are sent to · {plural(stats.users, 'user')}")),
             ("server", Content(since)),
         ]
         if len(keys) + len(others) > height:

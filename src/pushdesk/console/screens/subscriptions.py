@@ -81,8 +81,8 @@ class SubscriptionsScreen(PaneScreen):
         self.begin_in(self._listing.rows)
 
     def show_stats(self, stats: Stats) -> None:
-        """Keep the total."""
-        self._listing.set_total(stats.subscriptions)
+        """Tell how many are sent to: of those that have ended, which are listed too, the number is not known."""
+        self._listing.set_total(None, f"of all, {count(stats.subscriptions)} are sent to")
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
         """Change the rows that are shown; fetch again when others come or go."""

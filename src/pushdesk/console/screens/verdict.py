@@ -89,7 +89,7 @@ class VerdictScreen(LiveDialog):
             self.verdict = verdict
 
     def __init__(self, subject: Subject) -> None:
-        super().__init__(f"Why did {subject.label} not get it?", scrolls=True)
+        super().__init__(f"Did {subject.label} get it?", scrolls=True)
         self._subject = subject
         self._verdict: Verdict | None = None
         self._headline = Static()

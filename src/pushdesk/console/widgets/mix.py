@@ -37,7 +37,7 @@ class Group(NamedTuple):
 GROUPS: Final = (
     Group(Look("✓", "accepted", GOOD), (Outcome.ACCEPTED,)),
     Group(Look("↻", "retried", BUSY), (Outcome.THROTTLED, Outcome.TRANSIENT)),
-    Group(Look("✗", "gone", BAD), (Outcome.GONE, Outcome.KEY_MISMATCH)),
+    Group(Look("✗", "ended", BAD), (Outcome.GONE, Outcome.KEY_MISMATCH)),
     Group(Look("!", "failed", BAD), (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
     Group(Look("-", "dropped", QUIET), (Outcome.SUPERSEDED, Outcome.CANCELLED), is_always_told=False),
 )
