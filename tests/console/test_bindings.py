@@ -196,7 +196,10 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
         Press("VerdictScreen", "verdict.up", scrolled, CHANGED, ("ctrl+d",)),
         Press("VerdictScreen", "screen.keys", mode, "keys"),
     ),
-    "filter": (Press("FilterInput", "filter.clear", focus, "subscriptions"),),
+    "filter": (
+        Press("FilterInput", "filter.set", focus, "subscriptions"),
+        Press("FilterInput", "filter.clear", focus, "subscriptions"),
+    ),
     "compose": (
         Press("ComposeScreen", "compose.send", calls, ["notify"]),
         Press("ComposeScreen", "compose.test", calls, ["test"]),

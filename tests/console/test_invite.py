@@ -237,15 +237,25 @@ async def test_a_terminal_that_is_too_small_says_so_and_shows_the_code_once_it_i
     async with app.run_test(size=(60, 18)) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("e", *"ada", "ctrl+s")
-        await until_says(pilot, CODE, "too small for", "71", "columns and 19")
+        await until_says(pilot, CODE, "too small for", "71", "columns and")
         assert not app.screen.query_one(QrCode).display
-        await pilot.resize_terminal(71, 19)
+        await pilot.resize_terminal(71, 20)
         await until(pilot, lambda: app.screen.query_one(QrCode).display)
         assert "too small" not in text_of(app)
         code = wanted(LINK, border=2)
         assert scanned(app)[: len(code)] == code
-        await pilot.resize_terminal(70, 19)
+        await pilot.resize_terminal(70, 20)
         await until_says(pilot, "too small for")
+
+
+@pytest.mark.parametrize("size", [(100, 24), (120, 40)])
+async def test_where_there_is_room_the_link_is_one_line_that_the_mouse_can_copy(size: tuple[int, int]) -> None:
+    app = console(desk_of("ada", "bo"))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("e", *"ada", "ctrl+s")
+        await until_says(pilot, CODE, LINK)
+        assert app.screen.query_one(QrCode).display
 
 
 async def test_a_link_that_is_too_long_for_any_code_is_shown_without_one() -> None:

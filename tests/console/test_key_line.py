@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import pytest
 from textual.content import Content
 
 from pushdesk.console.screens import SCREENS
 from pushdesk.console.screens.compose import ComposeScreen
+from pushdesk.console.screens.help import HelpScreen
 from pushdesk.console.widgets.key_line import Hint, KeyLine, fit
 from tests.console.looking import settled, text_of, toasts, until, until_says
 from tests.console.scenes import busy_desk, console, empty_desk, rotated_desk
+
+if TYPE_CHECKING:
+    from pushdesk.console.app import PushdeskApp
 
 
 def hint(key: str, label: str, action: str = "") -> Hint:
@@ -68,7 +75,7 @@ async def test_while_somebody_types_no_key_is_told_that_would_be_typed() -> None
     async with app.run_test(size=(120, 24)) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("3", "slash")
-        await until(pilot, lambda: text_of(app).splitlines()[-1].strip() == "esc Clear")
+        await until(pilot, lambda: text_of(app).splitlines()[-1].strip() == "⏎ Filter   esc Clear")
 
 
 async def test_a_click_presses_the_key_and_one_that_cannot_be_pressed_says_why() -> None:
@@ -98,3 +105,62 @@ async def test_the_mouse_over_a_key_tells_what_it_does_or_why_it_does_nothing() 
         await until(pilot, lambda: keys.tooltip == "No subscription is selected.")
         await pilot.hover(KeyLine, offset=(118, 0))
         await until(pilot, lambda: keys.tooltip is None)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_under_a_dialog_are_its_keys_and_those_of_the_one_on_top_where_several_are(columns: int) -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        for key, line in (
+            ("e", "esc Close   ^s Submit"),
+            ("t", "esc Close   ^s Send   ^t Test push"),
+            ("d", "esc Close"),
+        ):
+            await pilot.press(key)
+            await until(pilot, partial(_ends_with, app, line))
+            await pilot.press("f1")
+            await until(pilot, lambda: isinstance(app.screen, HelpScreen) and _last_line(app) == "esc Close")
+            await pilot.press("escape")
+            await until(pilot, partial(_ends_with, app, line))
+            await pilot.press("escape")
+            await until(pilot, lambda: "q Quit" in _last_line(app))
+
+
+async def test_a_dialog_about_one_thing_has_one_line_of_keys() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("enter")
+        await until(pilot, lambda: "w Why?" in _last_line(app))
+        assert len(app.screen.query(KeyLine)) == 1
+
+
+async def test_a_question_says_that_escape_closes_it() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6 of 6")
+        await pilot.press("d")
+        await until_says(pilot, "esc closes")
+
+
+async def test_a_filter_says_that_enter_filters() -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3", "slash")
+        await until_says(pilot, "part of a user's name; ^ and its beginning · enter filters")
+
+
+def _ends_with(app: PushdeskApp, line: str) -> bool:
+    return _last_line(app) == line
+
+
+def _last_line(app: PushdeskApp) -> str:
+    return text_of(app).splitlines()[-1].strip()

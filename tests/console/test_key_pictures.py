@@ -65,7 +65,13 @@ def test_a_key_in_full(snap: Snap, size: tuple[int, int]) -> None:
 
 @smallest_size
 def test_an_access_token_in_full(snap: Snap, size: tuple[int, int]) -> None:
-    says = ["mira's laptop", "read: to see what operators see", "admin: everything", "3 h ago", "when it was made"]
+    says = [
+        "mira's laptop",
+        "read: to see what operators see",
+        "admin: everything",
+        "3 h ago",
+        "when it was made; only its",
+    ]
     snap(console(let_in(rotated_desk())), size, press=["6", "tab", "enter"], says=says)
 
 

@@ -69,6 +69,23 @@ async def test_tab_goes_between_the_tables_and_each_has_its_own_commands() -> No
         await until_says(pilot, "Revoke this access token?")
 
 
+async def test_a_key_of_the_other_table_says_where_it_is_of_use() -> None:
+    desk = let_in(rotated_desk())
+    app = console(desk)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await show_tokens(app, pilot, "r")
+        await until(pilot, lambda: toasts(app) == ["Rotate is a key of the table VAPID keys: tab goes there."])
+        await pilot.press("shift+tab", "n")
+        await until(
+            pilot, lambda: toasts(app)[1:] == ["New token is a key of the table Access tokens: tab goes there."]
+        )
+        assert len(app.screen_stack) == 1
+        await pilot.press("slash", *"rn")
+        await settled(pilot)
+        assert len(toasts(app)) == 2
+        assert desk.calls == []
+
+
 async def test_tokens_are_sorted_and_filtered_on_the_server() -> None:
     app = console(let_in(rotated_desk()))
     async with app.run_test(size=(120, 40)) as pilot:
@@ -121,6 +138,17 @@ async def test_the_buttons_under_a_new_token_do_what_they_say() -> None:
         await until(pilot, lambda: toasts(app) == ["Copied the token"])
         await pilot.click("#close")
         await until(pilot, lambda: len(app.screen_stack) == 1)
+
+
+@pytest.mark.parametrize("columns", [99, 120])
+async def test_a_new_token_is_one_line_that_the_mouse_can_copy(columns: int) -> None:
+    app = console(rotated_desk())
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await show_tokens(app, pilot, "n", *"shop", "ctrl+s")
+        await until_says(pilot, SECRET)
+        shown = app.screen.query_one("#token", Static)
+        # As long as those that the server makes: pdk_, an id, 64 digits.
+        assert shown.content_size.width >= len("pdk_") + 26 + len("_") + 64
 
 
 async def test_a_token_that_the_server_refuses_leaves_the_form() -> None:

@@ -40,6 +40,7 @@ class ConfirmScreen(Dialog[str]):
         """Compose the question and its two answers."""
         with Vertical(classes="dialog -small") as frame:
             frame.border_title = Content(self._title)
+            frame.border_subtitle = Content("esc closes")
             yield Static(self._text)
             with Horizontal(classes="buttons"):
                 yield Button(Content(self._leave), id="leave", compact=True)

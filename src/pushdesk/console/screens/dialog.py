@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from textual.screen import ModalScreen
 
 from pushdesk.console.keys import bind
+from pushdesk.console.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +21,21 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """A dialog; closed by `escape`, it returns None."""
+    """A dialog; closed by `escape`, it returns None.
+
+    Below it is the line of its keys: those of what is behind it do nothing now.
+    """
 
     app: PushdeskApp
     _ending: Callable[[], object] | None = None
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("escape", "close", "Close", "dialog.close", "Close this and change nothing", show=True),
     ]
+
+    def on_mount(self) -> None:
+        """Tell its keys. Textual calls this for every dialog, whatever a subclass does when it is mounted."""
+        if not self.query(KeyLine):
+            self.mount(KeyLine())
 
     def action_close(self) -> None:
         """Close the dialog."""

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 USUAL: Final = "24h"
 NO_USER: Final = "A user is needed: whom is it for?"
-BESIDE: Final = (38, 2)
-"""Columns and lines that frame and facts take."""
+FACTS: Final = 32
+"""Columns of the facts beside the QR code, if the link needs no more."""
+AROUND: Final = (6, 3)
+"""Columns and lines that frame, gap and the line of keys take."""
 
 
 NOT_HTTPS: Final = "\n\n! Not https: it works on the server's own machine only."
@@ -142,7 +144,12 @@ class InvitationScreen(Dialog[None]):
     def on_resize(self) -> None:
         """Draw the QR code as well as there is room for it, or say that there is none."""
         url = self._invitation.url
-        drawing = draw(url, self.size.width - BESIDE[0], self.size.height - BESIDE[1])
+        columns, lines = self.size.width - AROUND[0], self.size.height - AROUND[1]
+        # A link in one line can be copied with the mouse.
+        link = max(FACTS, Content(plain(url)).cell_length)
+        drawing = draw(url, columns - link, lines) or draw(url, columns - FACTS, lines)
+        beside = min(link, columns - drawing.width) if drawing else None
+        self.query_one("#facts-beside").styles.width = beside
         self._code.show(drawing)
         self.query_one(".dialog").set_class(drawing is not None, "-drawn")
         self.query_one("#too-small", Static).update(Content.styled("" if drawing else _excuse(url), BUSY))
@@ -180,5 +187,5 @@ def _excuse(url: str) -> str:
     drawings = drawings_of(url)
     if not drawings:
         return "The link is too long for a QR code."
-    columns, lines = drawings[-1].width + BESIDE[0], drawings[-1].height + BESIDE[1]
+    columns, lines = drawings[-1].width + FACTS + AROUND[0], drawings[-1].height + AROUND[1]
     return f"The terminal is too small for the QR code: it takes {columns} columns and {lines} lines."

@@ -17,7 +17,6 @@ from pushdesk.console.status import BAD, QUIET, STRONG
 from pushdesk.console.subject import NO_SUBJECT, SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.bars import SEPARATED
-from pushdesk.console.widgets.key_line import KeyLine
 from pushdesk.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ FAR_COUNTING_S: Final = 60.0
 
 
 class LiveDialog(Dialog[None], FollowingScreen[None]):
-    """A dialog about one thing. Below it is the line of its keys: those of the screen behind it do nothing now.
+    """A dialog about one thing.
 
     A subclass composes what is between the frame and shows what `fetch` brought, beginning with `come`. What
     `fetch` could not bring it posts as `Failed`.
@@ -73,13 +72,12 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
         self._counts_to: datetime | None = None
 
     def compose(self) -> ComposeResult:
-        """Compose the frame, and the keys below."""
+        """Compose the frame."""
         frame = VerticalScroll(classes="dialog -high") if self._scrolls else Vertical(classes="dialog -long")
         frame.border_title = Content(self._title)
         with frame:
             yield self._trouble
             yield from self.compose_body()
-        yield KeyLine()
 
     def compose_body(self) -> ComposeResult:
         """Compose what is shown once it is known."""

@@ -20,6 +20,7 @@ class FilterInput(Input):
     """Hidden until it is wanted. `enter` sets the filter, `escape` clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        bind("enter", "submit", "Filter", "filter.set", "Show what contains this", show=True),
         bind("escape", "give_up", "Clear", "filter.clear", "Show everything again", show=True),
     ]
 
@@ -31,7 +32,7 @@ class FilterInput(Input):
             self.text = text
 
     def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, compact=True, max_length=LONGEST)
+        super().__init__(placeholder=f"{placeholder} · enter filters", compact=True, max_length=LONGEST)
         self.display = False
         # A blinking cursor would repaint an idle screen.
         self.cursor_blink = False

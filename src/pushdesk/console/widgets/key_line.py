@@ -87,7 +87,8 @@ class KeyLine(Widget):
     """The place of the key under the mouse."""
 
     def on_mount(self) -> None:
-        """Follow what is bound."""
+        """Show what is bound, and follow it."""
+        self._bindings_changed(self.screen)
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def on_unmount(self) -> None:
