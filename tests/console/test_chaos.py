@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from textual.errors import NoWidget
 
 from pushdesk.console.feed import Connection
 from pushdesk.model import LogLevel, Outcome, PageQuery
@@ -97,7 +99,9 @@ async def _live_through(screen: str, text: str, steps: list[Any]) -> None:
                     await pilot.press(key)
                 case Click(x, y):
                     if x < app.size.width and y < app.size.height:
-                        await pilot.click(offset=(x, y))
+                        # After a resize a screen may have been given its size and no layout yet.
+                        with suppress(NoWidget):
+                            await pilot.click(offset=(x, y))
                 case Resize(size):
                     await pilot.resize_terminal(*size)
                 case Happen(what):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
 SITE = "https://shop.example"
 SUBSCRIPTION = "/api/v1/users/anna/webpush/subscription"
 FROM_SITE = {"Origin": SITE, "Sec-Fetch-Site": "cross-site"}
-BROWSER_PATHS = sorted(
-    {route.path.replace("{user}", "anna") for route in ROUTES if route.access in {Access.PAGE, Access.DEVICE}}
-)
-OTHER_PATHS = sorted(
-    {
-        route.path.replace("{user}", "anna").replace("{id}", "x")
-        for route in ROUTES
-        if route.access not in {Access.PAGE, Access.DEVICE}
-    }
-)
+
+
+def a_path(path: str) -> str:
+    """Return a path of the table of routes with something in its variable parts."""
+    return re.sub(r"\{\w+\}", "x", path.replace("{user}", "anna"))
+
+
+BROWSER_PATHS = sorted({a_path(route.path) for route in ROUTES if route.access in {Access.PAGE, Access.DEVICE}})
+OTHER_PATHS = sorted({a_path(route.path) for route in ROUTES if route.access not in {Access.PAGE, Access.DEVICE}})
 ALMOST = [
     "https://shop.example:8443",
     "http://shop.example",
@@ -139,7 +139,7 @@ async def test_what_is_not_for_browsers_is_for_no_site(shared: Running, path: st
     answer = await shared.ask("OPTIONS", path, headers=preflight("GET"))
     assert_problem(answer, 405, "method_not_allowed")
     assert cors_headers(answer.headers) == []
-    method = next(r.method for r in ROUTES if r.path.replace("{user}", "anna").replace("{id}", "x") == path)
+    method = next(r.method for r in ROUTES if a_path(r.path) == path)
     answer = await shared.ask(method, path, token=ADMIN_TOKEN, headers=FROM_SITE)
     assert cors_headers(answer.headers) == []
 

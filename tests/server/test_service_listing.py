@@ -44,9 +44,19 @@ def test_a_service_that_comes_in_between_shifts_no_page() -> None:
     assert [health.service for health in service_page(more, PageQuery(cursor=first.next)).items] == ["other", "wns"]
 
 
-def test_the_filter_is_how_a_name_begins() -> None:
-    assert [health.service for health in service_page(SERVICES, PageQuery(filter="m")).items] == ["mozilla"]
-    assert service_page(SERVICES, PageQuery(filter="ozilla")).items == ()
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("m", ["fcm", "mozilla"]),
+        ("^m", ["mozilla"]),
+        ("ozilla", ["mozilla"]),
+        ("^ozilla", []),
+        ("O", ["mozilla", "other"]),
+    ],
+)
+def test_the_filter_is_a_part_of_a_name_or_how_it_begins(written: str, names: list[str]) -> None:
+    page = service_page(SERVICES, PageQuery(filter=written, sort="service"))
+    assert [health.service for health in page.items] == names
 
 
 @pytest.mark.parametrize(

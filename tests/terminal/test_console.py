@@ -162,7 +162,7 @@ async def test_e_makes_an_invitation_that_lets_a_browser_in_and_leaves_no_code_b
             assert answer.status == 200
             assert (await answer.json())["user"] == "ada"
         terminal.press("\x1b")
-        await terminal.shows("No browser is subscribed yet.")
+        await terminal.hides("Copy link")
         assert code not in terminal.text
         terminal.press(CTRL_C)
         assert await terminal.end(within_s=3) == EXIT_DONE
