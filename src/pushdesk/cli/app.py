@@ -51,21 +51,7 @@ def _print_version(*, wanted: bool) -> None:
 def console(
     context: typer.Context,
     *,
-    host: options.Host = None,
-    port: options.Port = None,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
-    access_url: options.AccessUrl = None,
-    allow_origin: options.AllowOrigin = None,
-    trusted_proxy: options.TrustedProxy = None,
-    click_origin: options.ClickOrigin = None,
-    seal_key_file: options.SealKeyFile = None,
-    allow_endpoint: options.AllowEndpoint = None,
-    cache_ttl: options.CacheTtl = None,
-    experiments_web_push: options.ExperimentsWebPush = None,
-    dev: options.Dev = False,
-    log_level: options.LogLevel = None,
-    log_file: options.LogFile = None,
+    server: options.ServerSettings,
     theme: options.Theme = None,
     read_only: options.ReadOnly = False,
     _version: Annotated[
@@ -73,24 +59,7 @@ def console(
     ] = False,
 ) -> None:
     """Show the console, with the server in it; or run one of the commands below."""
-    flags = options.given(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        config=config,
-        access_url=access_url,
-        allow_origin=allow_origin,
-        trusted_proxy=trusted_proxy,
-        click_origin=click_origin,
-        seal_key_file=seal_key_file,
-        allow_endpoint=allow_endpoint,
-        cache_ttl=cache_ttl,
-        experiments_web_push=experiments_web_push,
-        dev=dev,
-        log_level=log_level,
-        log_file=log_file,
-        theme=theme,
-    )
+    flags = options.given(**server._asdict(), theme=theme)
     command = context.invoked_subcommand
     if command is None:
         from pushdesk.cli.console import run_console
@@ -107,45 +76,11 @@ def console(
 
 
 @app.command()
-def serve(
-    *,
-    host: options.Host = None,
-    port: options.Port = None,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
-    access_url: options.AccessUrl = None,
-    allow_origin: options.AllowOrigin = None,
-    trusted_proxy: options.TrustedProxy = None,
-    click_origin: options.ClickOrigin = None,
-    seal_key_file: options.SealKeyFile = None,
-    allow_endpoint: options.AllowEndpoint = None,
-    cache_ttl: options.CacheTtl = None,
-    experiments_web_push: options.ExperimentsWebPush = None,
-    dev: options.Dev = False,
-    log_level: options.LogLevel = None,
-    log_file: options.LogFile = None,
-) -> None:
+def serve(*, server: options.ServerSettings) -> None:
     """Run the server without a console."""
-    flags = options.given(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        config=config,
-        access_url=access_url,
-        allow_origin=allow_origin,
-        trusted_proxy=trusted_proxy,
-        click_origin=click_origin,
-        seal_key_file=seal_key_file,
-        allow_endpoint=allow_endpoint,
-        cache_ttl=cache_ttl,
-        experiments_web_push=experiments_web_push,
-        dev=dev,
-        log_level=log_level,
-        log_file=log_file,
-    )
     from pushdesk.cli.serve import run_serve
 
-    end(lambda: run_serve(flags, os.environ))
+    end(lambda: run_serve(options.given(**server._asdict()), os.environ))
 
 
 @app.command()
@@ -172,7 +107,7 @@ def send(
     title: Annotated[str, typer.Argument(metavar="TITLE", help="The first line")],
     body: Annotated[str | None, typer.Argument(metavar="BODY", help="The text below it")] = None,
     *,
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="What a click opens")] = None,
+    url: options.Url = None,
     icon: Annotated[str | None, typer.Option("--icon", metavar="URL", help="A small picture beside the text")] = None,
     image: Annotated[str | None, typer.Option("--image", metavar="URL", help="A large picture below the text")] = None,
     tag: Annotated[
@@ -187,21 +122,14 @@ def send(
     ttl: Annotated[
         int | None, typer.Option("--ttl", metavar="SECONDS", help="How long the push service keeps it [default: 86400]")
     ] = None,
-    wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, max=30, help="How long to wait for the outcome")
-    ] = 10.0,
+    wait: options.Wait = 10.0,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Send a notification to all devices of a user.
 
     Exit code 0 if a push service took it, 1 if there was nobody to send to or none took it.
     """
-    from pushdesk.cli.one_shot import Reach
     from pushdesk.cli.send import Sending, run_send
 
     message = {
@@ -215,8 +143,8 @@ def send(
         "urgency": urgency,
         "ttl": ttl,
     }
-    sending = Sending(user, message, wait, as_json, Reach(server, token_file, insecure))
-    end(lambda: run_send(sending, options.given(data_dir=data_dir, config=config), os.environ))
+    sending = Sending(user, message, wait, as_json, reach)
+    end(lambda: run_send(sending, os.environ))
 
 
 app.command(short_help="Tell of a turn of an agent that has ended.")(turn)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import tell
 from pushdesk.errors import PushdeskError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
+    from pushdesk.cli.options import Reach
     from pushdesk.desk import Desk
 
 T = TypeVar("T")
@@ -44,7 +45,6 @@ def do_confirmed(
     *,
     yes: bool,
     reach: Reach,
-    flags: Mapping[str, object],
     can_ask: bool = True,
 ) -> T:
     """Do on the desk what may need a word, and return what came of it; the server says what it would cost.
@@ -54,14 +54,13 @@ def do_confirmed(
         word: The one that is needed.
         yes: Whether it is confirmed already.
         reach: Which server to talk to.
-        flags: As `pushdesk.config.load` takes them.
         can_ask: Whether standard input is free to be asked on.
 
     Raises:
         PushdeskError: See `run_on_desk` and `confirm`.
     """
     try:
-        return _do(act, word if yes else "", reach, flags)
+        return _do(act, word if yes else "", reach)
     except PushdeskError as error:
         if error.code != _CODE or yes:
             raise
@@ -70,14 +69,14 @@ def do_confirmed(
         raise PushdeskError(warning, code=_CODE, hint=_SCRIPTS)
     # Between two visits to the desk: whoever thinks it over holds no data directory meanwhile.
     confirm(warning, word)
-    return _do(act, word, reach, flags)
+    return _do(act, word, reach)
 
 
-def _do(act: Callable[[Desk, str], Awaitable[T]], word: str, reach: Reach, flags: Mapping[str, object]) -> T:
+def _do(act: Callable[[Desk, str], Awaitable[T]], word: str, reach: Reach) -> T:
     done: list[T] = []
 
     async def work(desk: Desk) -> None:
         done.append(await act(desk, word))
 
-    run_on_desk(work, reach, flags)
+    run_on_desk(work, reach)
     return done[0]

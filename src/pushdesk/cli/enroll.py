@@ -13,7 +13,7 @@ import typer
 
 from pushdesk.cli import options
 from pushdesk.cli.ending import end
-from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import draw, say, say_json, tell
 from pushdesk.errors import PushdeskError
 from pushdesk.invitation_code import read_lifetime
@@ -35,11 +35,7 @@ def enroll(
         str, typer.Option("--expires", metavar="DURATION", help="How long the code is valid, from 60s to 30d")
     ] = "24h",
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Invite one browser to get a user's notifications: shows a link and a code, this once."""
 
@@ -55,8 +51,7 @@ def enroll(
             else:
                 _show(invitation)
 
-        reach = Reach(server, token_file, insecure)
-        return run_on_desk(work, reach, options.given(data_dir=data_dir, config=config))
+        return run_on_desk(work, reach)
 
     end(run)
 

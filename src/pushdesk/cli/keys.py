@@ -15,7 +15,7 @@ import typer
 from pushdesk.cli import options
 from pushdesk.cli.confirmation import do_confirmed
 from pushdesk.cli.ending import end
-from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.errors import EXIT_DONE, PushdeskError
 from pushdesk.model import ExportedKey, KeyState, Service, VapidKey
@@ -31,7 +31,6 @@ LARGEST: Final = 64 * 1024
 _TIME: Final = "%Y-%m-%d %H:%M UTC"
 
 KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="Its id, as `pushdesk keys list` shows it")]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 
 
 class Format(StrEnum):
@@ -48,11 +47,7 @@ keys = options.group("keys", "The VAPID keys, with which pushes are signed.")
 def list_(
     *,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """List the keys, the newest first: their devices, how far a retirement is, and who would be lost by its end."""
 
@@ -65,27 +60,20 @@ def list_(
             for line in lines(key):
                 say(line)
 
-    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+    end(lambda: run_on_desk(work, reach))
 
 
 @keys.command()
 def rotate(
     *,
-    yes: Yes = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Make a new key current. The old one goes on signing for its own devices until it is retired."""
 
     def run() -> int:
-        reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
-        key = do_confirmed(
-            lambda desk, word: desk.rotate_key(confirm=word), "rotate", yes=yes, reach=reach, flags=flags
-        )
+        key = do_confirmed(lambda desk, word: desk.rotate_key(confirm=word), "rotate", yes=yes, reach=reach)
         return _tell_changed(key, as_json=as_json, words="is current from now on")
 
     end(run)
@@ -95,13 +83,9 @@ def rotate(
 def retire(
     key: KeyId,
     *,
-    yes: Yes = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """End a retiring key. Its devices get nothing more until their page is opened."""
 
@@ -109,8 +93,7 @@ def retire(
         def act(desk: Desk, word: str) -> Awaitable[VapidKey]:
             return desk.retire_key(key, confirm=word)
 
-        reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
-        retired = do_confirmed(act, "retire", yes=yes, reach=reach, flags=flags)
+        retired = do_confirmed(act, "retire", yes=yes, reach=reach)
         return _tell_changed(retired, as_json=as_json, words="is retired: nothing is signed with it any more")
 
     end(run)
@@ -120,13 +103,9 @@ def retire(
 def rollback(
     key: KeyId,
     *,
-    yes: Yes = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Make a retiring or retired key current again, with its devices."""
 
@@ -134,8 +113,7 @@ def rollback(
         def act(desk: Desk, word: str) -> Awaitable[VapidKey]:
             return desk.roll_back_key(key, confirm=word)
 
-        reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
-        current = do_confirmed(act, "rollback", yes=yes, reach=reach, flags=flags)
+        current = do_confirmed(act, "rollback", yes=yes, reach=reach)
         return _tell_changed(current, as_json=as_json, words="is current again")
 
     end(run)
@@ -144,21 +122,14 @@ def rollback(
 @keys.command(short_help="Make a new key, and end all others for good.")
 def revoke(
     *,
-    yes: Yes = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """For a key that leaked: make a new one, and end all others for good, with every device that is bound to them."""
 
     def run() -> int:
-        reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
-        revoked = do_confirmed(
-            lambda desk, word: desk.revoke_keys(confirm=word), "revoke", yes=yes, reach=reach, flags=flags
-        )
+        revoked = do_confirmed(lambda desk, word: desk.revoke_keys(confirm=word), "revoke", yes=yes, reach=reach)
         if as_json:
             say_json(msgspec.to_builtins(revoked))
         else:
@@ -176,13 +147,9 @@ def import_(
     current: Annotated[
         bool, typer.Option("--current", help="Let browsers subscribe with it from now on, not only sign for its own")
     ] = False,
-    yes: Yes = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Take a key that was used elsewhere: it signs for the devices that subscribed with it."""
 
@@ -192,8 +159,7 @@ def import_(
         def act(desk: Desk, word: str) -> Awaitable[VapidKey]:
             return desk.import_key(text, current=current, confirm=word)
 
-        reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
-        key = do_confirmed(act, "import", yes=yes, reach=reach, flags=flags, can_ask=file != "-")
+        key = do_confirmed(act, "import", yes=yes, reach=reach, can_ask=file != "-")
         fits = _devices(key.services) if key.services else "no devices"
         return _tell_changed(key, as_json=as_json, words=f"is {key.state} from now on, and fits {fits}")
 
@@ -208,13 +174,9 @@ def export(
     output: Annotated[
         str | None, typer.Option("--output", metavar="FILE", help="A new file, which only you may read")
     ] = None,
-    yes: Yes = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Write a key with its private half: whoever has it can send to every device that is bound to it."""
 
@@ -227,10 +189,9 @@ def export(
             chosen = chosen or (await desk.stats()).key_id
             return await desk.export_key(chosen, confirm=word)
 
-        reach, flags = Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)
         # Before the key is fetched, which is told in the log: where it cannot be kept, nobody is given it.
         with nullcontext() if output is None else _new_file(output) as fill:
-            exported = do_confirmed(act, "export", yes=yes, reach=reach, flags=flags)
+            exported = do_confirmed(act, "export", yes=yes, reach=reach)
             text = _written(exported, form, as_json=as_json)
             if fill is not None:
                 fill(text)

@@ -6,7 +6,7 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, client_token, open_data_directory
 from pushdesk.cli.ending import tell_waiting
@@ -17,6 +17,7 @@ from pushdesk.errors import EXIT_DONE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+    from pushdesk.cli.options import Reach
     from pushdesk.client import HttpDesk
     from pushdesk.config import Config
     from pushdesk.desk import Desk
@@ -31,29 +32,19 @@ SILENT_S: Final = 1.0
 """Seconds after which a person is told what is waited for."""
 
 
-class Reach(NamedTuple):
-    """Which server to talk to, and with which token."""
-
-    server: str | None = None
-    """One that runs elsewhere; None for the one that holds the data directory."""
-    token_file: str | None = None
-    insecure: bool = False
-
-
-def run_on_desk(work: Callable[[Desk], Awaitable[int | None]], reach: Reach, flags: Mapping[str, object]) -> int:
+def run_on_desk(work: Callable[[Desk], Awaitable[int | None]], reach: Reach) -> int:
     """Do something on the desk that `open_desk` gives; returns the exit code, which is that of `work` if it has one.
 
     Args:
         work: What to do.
         reach: Which server to talk to.
-        flags: As `pushdesk.config.load` takes them.
 
     Raises:
         PushdeskError: See `open_desk`; and what `work` raises.
     """
 
     async def run() -> int:
-        async with open_desk(reach, read_config(flags, os.environ), os.environ) as desk:
+        async with open_desk(reach, read_config(reach.flags, os.environ), os.environ) as desk:
             return await work(desk) or EXIT_DONE
 
     return asyncio.run(run())

@@ -1,8 +1,11 @@
-"""What several commands share: options for settings of `pushdesk.config.SETTINGS` and to reach a server, and groups."""
+"""What several commands share: options for settings of `pushdesk.config.SETTINGS` and to reach a server, and groups.
+
+A NamedTuple of options is one parameter of a command: see `pushdesk.cli.usage.Commands`.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -89,6 +92,48 @@ ReadOnly: TypeAlias = Annotated[bool, typer.Option("--read-only", help="Look, an
 
 Server: TypeAlias = Annotated[str | None, typer.Option("--server", metavar="URL", help="A server that runs elsewhere")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask")]
+Url: TypeAlias = Annotated[str | None, typer.Option("--url", metavar="URL", help="What a click opens")]
+Wait: TypeAlias = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", min=0, max=30, help="How long to wait for the outcome")
+]
+
+
+class ServerSettings(NamedTuple):
+    """The settings of a server that is started."""
+
+    host: Host = None
+    port: Port = None
+    data_dir: DataDir = None
+    config: ConfigFile = None
+    access_url: AccessUrl = None
+    allow_origin: AllowOrigin = None
+    trusted_proxy: TrustedProxy = None
+    click_origin: ClickOrigin = None
+    seal_key_file: SealKeyFile = None
+    allow_endpoint: AllowEndpoint = None
+    cache_ttl: CacheTtl = None
+    experiments_web_push: ExperimentsWebPush = None
+    dev: Dev = False
+    log_level: LogLevel = None
+    log_file: LogFile = None
+
+
+class Reach(NamedTuple):
+    """Which server to talk to, and with which token."""
+
+    server: Server = None
+    """One that runs elsewhere; None for the one that holds the data directory."""
+    token_file: TokenFile = None
+    insecure: Insecure = False
+    """Whether the token may go over plain http to another host."""
+    data_dir: DataDir = None
+    config: ConfigFile = None
+
+    @property
+    def flags(self) -> dict[str, object]:
+        """The settings that were given, as `pushdesk.config.load` takes them."""
+        return given(data_dir=self.data_dir, config=self.config)
 
 
 def group(name: str, about: str) -> typer.Typer:

@@ -9,7 +9,7 @@ import msgspec
 
 from pushdesk.cli.datadir import ServerLock
 from pushdesk.cli.hosting import read_config
-from pushdesk.cli.one_shot import ASK_AGAIN_S, DRAIN_S, Reach, drain, open_own, open_remote, server_or_lock
+from pushdesk.cli.one_shot import ASK_AGAIN_S, DRAIN_S, drain, open_own, open_remote, server_or_lock
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.errors import EXIT_DONE, EXIT_NO
 from pushdesk.model import DispatchState, Notification, Outcome
@@ -19,6 +19,7 @@ from pushdesk.user_id import check_user
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pushdesk.cli.options import Reach
     from pushdesk.config import Config
     from pushdesk.engine.engine import Engine
     from pushdesk.model import Delivery, Dispatch
@@ -56,14 +57,15 @@ class Sending(NamedTuple):
     reach: Reach
 
 
-def run_send(sending: Sending, flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
+def run_send(sending: Sending, environ: Mapping[str, str]) -> int:
     """Send, wait, and tell what came of it; returns the exit code.
 
     Raises:
         PushdeskError: A field cannot be used, the server cannot be reached or refuses.
     """
     check_user(sending.user)
-    return asyncio.run(_send(sending, read_fields(sending.message, Notification), read_config(flags, environ), environ))
+    notification = read_fields(sending.message, Notification)
+    return asyncio.run(_send(sending, notification, read_config(sending.reach.flags, environ), environ))
 
 
 def read_fields(fields: Mapping[str, object], shape: type[S]) -> S:

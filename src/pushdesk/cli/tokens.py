@@ -10,7 +10,7 @@ import typer
 
 from pushdesk.cli import options
 from pushdesk.cli.ending import end
-from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.errors import PushdeskError
 from pushdesk.model import Scope
@@ -34,11 +34,7 @@ def create(
         typer.Option("--scope", help="notify: send and invite. read: look. admin: everything. May be repeated"),
     ],
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Make a token. It is shown this once."""
 
@@ -51,18 +47,14 @@ def create(
         tell(f"{made.access.name} ({', '.join(made.access.scopes)}) has the id {made.access.id}.")
         tell("Keep the token now: only its hash is stored, and nobody can show it again.")
 
-    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+    end(lambda: run_on_desk(work, reach))
 
 
 @tokens.command("list")
 def list_(
     *,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """List the tokens, the newest first, with when they were last used."""
 
@@ -77,7 +69,7 @@ def list_(
         if not found:
             tell("there are no access tokens. `pushdesk tokens create NAME --scope notify` makes one.")
 
-    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+    end(lambda: run_on_desk(work, reach))
 
 
 @tokens.command()
@@ -87,11 +79,7 @@ def revoke(
     ],
     *,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """End a token at once."""
 
@@ -102,7 +90,7 @@ def revoke(
         else:
             say(f"{access.name} ({access.id}) is revoked: whoever shows it is refused from now on.")
 
-    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+    end(lambda: run_on_desk(work, reach))
 
 
 async def _id_of(desk: Desk, given: str) -> str:

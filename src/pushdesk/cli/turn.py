@@ -19,7 +19,7 @@ from pushdesk.errors import EXIT_DONE, PushdeskError
 
 if TYPE_CHECKING:
     from pushdesk.cli.datadir import ServerLock
-    from pushdesk.cli.one_shot import Reach
+    from pushdesk.cli.options import Reach
     from pushdesk.config import Config
     from pushdesk.desk import Desk
     from pushdesk.model import Dispatch, Turn
@@ -71,19 +71,13 @@ def turn(
     parent: Annotated[
         str | None, typer.Option("--parent", metavar="ID", help="Of a sub-agent's turn, of which nobody is notified")
     ] = None,
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="What a click opens")] = None,
+    url: options.Url = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="Makes a repeat harmless for 24 hours")
     ] = None,
-    wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, max=30, help="How long to wait for the outcome")
-    ] = 10.0,
+    wait: options.Wait = 10.0,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Tell of a turn of an agent that has ended: whoever it was for is notified.
 
@@ -93,7 +87,6 @@ def turn(
     took it.
     """
     from pushdesk.cli.hosting import read_config
-    from pushdesk.cli.one_shot import Reach
 
     fields = {
         "user": user,
@@ -110,8 +103,8 @@ def turn(
         made = _read_turn(fields, status, text, text_file)
         if error is not None and status != "failed":
             tell("note: --error is only shown with --status failed.")
-        telling = Telling(made, _read_key(idempotency_key), wait, as_json, Reach(server, token_file, insecure))
-        return asyncio.run(_tell(telling, read_config(options.given(data_dir=data_dir, config=config), os.environ)))
+        telling = Telling(made, _read_key(idempotency_key), wait, as_json, reach)
+        return asyncio.run(_tell(telling, read_config(reach.flags, os.environ)))
 
     end(run)
 

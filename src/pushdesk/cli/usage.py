@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -41,7 +43,10 @@ class Command(TyperCommand):
 
 
 class Commands(typer.Typer):
-    """Commands, each of which is a `Command` unless said otherwise."""
+    """Commands, each of which is a `Command` unless said otherwise.
+
+    A parameter of theirs that is a NamedTuple is an option for each of its fields, where it stands.
+    """
 
     def command(
         self,
@@ -51,7 +56,43 @@ class Commands(typer.Typer):
         **more: Any,  # noqa: ANN401 (typer's own)
     ) -> Callable[[CommandFunctionType], CommandFunctionType]:
         """Return a decorator that adds a command; see `typer.Typer.command`."""
-        return super().command(name, cls=cls, **more)
+        return _flat(super().command(name, cls=cls, **more))
+
+    def callback(self, **more: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:  # noqa: ANN401 (as above)
+        """Return a decorator that sets what runs before the commands; see `typer.Typer.callback`."""
+        return _flat(super().callback(**more))
+
+
+def _flat(
+    add: Callable[[Callable[..., Any]], Callable[..., Any]],
+) -> Callable[[CommandFunctionType], CommandFunctionType]:
+    """Return a decorator that adds a function for whose NamedTuples typer is shown their fields."""
+
+    def decorate(function: CommandFunctionType) -> CommandFunctionType:
+        bundles: dict[str, Any] = {}
+        options: list[Parameter] = []
+        for parameter in signature(function, eval_str=True).parameters.values():
+            kind: Any = parameter.annotation
+            if not hasattr(kind, "_field_defaults"):
+                options.append(parameter)
+                continue
+            bundles[parameter.name] = kind
+            options += [
+                parameter.replace(name=name, annotation=hint, default=kind._field_defaults.get(name, Parameter.empty))
+                for name, hint in get_type_hints(kind, include_extras=True).items()
+            ]
+
+        @wraps(function)
+        def run(**given: Any) -> Any:  # noqa: ANN401 (whatever the options are)
+            for name, kind in bundles.items():
+                given[name] = kind(*(given.pop(field) for field in kind._fields))
+            return function(**given)
+
+        run.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what typer looks at
+        add(run)
+        return function
+
+    return decorate
 
 
 def show_help(context: typer.Context) -> None:

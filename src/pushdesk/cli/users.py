@@ -10,7 +10,7 @@ import typer
 from pushdesk.cli import options
 from pushdesk.cli.confirmation import confirm
 from pushdesk.cli.ending import end
-from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.paging import every
 from pushdesk.user_id import check_user
@@ -29,11 +29,7 @@ def list_(
         typer.Option("--filter", metavar="TEXT", help="Only those whose id has this in it; after ^, begins with it"),
     ] = None,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """List the users, with their devices and when they were last sent something."""
 
@@ -50,20 +46,16 @@ def list_(
         if not found:
             tell("there are no users yet." if part is None else "there are no such users.")
 
-    end(lambda: run_on_desk(work, Reach(server, token_file, insecure), options.given(data_dir=data_dir, config=config)))
+    end(lambda: run_on_desk(work, reach))
 
 
 @users.command(short_help="Remove a user with everything of theirs.")
 def remove(
     user: Annotated[str, typer.Argument(metavar="USER", help="Whom to remove")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    yes: options.Yes = False,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Remove a user with everything of theirs: devices, invitations, tokens, and what they were sent."""
 
@@ -78,7 +70,6 @@ def remove(
         check_user(user)
         if not yes:
             confirm(f"This removes {user}: their devices get nothing more, and what they were sent is forgotten.", user)
-        reach = Reach(server, token_file, insecure)
-        return run_on_desk(work, reach, options.given(data_dir=data_dir, config=config))
+        return run_on_desk(work, reach)
 
     end(run)

@@ -9,7 +9,7 @@ import typer
 
 from pushdesk.cli import options
 from pushdesk.cli.ending import end
-from pushdesk.cli.one_shot import Reach, run_on_desk
+from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import say, say_json
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.local_time import in_zone
@@ -44,11 +44,7 @@ def why(
         str | None, typer.Option("--delivery", metavar="ID", help="Instead of a user: one notification on one device")
     ] = None,
     as_json: options.AsJson = False,
-    server: options.Server = None,
-    token_file: options.TokenFile = None,
-    insecure: options.Insecure = False,
-    data_dir: options.DataDir = None,
-    config: options.ConfigFile = None,
+    reach: options.Reach,
 ) -> None:
     """Say why a user did not get what was sent to them last: what happened, the facts, and what helps.
 
@@ -72,8 +68,7 @@ def why(
             check_user(user)
         elif not (subscription or delivery):
             raise PushdeskError(f"{named[0]} is empty.", code="bad_field")
-        reach = Reach(server, token_file, insecure)
-        return run_on_desk(work, reach, options.given(data_dir=data_dir, config=config))
+        return run_on_desk(work, reach)
 
     end(run)
 
