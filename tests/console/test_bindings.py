@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from pushdesk.cli.keymap import binding_ids
 from pushdesk.console.feed import Connection
 from pushdesk.console.screens.pane import CHANGING, LOST, PaneScreen
+from pushdesk.console.subject import NO_SUBJECT
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import EXIT_DONE
 from pushdesk.model import Scope
@@ -218,7 +219,7 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
     "cache": (
         Press("CacheScreen", "cache.invalidate", calls, ["invalidate_cache"], changes=True),
         Press("CacheScreen", "cache.clear", top, "ConfirmScreen", changes=True),
-        Press("PaneScreen", "verdict.open", top, "VerdictScreen"),
+        Press("ChartsScreen", "verdict.open", top, "VerdictScreen"),
     ),
     "words": (
         Press("WordsScreen", "words.copy", clipboard),
@@ -245,6 +246,7 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
         Press("VapidKeys", "keys.revoke", top, "TypedScreen", changes=True),
         Press("VapidKeys", "keys.import", top, "ImportScreen", changes=True),
         Press("VapidKeys", "keys.export", top, "ExportScreen", changes=True),
+        Press("PaneScreen", "verdict.open", toasts, [NO_SUBJECT]),
     ),
     "tokens": (
         Press("AccessTokens", "tokens.new", top, "NewTokenScreen", changes=True),
@@ -329,7 +331,7 @@ async def press_all(pilot: Pilot[Any], keys: Iterable[str]) -> None:
 @pytest.mark.parametrize("place", TABLE)
 async def test_what_the_keys_do(place: str) -> None:
     app = console(everything())
-    async with app.run_test(size=SMALLEST) as pilot:
+    async with app.run_test(size=SMALLEST, notifications=True) as pilot:
         await until(pilot, lambda: app.loaded)
         for press in TABLE[place]:
             for key in BINDINGS[press.owner, press.name].key.split(","):

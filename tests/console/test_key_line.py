@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,9 @@ async def test_the_keys_of_the_screen_come_first() -> None:
     async with app.run_test(size=(120, 24)) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6")
         line = text_of(app).splitlines()[-1]
-        labels = ("Details", "Remove", "Filter", "Test send", "Invite", "Command", "Help", "Quit")
+        labels = ("Details", "Why?", "Remove", "Filter", "Sort", "Test send", "Invite", "Command", "Help", "Quit")
         assert sorted(labels, key=line.index) == list(labels)
 
 
@@ -91,6 +92,28 @@ async def test_a_click_presses_the_key_and_one_that_cannot_be_pressed_says_why()
         await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_what_is_not_possible_is_in_brackets_which_take_no_room(columns: int) -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("3")
+        await until_says(pilot, "1 to 6", " ⏎ Details ")
+        possible = text_of(app).splitlines()[-1]
+        await pilot.press("slash", *"nobody", "enter")
+        await until_says(pilot, "(⏎ Details)", "(w Why?)", "(T Test)", "(d Remove)", " / Filter ")
+        assert re.sub("[()]", " ", text_of(app).splitlines()[-1]) == possible
+
+
+@pytest.mark.parametrize("place", ["1", "4"])
+async def test_the_overview_and_the_cache_tell_that_it_can_be_asked_why(place: str) -> None:
+    app = console(busy_desk())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press(place)
+        await until(pilot, lambda: " w Why? " in text_of(app).splitlines()[-1])
+
+
 async def test_the_mouse_over_a_key_tells_what_it_does_or_why_it_does_nothing() -> None:
     app = console(empty_desk())
     async with app.run_test(size=(120, 24)) as pilot:
@@ -113,7 +136,7 @@ async def test_under_a_dialog_are_its_keys_and_those_of_the_one_on_top_where_sev
     async with app.run_test(size=(columns, 24)) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6")
         for key, line in (
             ("e", "esc Close   ^s Submit"),
             ("t", "esc Close   ^s Send   ^t Test push"),
@@ -134,7 +157,7 @@ async def test_a_dialog_about_one_thing_has_one_line_of_keys() -> None:
     async with app.run_test(size=(120, 24)) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6")
         await pilot.press("enter")
         await until(pilot, lambda: "w Why?" in _last_line(app))
         assert len(app.screen.query(KeyLine)) == 1
@@ -145,7 +168,7 @@ async def test_a_question_says_that_escape_closes_it() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6")
         await pilot.press("d")
         await until_says(pilot, "esc closes")
 

@@ -12,6 +12,7 @@ from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
 from pushdesk.console.past import SPANS, check, is_told, next_span, then_idle
 from pushdesk.console.screens.pane import PaneScreen
+from pushdesk.console.subject import SHOWN_WHY
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError
 from pushdesk.local_time import in_zone
@@ -50,6 +51,7 @@ class ChartsScreen(PaneScreen):
             "Charts of the last 5 minutes, the last hour or the last day",
             show=True,
         ),
+        SHOWN_WHY,
     ]
 
     class HistoryLoaded(Message):

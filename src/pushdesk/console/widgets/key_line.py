@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GAPS: Final = (3, 2)
 """Columns between two keys: as many as there is room for."""
+MARGIN: Final = 1
+"""Columns at either side of a key that belong to it. Two keys that are next to each other have their own each."""
 KEPT: Final = ("help", "quit")
 """Actions whose keys are there at any width."""
 MORE: Final = "more"
@@ -47,10 +49,12 @@ class Hint(NamedTuple):
         return Content(f"{self.display} {self.label}").cell_length
 
     def content(self, *, hovered: bool) -> Content:
-        """Return it as it is shown."""
+        """Return it as it is shown, with the columns before and after it, where one that is dimmed has brackets."""
         if not self.enabled:
-            return Content.styled(f"{self.display} {self.label}", "dim")
-        return Content.assemble((self.display, f"bold {KEY}"), (f" {self.label}", "underline" if hovered else ""))
+            return Content.styled(f"({self.display} {self.label})", "dim")
+        return Content.assemble(
+            " ", (self.display, f"bold {KEY}"), (f" {self.label}", "underline" if hovered else ""), " "
+        )
 
 
 def fit(hints: Sequence[Hint], room: int) -> tuple[list[Hint], int]:
@@ -98,7 +102,8 @@ class KeyLine(Widget):
     def render(self) -> Content:
         """Return the line."""
         shown, gap = self._fitted()
-        return Content(" " * gap).join(hint.content(hovered=place == self.hovered) for place, hint in enumerate(shown))
+        between = Content(" " * (gap - 2 * MARGIN))
+        return between.join(hint.content(hovered=place == self.hovered) for place, hint in enumerate(shown))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Say what the key under the mouse does."""
@@ -118,7 +123,7 @@ class KeyLine(Widget):
 
     def _place_at(self, x: int) -> int | None:
         shown, gap = self._fitted()
-        left = self.styles.padding.left
+        left = MARGIN
         for place, hint in enumerate(shown):
             if left <= x < left + hint.width:
                 return place
@@ -126,7 +131,7 @@ class KeyLine(Widget):
         return None
 
     def _fitted(self) -> tuple[list[Hint], int]:
-        return fit(self.hints, self.content_size.width)
+        return fit(self.hints, self.content_size.width - 2 * MARGIN)
 
     def _bindings_changed(self, screen: Screen[Any]) -> None:
         if screen is self.screen and self.is_attached and screen.app.app_focus:
@@ -147,4 +152,5 @@ def _hints(screen: Screen[Any]) -> list[Hint]:
 
 def _is_typed(field: Widget | None, key: str, display: str) -> bool:
     # Textual leaves out such keys itself, but for the few whose names it does not know the character of: the slash.
-    return field is not None and len(display) == 1 and field.check_consume_key(key, display)
+    # What is written with a sign, such as enter, is not typed.
+    return field is not None and len(display) == 1 and display.isascii() and field.check_consume_key(key, display)

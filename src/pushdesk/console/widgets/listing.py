@@ -62,7 +62,7 @@ class Listing(Panel, Refuser, Generic[Item]):
     app: PushdeskApp
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("slash", "filter", "Filter", "listing.filter", "Show what contains…", show=True, display="/"),
-        bind("s", "sort", "Sort", "listing.sort", "Sort by the next column"),
+        bind("s", "sort", "Sort", "listing.sort", "Sort by the next column", show=True),
         bind("S", "reverse", "Reverse", "listing.reverse", "Reverse the order"),
         bind("right_square_bracket", "next_page", "Next page", "listing.next", "The next page", display="]"),
         bind(
