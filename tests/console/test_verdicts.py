@@ -207,6 +207,18 @@ async def test_a_device_of_a_user_has_its_own_verdict_and_leads_back_to_the_user
         assert not isinstance(app.screen, VerdictScreen)
 
 
+async def test_no_other_frame_is_seen_around_a_verdict() -> None:
+    app = console(explained_desk())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await _ask(pilot, "2")
+        await until_says(pilot, "Did ada get it?", "✓ accepted")
+        await pilot.press("enter")
+        await until_says(pilot, "Did ada, Chromium · Linux get it?")
+        await settled(pilot)
+        # What is behind a dialog is in the picture only.
+        assert app.export_screenshot().count("╭") == 1
+
+
 async def test_a_verdict_follows_what_happens_at_most_once_a_second() -> None:
     desk = explained_desk()
     app = console(desk)

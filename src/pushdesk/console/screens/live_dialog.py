@@ -97,6 +97,8 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
     def on_mount(self) -> None:
         """Fetch, and keep up with what happens."""
         self.add_class("-unknown")
+        # The frame of the one below would stick out.
+        self.set_class(isinstance(self.app.screen_stack[-2], Dialog), "-on-dialog")
         self.watch(self.app, "events", self.follow, init=False)
         self.watch(self.app, "connection", self._watch_connection)
         self.watch(self.app, "scopes", self.refresh_refusals, init=False)
