@@ -13,6 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.errors import StartUpError
+from pushdesk.new_file import NewFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,17 +70,13 @@ def write_key_file(path: Path, key: bytes) -> None:
         StartUpError: There is such a file already, or it cannot be written.
     """
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o600)
-            file.write(urlsafe_b64encode(key).rstrip(b"=") + b"\n")
-            file.flush()
-            os.fsync(handle)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with NewFile(path) as file:
+            file.fill(urlsafe_b64encode(key).rstrip(b"=").decode() + "\n")
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except FileExistsError:
         raise StartUpError(
             f"{path} is there already, and a key is never written over.",

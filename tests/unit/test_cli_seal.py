@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO, EXIT_USAGE
+from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO, EXIT_USAGE, StartUpError
+from pushdesk.seal_key import make_key, write_key_file
 from pushdesk.storage.store import Store
 from tests.contract.storing import put, subscription
 from tests.contract.test_seal import raw
@@ -258,6 +260,16 @@ async def test_key_file_that_cannot_be_used_is_told_and_nothing_is_done(
     assert says in refused.err
     assert not content or content not in refused.err
     assert raw(file) == before
+
+
+def test_a_disk_that_is_full_leaves_no_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StartUpError, match="cannot be written: No space left on device"):
+        write_key_file(tmp_path / "seal.key", make_key())
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_what_else_is_wrong_is_said_in_a_line(tmp_path: Path, file: Path, environment: dict[str, str]) -> None:

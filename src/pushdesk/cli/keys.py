@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
@@ -19,6 +18,7 @@ from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import say, say_json, tell
 from pushdesk.errors import EXIT_DONE, PushdeskError
 from pushdesk.model import ExportedKey, KeyState, Service, VapidKey
+from pushdesk.new_file import NewFile
 from pushdesk.paging import every
 
 if TYPE_CHECKING:
@@ -90,10 +90,7 @@ def retire(
     """End a retiring key. Its devices get nothing more until their page is opened."""
 
     def run() -> int:
-        def act(desk: Desk, word: str) -> Awaitable[VapidKey]:
-            return desk.retire_key(key, confirm=word)
-
-        retired = do_confirmed(act, "retire", yes=yes, reach=reach)
+        retired = do_confirmed(lambda desk, word: desk.retire_key(key, confirm=word), "retire", yes=yes, reach=reach)
         return _tell_changed(retired, as_json=as_json, words="is retired: nothing is signed with it any more")
 
     end(run)
@@ -110,10 +107,9 @@ def rollback(
     """Make a retiring or retired key current again, with its devices."""
 
     def run() -> int:
-        def act(desk: Desk, word: str) -> Awaitable[VapidKey]:
-            return desk.roll_back_key(key, confirm=word)
-
-        current = do_confirmed(act, "rollback", yes=yes, reach=reach)
+        current = do_confirmed(
+            lambda desk, word: desk.roll_back_key(key, confirm=word), "rollback", yes=yes, reach=reach
+        )
         return _tell_changed(current, as_json=as_json, words="is current again")
 
     end(run)
@@ -273,7 +269,7 @@ def _read(file: str) -> str:
 def _new_file(name: str) -> Iterator[Callable[[str], None]]:
     """Make a file that only its owner may read, and give what fills it; on any error it is removed again."""
     try:
-        file = os.fdopen(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+        file = NewFile(name)
     except FileExistsError:
         raise _bad(f"{name} is there already.", hint="Nothing is overwritten: give another name.") from None
     except (OSError, ValueError) as error:
@@ -281,18 +277,12 @@ def _new_file(name: str) -> Iterator[Callable[[str], None]]:
 
     def fill(text: str) -> None:
         try:
-            with file:
-                file.write(text)
+            file.fill(text)
         except OSError as error:
             raise _not_written(name, error) from None
 
-    try:
+    with file:
         yield fill
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    finally:
-        file.close()
 
 
 def _not_written(name: str, error: Exception) -> PushdeskError:

@@ -9,6 +9,7 @@ from typing import Final
 
 from pushdesk.console.text import plain
 from pushdesk.errors import PushdeskError
+from pushdesk.new_file import NewFile
 
 LARGEST: Final = 64 * 1024
 """Bytes of a file that is read: a key has some hundred."""
@@ -64,16 +65,13 @@ def write_new(name: str, text: str) -> Path:
     check_new(name)
     path = _path(name)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        file = NewFile(path)
     except OSError as error:
         raise _bad(f"{plain(name)} could not be made: {_reason(error)}.") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(handle)
+        with file:
+            file.fill(text)
     except OSError as error:
-        path.unlink()
         raise _bad(f"{plain(name)} could not be written: {_reason(error)}.") from None
     return path
 
