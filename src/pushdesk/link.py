@@ -7,7 +7,7 @@ Whatever is at the other end, it ends: with what was asked for, with the error t
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ from pushdesk.errors import ERROR_KINDS, NO_ROUTE, NoAnswerError, PushdeskError,
 from pushdesk.lenient import understand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -158,7 +158,7 @@ class Link:
         sent = {**self._headers, **headers}
         if body is not None:
             sent["Content-Type"] = "application/json"
-        try:
+        with self._said_plainly():
             async with self._open().request(
                 method,
                 self._address(path, query),
@@ -173,15 +173,6 @@ class Link:
                 ),
             ) as response:
                 content = await self._content(response)
-        # The cause is left out everywhere: aiohttp's errors show requests.
-        except aiohttp.ClientResponseError:
-            raise self.foreign() from None
-        except aiohttp.ClientError:
-            raise self._unreachable() from None
-        except TimeoutError:
-            raise self._silent() from None
-        except OSError:
-            raise self._unreachable() from None
         if response.content_type == _PROBLEM:
             self._fail(self.understand(content, _Problem), response.headers.get("Retry-After", ""))
         if response.status >= 300:
@@ -248,22 +239,29 @@ class Link:
         )
 
     async def _connect(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientWebSocketResponse:
+        with self._said_plainly():
+            try:
+                # Without it aiohttp would wait for five minutes.
+                async with asyncio.timeout(self._patience.handshake_s):
+                    return await self._open().ws_connect(
+                        self._address(path, query),
+                        headers=self._headers,
+                        heartbeat=self._patience.heartbeat_s,
+                        # Seen here, pings and pongs are a sign of life.
+                        autoping=False,
+                        max_msg_size=LARGEST_ANSWER,
+                        timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
+                    )
+            except (aiohttp.WSServerHandshakeError, _RedirectedError):
+                # The handshake's error has no body: the same request without it is answered with the reason.
+                await self.ask("GET", path, msgspec.Raw, query=query)
+                raise self.foreign() from None
+
+    @contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        """Raise what keeps an answer away as an error of ours, without its cause: aiohttp's errors show requests."""
         try:
-            # Without it aiohttp would wait for five minutes.
-            async with asyncio.timeout(self._patience.handshake_s):
-                return await self._open().ws_connect(
-                    self._address(path, query),
-                    headers=self._headers,
-                    heartbeat=self._patience.heartbeat_s,
-                    # Seen here, pings and pongs are a sign of life.
-                    autoping=False,
-                    max_msg_size=LARGEST_ANSWER,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
-                )
-        except (aiohttp.WSServerHandshakeError, _RedirectedError):
-            # The handshake's error has no body: the same request without it is answered with the reason.
-            await self.ask("GET", path, msgspec.Raw, query=query)
-            raise self.foreign() from None
+            yield
         except aiohttp.ClientResponseError:
             raise self.foreign() from None
         except aiohttp.ClientError:
