@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 MAX_TEXT: Final = 2 * 1024 * 1024
 """Bytes of a text: as many as a server takes."""
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _STATUSES: Final = "finished, failed or needs-action"
 
 
@@ -142,7 +140,9 @@ def _read_text(name: str) -> str:
 
 
 def _read_key(key: str | None) -> str | None:
-    if key is not None and not _KEY.fullmatch(key):
+    from pushdesk.server.parameters import IDEMPOTENCY_KEY
+
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise _bad("idempotency_key", "--idempotency-key must be 1 to 255 visible ASCII characters.")
     return key
 

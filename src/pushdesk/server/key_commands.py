@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -11,7 +11,11 @@ from pushdesk.server.auth import Access
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiohttp import web
+
+B = TypeVar("B", bound=Struct)
 
 Word = Annotated[str, Meta(max_length=64)]
 KeyId = Annotated[str, Meta(pattern="^[0-9a-f]{8}$")]
@@ -110,65 +114,26 @@ async def give_out(call: Call[NoQuery, ExportRequest]) -> web.Response:
     return answer(TakenOutKey(await call.engine.export_key(call.body.id, confirm=call.body.confirm)))
 
 
+def _command(
+    name: str, summary: str, handler: Callable[[Call[NoQuery, B]], Awaitable[web.Response]], body: type[B], gives: type
+) -> AnyRoute:
+    return Route(
+        method="POST",
+        path=f"/api/v1/admin/keys/{name}",
+        summary=summary,
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=body,
+        handler=handler,
+        answers={200: gives},
+    )
+
+
 ROUTES: Final[tuple[AnyRoute, ...]] = (
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/rotate",
-        summary="Make a new current VAPID key",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=RotateRequest,
-        handler=rotate,
-        answers={200: RotatedKey},
-    ),
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/retire",
-        summary="End a retiring VAPID key",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=RetireRequest,
-        handler=retire,
-        answers={200: ChangedKey},
-    ),
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/rollback",
-        summary="Make a retiring or retired VAPID key current again",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=RollBackRequest,
-        handler=roll_back,
-        answers={200: ChangedKey},
-    ),
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/revoke",
-        summary="Make a new current VAPID key, and end all others for good",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=RevokeRequest,
-        handler=revoke,
-        answers={200: RevokedKeys},
-    ),
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/import",
-        summary="Take a VAPID key that was used elsewhere",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=ImportRequest,
-        handler=take_in,
-        answers={200: ChangedKey},
-    ),
-    Route(
-        method="POST",
-        path="/api/v1/admin/keys/export",
-        summary="A VAPID key with its private half",
-        access=Access.ADMIN,
-        query=NoQuery,
-        body=ExportRequest,
-        handler=give_out,
-        answers={200: TakenOutKey},
-    ),
+    _command("rotate", "Make a new current VAPID key", rotate, RotateRequest, RotatedKey),
+    _command("retire", "End a retiring VAPID key", retire, RetireRequest, ChangedKey),
+    _command("rollback", "Make a retiring or retired VAPID key current again", roll_back, RollBackRequest, ChangedKey),
+    _command("revoke", "Make a new current VAPID key, and end all others for good", revoke, RevokeRequest, RevokedKeys),
+    _command("import", "Take a VAPID key that was used elsewhere", take_in, ImportRequest, ChangedKey),
+    _command("export", "A VAPID key with its private half", give_out, ExportRequest, TakenOutKey),
 )

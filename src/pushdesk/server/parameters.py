@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Struct)
 
-_VISIBLE: Final = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def user_in_path(request: web.Request) -> str:
@@ -57,7 +57,7 @@ def idempotency_key(request: web.Request) -> str | None:
     values = request.headers.getall("Idempotency-Key", [])
     if not values:
         return None
-    if len(values) > 1 or not _VISIBLE.fullmatch(values[0]):
+    if len(values) > 1 or not IDEMPOTENCY_KEY.fullmatch(values[0]):
         raise _bad("Idempotency-Key", "An Idempotency-Key is sent once and has 1 to 255 visible ASCII characters.")
     return values[0]
 
