@@ -12,7 +12,7 @@ import typer
 
 from pushdesk.cli import options
 from pushdesk.cli.ending import end
-from pushdesk.cli.output import say, say_json
+from pushdesk.cli.output import counted, say, say_json
 from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_USAGE, PushdeskError
 from pushdesk.plain_text import printable
 
@@ -121,7 +121,7 @@ def report(findings: Sequence[Finding]) -> list[str]:
         lines += _wrapped("    → ", finding.advice)
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     lines.append("")
-    warnings = f"{counts[Level.WARNING]} warning{'' if counts[Level.WARNING] == 1 else 's'}"
+    warnings = counted(counts[Level.WARNING], "warning")
     lines.append(
         f"{counts[Level.BROKEN]} broken, {warnings}, {counts[Level.OK]} ok, {counts[Level.NOT_LOOKED_AT]} not looked at"
     )

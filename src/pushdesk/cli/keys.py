@@ -15,7 +15,7 @@ from pushdesk.cli import options
 from pushdesk.cli.confirmation import do_confirmed
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import run_on_desk
-from pushdesk.cli.output import say, say_json, tell
+from pushdesk.cli.output import counted, say, say_json, tell
 from pushdesk.errors import EXIT_DONE, PushdeskError
 from pushdesk.model import ExportedKey, KeyState, Service, VapidKey
 from pushdesk.new_file import NewFile
@@ -226,18 +226,14 @@ def lines(key: VapidKey) -> list[str]:
         if not key.users_left:
             progress.append("nobody would be lost by retiring it now")
         else:
-            progress.append(f"{_count(key.users_left, 'user')} would be lost by retiring it now")
+            progress.append(f"{counted(key.users_left, 'user')} would be lost by retiring it now")
         lines.append(f"{'':8}  {'; '.join(progress)}")
     return lines
 
 
 def _devices(services: Mapping[Service, int]) -> str:
     parts = ", ".join(f"{number} {service}" for service, number in sorted(services.items()))
-    return f"{_count(sum(services.values()), 'device')} ({parts})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{counted(sum(services.values()), 'device')} ({parts})"
 
 
 def _written(key: ExportedKey, form: Format, *, as_json: bool) -> str:

@@ -57,6 +57,11 @@ def tell(line: str) -> None:
         leave(sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things as it is said: `1 device`, `2 devices`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def leave(stream: TextIO) -> None:
     """Have what is left for a stream go nowhere: the interpreter flushes once more at its end, and would complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -13,7 +13,7 @@ from pushdesk.cli import options
 from pushdesk.cli.datadir import DataDirectoryHeldError, ServerLock, open_data_directory
 from pushdesk.cli.ending import end
 from pushdesk.cli.hosting import attach_command, read_config
-from pushdesk.cli.output import say, say_json, tell
+from pushdesk.cli.output import counted, say, say_json, tell
 from pushdesk.errors import EXIT_DONE, EXIT_NO, StartUpError
 from pushdesk.seal_key import make_key, read_key_file, seal_key, write_key_file
 
@@ -141,24 +141,20 @@ async def _seal(database: Path, keys: _Keys, sealing: Sealing) -> int:
 
 
 def _report(done: Resealed, to: Sealer) -> None:
-    counted = (
-        _count(done.endpoints, "endpoint"),
-        _count(done.auths, "auth secret"),
-        _count(done.private_keys, "private key"),
+    numbers = (
+        counted(done.endpoints, "endpoint"),
+        counted(done.auths, "auth secret"),
+        counted(done.private_keys, "private key"),
     )
     is_done = "unsealed" if to.key_id is None else f"sealed with the key {to.key_id}"
     if any(done[:-1]):
         if to.key_id is None:
-            say(f"{is_done}: {', '.join(counted)}. Whoever has the database's files has them.")
+            say(f"{is_done}: {', '.join(numbers)}. Whoever has the database's files has them.")
         else:
-            say(f"{is_done}: {', '.join(counted)}. Nothing of what they were before is left in the database's files.")
+            say(f"{is_done}: {', '.join(numbers)}. Nothing of what they were before is left in the database's files.")
             say("Copies and backups that were made before still hold it. From now on the server needs this key.")
     else:
         say(f"All is {is_done} already." if to.key_id else "Nothing is sealed.")
     if done.damaged:
-        damaged = _count(done.damaged, "value")
+        damaged = counted(done.damaged, "value")
         say(f"Not opened and left as it is: {damaged}. Whose it is has to be subscribed, or made, anew.")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,7 +11,7 @@ from pushdesk.cli import options
 from pushdesk.cli.confirmation import confirm
 from pushdesk.cli.ending import end
 from pushdesk.cli.one_shot import run_on_desk
-from pushdesk.cli.output import say, say_json, tell
+from pushdesk.cli.output import counted, say, say_json, tell
 from pushdesk.paging import every
 from pushdesk.user_id import check_user
 
@@ -39,10 +39,9 @@ def list_(
             say_json(msgspec.to_builtins(found))
             return
         for user in found:
-            devices = "1 device" if user.subscriptions == 1 else f"{user.subscriptions} devices"
             last = user.last_delivery_at
             sent = f"last sent to {last:%Y-%m-%d %H:%M} UTC" if last else "never sent to"
-            say(f"{user.id}  {devices}  {sent}")
+            say(f"{user.id}  {counted(user.subscriptions, 'device')}  {sent}")
         if not found:
             tell("there are no users yet." if part is None else "there are no such users.")
 

@@ -180,11 +180,18 @@ class _Known(NamedTuple):
     advice: str
     remedy: Remedy
 
+    def words(self, says: str) -> Words:
+        """Return the words for what happened, with what it means."""
+        return Words(says, self.advice, self.remedy)
 
-_LOOK_AT_SUBSCRIBER: Final = (
+
+_LOOK_AT_SUBSCRIBER: Final = _Known(
+    (),
     "Set subscriber in [push] to a real mailto: or https: address, which localhost is not for Apple, and see that this "
-    "machine's clock is right: pushdesk doctor looks at both."
+    "machine's clock is right: pushdesk doctor looks at both.",
+    Remedy.CONFIGURE,
 )
+"""What it means as a push service says it that is not known here, or one without a reason."""
 _OUR_CONFIGURATION: Final = (
     # What each service says is in `webpush/services.py` and `docs/push-services.md`.
     _Known(
@@ -224,6 +231,9 @@ _REFUSED: Final = (
     _Known(("ttl", "badttl"), "Send it again with another ttl.", Remedy.SEND_AGAIN),
     _Known(("registration", "unauthorizedregistration", "push subscription"), _HAVE_THEM_SUBSCRIBE, Remedy.INVITE),
 )
+_SEE_ITS_ANSWER: Final = _Known(
+    (), "See what it answered. Others are sent to this device as before: send the test push.", Remedy.TEST
+)
 _OURS: Final = (
     # What the engine itself says of an attempt that came to no push service.
     _Known(("subscriptions could not be read",), "If it goes on, look at the disk and at the log.", Remedy.WAIT),
@@ -260,8 +270,7 @@ def key_ended(state: KeyState | None) -> Words:
 def our_configuration(delivery: Delivery) -> Words:
     """Return the words for what a push service refused because of what this server signs, or who it is."""
     says = f"{_WHO[delivery.service]} refused how this server identifies itself. That is not the device's fault."
-    known = _known(_OUR_CONFIGURATION, delivery.reason)
-    return Words(says, *((known.advice, known.remedy) if known else (_LOOK_AT_SUBSCRIBER, Remedy.CONFIGURE)))
+    return (_known(_OUR_CONFIGURATION, delivery.reason) or _LOOK_AT_SUBSCRIBER).words(says)
 
 
 def refused(delivery: Delivery) -> Words:
@@ -281,18 +290,10 @@ def refused(delivery: Delivery) -> Words:
         )
     says = f"{who} refused this notification, and it is not tried again."
     if status in {401, 403}:
-        # As a push service says it that is not known here, or one without a reason.
-        known = _known(_OUR_CONFIGURATION + _REFUSED, delivery.reason)
         says = f"{who} does not let this server send to the device."
-        return Words(says, *((known.advice, known.remedy) if known else (_LOOK_AT_SUBSCRIBER, Remedy.CONFIGURE)))
-    known = _known(_REFUSED, "payload too large" if status == 413 else delivery.reason)
-    if known is not None:
-        return Words(says, known.advice, known.remedy)
-    return Words(
-        says,
-        "See what it answered. Others are sent to this device as before: send the test push.",
-        Remedy.TEST,
-    )
+        return (_known(_OUR_CONFIGURATION + _REFUSED, delivery.reason) or _LOOK_AT_SUBSCRIBER).words(says)
+    reason = "payload too large" if status == 413 else delivery.reason
+    return (_known(_REFUSED, reason) or _SEE_ITS_ANSWER).words(says)
 
 
 def retried(delivery: Delivery) -> Words:
