@@ -29,11 +29,6 @@ LATER = NOW + 1000
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "pushdesk.db"
-
-
-@pytest.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
     async with Store(path) as opened:
         yield opened

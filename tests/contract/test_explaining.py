@@ -19,7 +19,6 @@ from pushdesk.storage.schema import deliveries, dispatches
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
 from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
-from tests.contract.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
 
 MOST_STATEMENTS = 8
 """Of one look, with the two of its transaction."""
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "pushdesk.db"
-
-
-@pytest.fixture
-async def trace() -> AsyncIterator[Trace]:
-    with tracing() as traced:
-        yield traced
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from pushdesk.model import Outcome, Service
 from pushdesk.storage.records import IdempotencyKey, Raised, Targets
 from pushdesk.storage.store import Store
 from tests.contract.storing import CLAIM, NOW, find_gone, message, outcome, put, spread, subscription
-from tests.contract.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -62,12 +61,6 @@ class Hook:
 @pytest.fixture
 def hook(tmp_path: Path) -> Hook:
     return Hook(tmp_path / "pushdesk.db")
-
-
-@pytest.fixture
-async def trace() -> AsyncIterator[Trace]:
-    with tracing() as traced:
-        yield traced
 
 
 @pytest.fixture

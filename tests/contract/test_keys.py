@@ -19,7 +19,7 @@ from pushdesk.storage.records import KeyCounts, Raised, StoredKey, Swept, Target
 from pushdesk.storage.store import Store
 from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
 from tests.contract.test_seal import raw
-from tests.contract.tracing import built_to_leave_what_is_deleted, tracing
+from tests.contract.tracing import built_to_leave_what_is_deleted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -48,17 +48,6 @@ class Hook:
 @pytest.fixture
 def hook() -> Hook:
     return Hook()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "pushdesk.db"
-
-
-@pytest.fixture
-async def trace() -> AsyncIterator[Trace]:
-    with tracing() as traced:
-        yield traced
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import DispatchState, Outcome, PageQuery
 from pushdesk.storage.store import Store
 from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
-from tests.contract.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -26,17 +25,6 @@ if TYPE_CHECKING:
 
 BEGIN, END = "BEGIN DEFERRED", "ROLLBACK"
 THE_DISPATCH, ITS_DELIVERIES, COUNTS = "SELECT dispatches.", "SELECT deliveries.id", "SELECT deliveries.dispatch"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "pushdesk.db"
-
-
-@pytest.fixture
-async def trace() -> AsyncIterator[Trace]:
-    with tracing() as traced:
-        yield traced
 
 
 @pytest.fixture

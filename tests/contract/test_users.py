@@ -24,11 +24,6 @@ TABLES = ("user_state", "subscriptions", "invitations", "enrollments", "dispatch
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "pushdesk.db"
-
-
-@pytest.fixture
 def raised() -> list[Raised]:
     return []
 

@@ -8,6 +8,7 @@ import pytest
 
 from pushdesk.config import Config, PushConfig
 from pushdesk.engine.opening import open_engine
+from tests.chat_server import ChatServer
 from tests.engine.outbox_bench import OutboxBench, open_bench
 from tests.push_service import PushService
 
@@ -31,6 +32,12 @@ def at_once(_low: float, _high: float) -> float:
 @pytest.fixture
 async def service() -> AsyncIterator[PushService]:
     async with PushService() as running:
+        yield running
+
+
+@pytest.fixture
+async def chat() -> AsyncIterator[ChatServer]:
+    async with ChatServer() as running:
         yield running
 
 

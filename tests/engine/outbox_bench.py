@@ -36,6 +36,16 @@ def broken_disk() -> DatabaseError:
     return DatabaseError("The database failed: disk I/O error.")
 
 
+async def done(engine: Engine, dispatch: Dispatch) -> Dispatch:
+    """Wait until nothing is left to do for a dispatch."""
+    async with asyncio.timeout(10), aclosing(engine.events()) as events:
+        async for _ in events:
+            found = await engine.dispatch(dispatch.id)
+            if found.state is DispatchState.DONE:
+                return found
+    raise AssertionError
+
+
 class Reads:
     """The cache's reads of a real database, which fail or hang for whom a test says."""
 
@@ -130,12 +140,7 @@ class OutboxBench:
 
     async def done(self, dispatch: Dispatch) -> Dispatch:
         """Wait until nothing is left to do for a dispatch."""
-        async with asyncio.timeout(10), aclosing(self.engine.events()) as events:
-            async for _ in events:
-                found = await self.engine.dispatch(dispatch.id)
-                if found.state is DispatchState.DONE:
-                    return found
-        raise AssertionError
+        return await done(self.engine, dispatch)
 
     async def failures(self) -> list[int]:
         """Return how often each subscription has failed."""

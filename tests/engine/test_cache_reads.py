@@ -20,10 +20,22 @@ from pushdesk.model import CacheChange
 from tests.engine.cache_bench import ONE, Bench, answers, devices, settle, soon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from pushdesk.storage.records import Targets
     from tests.logs import Log
+
+
+def cache_over(read: Callable[[Collection[str]], Awaitable[Mapping[str, Targets]]]) -> SubscriptionCache:
+    return SubscriptionCache(
+        read,
+        ttl_s=180,
+        max_size=10**6,
+        monotonic=time.monotonic,
+        now=partial(datetime.now, UTC),
+        uniform=random.uniform,
+        observer=lambda *_: None,
+    )
 
 
 def forgets_bob(users: Collection[str]) -> Mapping[str, Targets]:
@@ -53,15 +65,7 @@ async def test_a_mistake_in_reading_many_fails_only_the_one_it_is_about(
         await settle()
         return reader(users)
 
-    cache = SubscriptionCache(
-        read,
-        ttl_s=180,
-        max_size=10**6,
-        monotonic=time.monotonic,
-        now=partial(datetime.now, UTC),
-        uniform=random.uniform,
-        observer=lambda *_: None,
-    )
+    cache = cache_over(read)
     found = await soon(cache.get_many({"ada": 0, "bob": 0, "cyd": 0}))
     assert (found["ada"], found["cyd"]) == (ONE, ONE)
     assert isinstance(found["bob"], mistake)
@@ -178,15 +182,7 @@ async def test_a_read_is_no_part_of_the_request_that_asked_first(log: Log) -> No
         logging.getLogger("library").warning("reading")
         return dict.fromkeys(users, ONE)
 
-    cache = SubscriptionCache(
-        read,
-        ttl_s=180,
-        max_size=10**6,
-        monotonic=time.monotonic,
-        now=partial(datetime.now, UTC),
-        uniform=random.uniform,
-        observer=lambda *_: None,
-    )
+    cache = cache_over(read)
     with bound(request=Id("0b")):
         await cache.get("ada")
         logging.getLogger("library").warning("answering")

@@ -82,12 +82,7 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield Bench(bindings, make, ended)
 
 
-async def test_it_rests_after_each_batch_for_as_long_as_that_took(bench: Bench, log: Log) -> None:
-    rests: list[float] = []
-
-    async def rest(seconds: float, _event: asyncio.Event) -> None:
-        rests.append(seconds)
-
+async def sweep_to_the_end(bench: Bench, rest: Callable[[float, asyncio.Event], Awaitable[None]]) -> None:
     sweep = bench.make(rest)
     running = asyncio.create_task(sweep.run())
     sweep.wake()
@@ -95,6 +90,15 @@ async def test_it_rests_after_each_batch_for_as_long_as_that_took(bench: Bench, 
         await bench.ended.wait()
         sweep.end()
         await running
+
+
+async def test_it_rests_after_each_batch_for_as_long_as_that_took(bench: Bench, log: Log) -> None:
+    rests: list[float] = []
+
+    async def rest(seconds: float, _event: asyncio.Event) -> None:
+        rests.append(seconds)
+
+    await sweep_to_the_end(bench, rest)
     assert rests == [0.5, 0.25, 2.0]
     (line,) = log.of("key_sweep_ended")
     assert (line["removed"], line["disabled"], line["restored"]) == (DEVICES, 0, 0)
@@ -131,13 +135,7 @@ async def test_what_was_done_before_a_failure_is_counted_with_the_rest(bench: Be
     async def rest(_seconds: float, _event: asyncio.Event) -> None:
         pass
 
-    sweep = bench.make(rest)
-    running = asyncio.create_task(sweep.run())
-    sweep.wake()
-    async with asyncio.timeout(10):
-        await bench.ended.wait()
-        sweep.end()
-        await running
+    await sweep_to_the_end(bench, rest)
     assert len(log.of("key_sweep_failed")) == 1
     assert [line["removed"] for line in log.of("key_sweep_ended")] == [DEVICES]
 

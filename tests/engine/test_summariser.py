@@ -30,12 +30,6 @@ KEY = "sk-a-key-that-nobody-sees"
 
 
 @pytest.fixture
-async def chat() -> AsyncIterator[ChatServer]:
-    async with ChatServer() as running:
-        yield running
-
-
-@pytest.fixture
 async def summariser(chat: ChatServer) -> AsyncIterator[ChatSummariser]:
     made = ChatSummariser(SummaryConfig(base_url=chat.url), api_key=KEY, timeout_s=20)
     yield made

@@ -40,7 +40,7 @@ from pushdesk.webpush.transport import AiohttpTransport
 from tests.chat_server import SUMMARY, ChatServer, completion
 from tests.contract.tracing import tracing
 from tests.engine.cache_bench import soon
-from tests.engine.outbox_bench import Watched
+from tests.engine.outbox_bench import Watched, done
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,12 +85,7 @@ class Runner:
         return [self.phone.decrypt(push.body)["notification"] for push in pushes]
 
     async def done(self, dispatch: Dispatch) -> Dispatch:
-        async with asyncio.timeout(10), aclosing(self.engine.events()) as events:
-            async for _ in events:
-                found = await self.engine.dispatch(dispatch.id)
-                if found.state is DispatchState.DONE:
-                    return found
-        raise AssertionError
+        return await done(self.engine, dispatch)
 
 
 @asynccontextmanager
@@ -127,12 +122,6 @@ def phone(service: PushService) -> Device:
 async def runner(tmp_path: Path, service: PushService, phone: Device) -> AsyncIterator[Runner]:
     async with running(tmp_path, service, phone) as made:
         yield made
-
-
-@pytest.fixture
-async def chat() -> AsyncIterator[ChatServer]:
-    async with ChatServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from pushdesk.simulator.service import Simulator
+    from tests.programs import Finished
     from tests.simulator.wire import Clock
 
 Line = tuple[str, str]
@@ -103,32 +104,25 @@ async def test_a_server_that_is_not_up_is_waited_for_and_said_once(
             assert await lines.get() == ("say", "2 virtual browsers are subscribed, for ada")
 
 
+async def simulate_for(server: str, folder: Path) -> Finished:
+    """Run two virtual browsers for a server that does not take them."""
+    options = ("--port", "0", "--browsers", "2", "--server", server)
+    return await run(*PUSHDESK, "simulate", *options, env=bare_environment(folder))
+
+
 async def test_a_refusal_ends_the_program_with_one_line(tmp_path: Path, application: Application) -> None:
     async with DeskServer(application.public_key) as server:
         problem = {"code": "forbidden", "title": "No", "detail": "Not you.", "hint": "Ask."}
         server.refusal = (403, json.dumps(problem).encode(), "application/problem+json")
-        finished = await run(
-            *PUSHDESK,
-            "simulate",
-            "--port",
-            "0",
-            "--browsers",
-            "2",
-            "--server",
-            server.url,
-            env=bare_environment(tmp_path),
-        )
+        finished = await simulate_for(server.url, tmp_path)
 
     assert (finished.code, finished.err) == (4, "pushdesk: Not you. Ask.\n")
 
 
 async def test_a_server_with_push_off_is_one_line(tmp_path: Path) -> None:
-    environment = bare_environment(tmp_path)
     options = ("--port", "0", "--experiments-web-push", "false")
-    async with serving(*options, env=environment) as server:
-        finished = await run(
-            *PUSHDESK, "simulate", "--port", "0", "--browsers", "2", "--server", server.url, env=environment
-        )
+    async with serving(*options, env=bare_environment(tmp_path)) as server:
+        finished = await simulate_for(server.url, tmp_path)
 
     hint = "Start it with web-push = true under [experiments], then try again."
     line = f"pushdesk: Web Push is switched off on the server at {server.url}. {hint}\n"
@@ -136,17 +130,7 @@ async def test_a_server_with_push_off_is_one_line(tmp_path: Path) -> None:
 
 
 async def test_what_is_no_pushdesk_server_is_one_line(tmp_path: Path, simulator: Simulator) -> None:
-    finished = await run(
-        *PUSHDESK,
-        "simulate",
-        "--port",
-        "0",
-        "--browsers",
-        "2",
-        "--server",
-        simulator.origin,
-        env=bare_environment(tmp_path),
-    )
+    finished = await simulate_for(simulator.origin, tmp_path)
 
     line = f"pushdesk: {simulator.origin} answered 404 to GET /api/v1/vapid. Is it a pushdesk server, "
     assert (finished.code, finished.err.count("\n")) == (1, 1)

@@ -245,19 +245,25 @@ async def test_a_refused_token_is_told_by_its_exit_code(environment: dict[str, s
     assert sent.err.count("\n") == 1
 
 
+async def send_and_hold(url: str, push_service: PushService, environment: dict[str, str]) -> asyncio.Event:
+    """Have a notification under way that the push service does not answer; returns what makes it answer."""
+    await subscribe(url, "ada", push_service.device("phone"))
+    push_service.hold = asyncio.Event()
+    before = len(push_service.pushes)
+    await run(*PUSHDESK, "send", "ada", "Hello", "--wait", "0", env=environment)
+    await push_service.wait_for_pushes(before + 1)
+    return push_service.hold
+
+
 async def test_what_is_in_flight_is_waited_for_and_said(environment: dict[str, str]) -> None:
     async with PushService() as push_service:
         environment["PUSHDESK_ALLOW_ENDPOINT"] = push_service.origin
         async with serving(env=environment) as server:
-            await subscribe(server.url, "ada", push_service.device("phone"))
-            push_service.hold = asyncio.Event()
-            before = len(push_service.pushes)
-            await run(*PUSHDESK, "send", "ada", "Hello", "--wait", "0", env=environment)
-            await push_service.wait_for_pushes(before + 1)
+            hold = await send_and_hold(server.url, push_service, environment)
             ending = asyncio.create_task(server.end(signal.SIGTERM))
             assert "waiting for 1 delivery under way" in await server.error_line("waiting for")
             assert not ending.done()
-            push_service.hold.set()
+            hold.set()
             assert await ending == EXIT_DONE
 
 
@@ -267,20 +273,17 @@ async def test_a_second_signal_ends_at_once_and_the_next_start_sends_what_was_le
     async with PushService() as push_service:
         environment["PUSHDESK_ALLOW_ENDPOINT"] = push_service.origin
         async with serving(env=environment) as server:
-            await subscribe(server.url, "ada", push_service.device("phone"))
-            push_service.hold = asyncio.Event()
-            before = len(push_service.pushes)
-            await run(*PUSHDESK, "send", "ada", "Hello", "--wait", "0", env=environment)
-            await push_service.wait_for_pushes(before + 1)
+            hold = await send_and_hold(server.url, push_service, environment)
+            sent = len(push_service.pushes)
             first = asyncio.create_task(server.end(signal.SIGTERM))
             await server.error_line("waiting for")
             assert await server.end(signal.SIGTERM, within_s=2) == 128 + signal.SIGTERM
             await first
-            push_service.hold.set()
+            hold.set()
         with closing(sqlite3.connect(data / "pushdesk.db")) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         async with serving(env=environment):
-            await push_service.wait_for_pushes(before + 2)
+            await push_service.wait_for_pushes(sent + 1)
 
 
 async def test_a_server_under_nohup_ignores_the_hangup(environment: dict[str, str]) -> None:
