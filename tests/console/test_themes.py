@@ -86,6 +86,40 @@ async def test_the_row_under_the_cursor_is_told_apart_in_every_theme(theme: str)
         assert marked.bgcolor != plain.bgcolor or marked.reverse
 
 
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+async def test_without_colours_a_terminal_keeps_its_own_two(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = console(let_in(rotated_desk()))
+    app.theme = theme
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("6")
+        await settled(pilot)
+        styles = [part.style for strip in app.screen._compositor.render_strips() for part in strip if part.style]
+        colours = {colour.name for style in styles for colour in (style.color, style.bgcolor) if colour is not None}
+        assert colours == {"default"}
+        assert any(style.reverse for style in styles)
+
+
+@pytest.mark.parametrize(
+    ("press", "says"),
+    [
+        (["6"], ["✓ current", "(d Retire)"]),
+        (["3", "t"], ["To user", "[ ] silent"]),
+        (["6", "colon", *"revo"], ["Revoke (Access tokens)"]),
+        (["6", "tab", "d"], ["Revoke this access token?", "Cancel"]),
+    ],
+    ids=["keys", "form", "palette", "question"],
+)
+def test_what_is_chosen_is_seen_without_colours_in_a_terminals_own(
+    snap: Snap, press: list[str], says: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = console(let_in(rotated_desk()))
+    app.theme = "ansi-dark"
+    snap(app, (80, 24), press=press, says=says)
+
+
 @pytest.mark.parametrize("theme", ["pushdesk-light", "ansi-dark", "ansi-light"])
 def test_keys_in_other_themes(snap: Snap, theme: str) -> None:
     app = console(let_in(rotated_desk()))

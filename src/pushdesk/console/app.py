@@ -19,18 +19,19 @@ from pushdesk.console.keys import bind
 from pushdesk.console.screens import SCREENS
 from pushdesk.console.state import ServerState, View, load_state, save_state
 from pushdesk.console.text import plain
-from pushdesk.console.themes import DARK, LIGHT
+from pushdesk.console.themes import DARK, LIGHT, filters_in
 from pushdesk.console.workers import begin
 from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, NoAnswerError, PushdeskError, UnreachableError
 from pushdesk.model import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from textual.binding import BindingType
     from textual.command import Provider
+    from textual.filter import LineFilter
     from textual.notifications import Notify, SeverityLevel
     from textual.screen import Screen
     from textual.widget import Widget
@@ -190,6 +191,10 @@ class PushdeskApp(App[int]):
         self._tell_minute()
         self.switch_mode(self._first_screen)
         self.call_after_refresh(self._begin)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return how colours are changed before they are painted."""
+        return filters_in(super().get_line_filters(), ansi=self.native_ansi_color)
 
     def fail(self, error: PushdeskError) -> None:
         """End the app because of an error, with its exit code. From another thread: through `call_from_thread`."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from textual.filter import Monochrome, NoColor
 from textual.theme import Theme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.filter import LineFilter
 
 DARK: Final = Theme(
     name="pushdesk-dark",
@@ -35,3 +41,13 @@ LIGHT: Final = Theme(
     dark=False,
     variables={"footer-key-foreground": "#8f5400", "border-blurred": "#c9d1db"},
 )
+NO_COLOR: Final = NoColor()
+
+
+def filters_in(filters: Sequence[LineFilter], *, ansi: bool) -> list[LineFilter]:
+    """Return the filters by which colours are changed before they are painted.
+
+    Without colours there are shades of grey, but in a terminal's own sixteen, whose shades nobody knows: all of them
+    would be black. Textual chooses between the two before the theme is known.
+    """
+    return [NO_COLOR if ansi and isinstance(each, Monochrome) else each for each in filters]
