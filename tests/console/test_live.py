@@ -92,6 +92,46 @@ async def test_a_paused_log_counts_deliveries_and_not_their_attempts() -> None:
         await until_says(pilot, "paused, 0 new")
 
 
+async def test_a_filter_that_is_set_while_the_log_is_paused_lists_at_once_and_counts_its_own() -> None:
+    desk = busy_desk()
+    fay, gus = desk.subscribe("fay"), desk.subscribe("gus")
+    earlier = desk.deliver(fay)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms", "following")
+        await pilot.press("p")
+        held = [desk.deliver(gus), desk.deliver(fay)]
+        await until_says(pilot, "paused, 2 new")
+        await pilot.press("slash", *"fay", "enter")
+        await until(pilot, lambda: rows_of(app).items == [earlier, held[1]])
+        await until_says(pilot, "filter: fay", "paused, 0 new")
+        desk.deliver(gus)
+        after = desk.deliver(fay)
+        await until_says(pilot, "paused, 1 new")
+        assert rows_of(app).items == [earlier, held[1]]
+        await pilot.press("p")
+        await until(pilot, lambda: rows_of(app).items == [earlier, held[1], after])
+
+
+async def test_a_filter_that_is_set_while_paused_and_away_is_listed_when_the_server_is_back() -> None:
+    desk = busy_desk()
+    one = desk.deliver(desk.subscribe("fay"))
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms", "following")
+        await pilot.press("p")
+        desk.lose()
+        await until_says(pilot, "reconnecting")
+        await pilot.press("slash", *"fay", "enter")
+        await until_says(pilot, "filter: fay", "This could not be listed.")
+        assert rows_of(app).items == []
+        desk.come_back()
+        await until(pilot, lambda: rows_of(app).items == [one])
+        await until_says(pilot, "filter: fay", "paused, 0 new")
+
+
 async def test_moving_up_leaves_the_newest_and_f_goes_back_to_it() -> None:
     desk = busy_desk()
     one = desk.subscribe("fay")
@@ -187,7 +227,7 @@ async def test_what_happens_to_subscriptions_while_a_page_comes_is_newer_than_th
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all, 6 are sent to")
         desk.answering.clear()
         await pilot.press("R")
         await pilot.pause()
@@ -246,11 +286,11 @@ async def test_a_subscription_changes_in_its_row() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3", "down")
-        await until_says(pilot, "✗ gone", "1 to 6 of 6")
+        await until_says(pilot, "✗ gone", "1 to 6 · of all, 6 are sent to")
         desk.change("sub-0001", failures=17)
         await until_says(pilot, "17")
         desk.subscribe("fay", created_at=NOON + timedelta(seconds=1))
-        await until_says(pilot, "fay", "1 to 7 of 7")
+        await until_says(pilot, "fay", "1 to 7 · of all, 7 are sent to")
 
 
 async def test_sort_and_pages_are_the_servers() -> None:
@@ -260,17 +300,17 @@ async def test_sort_and_pages_are_the_servers() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "user-000", "1 to 100 of 250")
+        await until_says(pilot, "user-000", "1 to 100 ")
         await pilot.press("right_square_bracket")
-        await until_says(pilot, "user-100", "101 to 200 of 250")
+        await until_says(pilot, "user-100", "101 to 200 ")
         await settled(pilot)
         await pilot.press("right_square_bracket")
-        await until_says(pilot, "user-200", "201 to 250 of 250")
+        await until_says(pilot, "user-200", "201 to 250 ")
         await settled(pilot)
         await pilot.press("left_square_bracket")
-        await until_says(pilot, "user-100", "101 to 200 of 250")
+        await until_says(pilot, "user-100", "101 to 200 ")
         await pilot.press("s", "S")
-        await until_says(pilot, "user ▼", "user-249", "1 to 100 of 250")
+        await until_says(pilot, "user ▼", "user-249", "1 to 100 ")
 
 
 async def test_no_page_of_another_sort_is_asked_for_while_the_first_one_comes() -> None:
@@ -280,12 +320,12 @@ async def test_no_page_of_another_sort_is_asked_for_while_the_first_one_comes() 
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "subscribed ▼", "1 to 100 of 150")
+        await until_says(pilot, "subscribed ▼", "1 to 100 ")
         await settled(pilot)
         desk.answering.clear()
         await pilot.press("S", "right_square_bracket")
         desk.answering.set()
-        await until_says(pilot, "subscribed ▲", "user-149", "1 to 100 of 150")
+        await until_says(pilot, "subscribed ▲", "user-149", "1 to 100 ")
         assert "cursor" not in text_of(app)
 
 
@@ -306,7 +346,7 @@ async def test_removing_removes_only_after_it_was_confirmed() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all, 6 are sent to")
         await pilot.press("d", "enter")
         await settled(pilot)
         assert desk.calls == []
@@ -322,7 +362,7 @@ async def test_one_device_can_be_tested() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all, 6 are sent to")
         await pilot.press("down", "down", "T")
         await until(pilot, lambda: toasts(app) == ["cy, Safari · iPhone: ↻ 429 throttled"])
         assert desk.calls == [("test", ("cy", "sub-0003"))]
@@ -334,7 +374,7 @@ async def test_an_error_is_a_toast_and_a_row() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all, 6 are sent to")
         await pilot.press("T")
         await until(pilot, lambda: "The database is locked." in "".join(toasts(app)))
         await pilot.press("1")

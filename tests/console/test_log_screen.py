@@ -303,6 +303,18 @@ async def test_a_paused_log_counts_and_goes_on() -> None:
         await until_says(pilot, "server_ended", "following")
 
 
+async def test_another_level_is_listed_at_once_while_the_log_is_paused() -> None:
+    desk = logged_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await show_log(app, pilot, "p")
+        desk.write("server_ended", LogLevel.WARNING)
+        await until_says(pilot, "paused, 1 new")
+        await pilot.press("l", "l")
+        await until(pilot, lambda: {line.level for line in lines_of(app)} == set(list(LogLevel)[2:]))
+        await until_says(pilot, "filter: warning", "paused, 0 new", "server_ended")
+
+
 async def test_a_log_that_could_not_be_listed_is_asked_for_again() -> None:
     desk = Broken()
     desk.write("server_listening")

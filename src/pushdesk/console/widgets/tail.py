@@ -112,6 +112,8 @@ class Tail(Panel, Refuser, Generic[Item]):
         self._passes = passes
         self._empty = empty
         self._filter = ""
+        self._shown_filter: str | None = None
+        """What the lines that are shown are filtered by; None before there are any."""
         self._older: str | None = None
         self._is_paused = False
         self._is_stale = False
@@ -138,8 +140,8 @@ class Tail(Panel, Refuser, Generic[Item]):
         self._entitle()
 
     def load(self) -> None:
-        """Fetch the newest page; while the log is held still, once it goes on."""
-        if self._is_paused:
+        """Fetch the newest page; while the log is held still, once it goes on, unless another filter is shown."""
+        if self._is_paused and self._shown_filter == self._filter:
             self._is_stale = True
             return
         self._is_stale = False
@@ -234,6 +236,7 @@ class Tail(Panel, Refuser, Generic[Item]):
         self._older = message.page.next
         oldest_first = message.page.items[::-1]
         if message.query.cursor is None:
+            self._shown_filter = self._filter
             self._held.clear()
             self.rows.say_when_empty(self._empty(self._filter))
             self.rows.show(self._with_newer(oldest_first))
@@ -243,11 +246,13 @@ class Tail(Panel, Refuser, Generic[Item]):
         self._say()
 
     def on_tail_failed(self, message: Failed) -> None:
-        """Show the error; what was listed stays."""
+        """Show the error; what was listed stays, unless it was with another filter."""
         message.stop()
         if message.query is self._asked:
             self._asked = None
             self.rows.say_when_empty(NOT_LISTED)
+            if self._shown_filter != self._filter:
+                self.rows.show(())
         self.app.report(message.error)
 
     def _ask(self, query: PageQuery) -> None:
