@@ -129,7 +129,7 @@ async def test_what_is_counted_is_called_what_it_is() -> None:
     desk.set_stats(subscriptions=5, users=7)
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
-        await until_says(pilot, "5 are sent to · 7 users")
+        await until_says(pilot, "5 sent to   7 users")
         await pilot.press("3")
         await until_says(pilot, "1 to 6 · of all, 5 are sent to")
 
@@ -173,7 +173,7 @@ async def test_a_rotation_is_followed_as_devices_move(monkeypatch: pytest.Monkey
         desk.change(moving[0], key_id="7f3a92aa")
         await until_says(pilot, "↻ 0badc0de █████░  90 %")
         await pilot.press("3")
-        await until_says(pilot, "1 to 7 of 7")
+        await until_says(pilot, "1 to 7 · of all")
         desk.change(moving[1], key_id="7f3a92aa")
         await pilot.press("1")
         await until_says(pilot, "↻ 0badc0de ██████ 100 %")

@@ -367,9 +367,10 @@ class OverviewScreen(ChartsScreen):
             who = f"{plural(stats.subscriptions, 'subscription')} · {plural(stats.users, 'user')}"
             return beside([Content(who), *retiring, Content.styled(since, QUIET)], width)
         key = Content(f"{plain(stats.key_id)}, {age(stats.key_created_at, now)}")
+        users = Content(plural(stats.users, "user"))
         keys = [("VAPID key", key), *((f"{glyph} {word}", each) for each in emptied)]
         others = [
-            ("subscriptions", Content(f"{count(stats.subscriptions)} are sent to · {plural(stats.users, 'user')}")),
+            ("subscriptions", beside([Content(f"{count(stats.subscriptions)} sent to"), users], width - LABEL)),
             ("server", Content(since)),
         ]
         if len(keys) + len(others) > height:
