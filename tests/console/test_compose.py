@@ -44,7 +44,7 @@ async def test_the_row_under_the_cursor_says_whom_it_is_for() -> None:
     app = console(busy_desk())
     async with app.run_test() as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         await pilot.press("down", "down", "t")
         assert app.screen.query_one("#user", Input).value == "cy"
         assert app.focused is app.screen.query_one("#user", Input)
@@ -54,7 +54,7 @@ async def test_typing_replaces_the_suggested_user_and_tab_goes_on_to_the_title()
     app = console(busy_desk())
     async with app.run_test() as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         await pilot.press("t", *"eve", "tab", *"Tea")
         assert app.screen.query_one("#user", Input).value == "eve"
         assert app.screen.query_one("#title", Input).value == "Tea"
@@ -106,7 +106,7 @@ async def test_a_refusal_leaves_what_was_written() -> None:
     app = console(desk)
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         await pilot.press("t", "tab", *"Tea!", "ctrl+s")
         await until_says(pilot, "The queue is full.", " Send ", " Cancel ")
         assert toasts(app) == []
@@ -127,7 +127,7 @@ async def test_a_click_that_leads_elsewhere_is_refused_by_the_server_and_nothing
     app = console(desk)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         await pilot.press("t")
         typed = {"user": "ada", "title": "Tea", "url": url}
         for name, value in typed.items():
@@ -178,7 +178,7 @@ async def test_the_test_push_tells_what_each_device_did() -> None:
     app = console(desk)
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         await pilot.press("t", "ctrl+t")
         await until(pilot, lambda: toasts(app) == ["ada, 2 devices: ✓ 1 accepted, ✗ 1 gone"])
 
@@ -233,7 +233,7 @@ async def test_a_url_that_cannot_be_pushed_is_told_and_not_sent(url: str, says: 
     app = console(desk)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 of 6")
+        await until_says(pilot, "1 to 6 · of all")
         await pilot.press("t")
         app.screen.query_one("#url", Input).value = url
         await pilot.press("ctrl+s")
