@@ -127,7 +127,7 @@ async def test_t_sends_a_push_that_a_browser_decrypts(environment: dict[str, str
         async with Terminal(*PUSHDESK, env=environment) as terminal:
             await terminal.shows(READY)
             await browser.subscribe(url_of(data))
-            await terminal.shows("subscriptions  1, of 1 user")
+            await terminal.shows("subscriptions  1 sent to   1 user")
             terminal.press("t")
             await terminal.shows("To user")
             # What is typed takes the place of what was suggested.

@@ -48,7 +48,7 @@ async def test_a_tour_of_the_console(size: tuple[int, int], tmp_path: Path) -> N
             await show(terminal, "2", "last failure", "1 to 2 of 2")
             terminal.press("g")
             await show(terminal, ENTER, "Devices", "2 deliveries", "generation", "✗ 410 gone")
-            await show(terminal, "w", "Why did bo", "✗ gone", "What helps", "Answered 410", "Invite the user")
+            await show(terminal, "w", "Did bo, unknown", "✗ gone", "What helps", "Answered 410", "Invite the user")
             await close_dialog(terminal)
             await show(terminal, ESCAPE, "last failure", "1 to 2 of 2")
 
