@@ -10,6 +10,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.filter import LineFilter
     from textual.geometry import Size
 
     from pushdesk.console.qr import Drawing
@@ -40,6 +43,10 @@ class QrCode(Widget):
             self._drawing = drawing
             self.display = drawing is not None
             self.refresh(layout=True)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return nothing by which its black and white would be changed, where there are no other colours."""
+        return ()
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """Return the columns of the drawing."""
