@@ -118,6 +118,7 @@ class FakeDesk:
     def __init__(self, now: Callable[[], datetime] = lambda: NOON, *, reachable: bool = True) -> None:
         self.now = now
         self.reachable = reachable
+        self._lets_in = True
         self.refusals: deque[PushdeskError] = deque()
         """Errors with which the next commands are answered."""
         self.troubles: deque[PushdeskError] = deque()
@@ -180,6 +181,11 @@ class FakeDesk:
         self.reachable = False
         for reader in self._readers:
             reader.put_nowait(None)
+
+    def shut_out(self) -> None:
+        """Break every connection, and take nobody's token any more."""
+        self._lets_in = False
+        self.lose()
 
     def come_back(self, *, anew: bool = False) -> None:
         """Answer again, as the same server or, `anew`, as one that has been restarted."""
@@ -648,6 +654,9 @@ class FakeDesk:
     # How it is done.
 
     def _answer(self) -> None:
+        if not self._lets_in:
+            hint = "It was revoked. pushdesk tokens create makes another."
+            raise PushdeskError(f"{URL} no longer takes the token.", code="unauthorized", hint=hint)
         if not self.reachable:
             raise UnreachableError("The server cannot be reached.")
 
@@ -727,7 +736,7 @@ class FakeDesk:
 
     def _count(self) -> None:
         users = {one.user for one in self._subscriptions.values()}
-        self.set_stats(subscriptions=len(self._subscriptions), users=len(users))
+        self.set_stats(subscriptions=sum(len(self._of(user)) for user in users), users=len(users))
 
     def _accept(
         self, user: str, title: str, kind: DispatchKind, devices: list[Subscription], *, name: str | None = None
