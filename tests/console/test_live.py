@@ -19,6 +19,8 @@ from tests.console.looking import heard, settled, text_of, toasts, until, until_
 from tests.console.scenes import busy_desk, console, empty_desk
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from textual.strip import Strip
 
 WIDE = (120, 40)
@@ -37,24 +39,64 @@ async def test_the_overview_shows_a_first_subscription_as_it_comes() -> None:
         await until_says(pilot, "+ subscribed", "ada", "Firefox · Linux")
 
 
-async def test_an_attempt_takes_the_place_of_the_waiting_it_ends() -> None:
+async def test_the_latest_attempt_stands_for_a_delivery_at_the_end() -> None:
     desk = empty_desk()
-    one = desk.subscribe("ada")
+    ada, bo = desk.subscribe("ada"), desk.subscribe("bo")
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: app.loaded)
         desk.settles = False
-        await desk.notify("ada", _hello())
+        await desk.notify(ada.user, _hello())
         await until_says(pilot, "… waiting")
         waiting = next(iter(desk._deliveries.values()))
-        desk.update(msgspec.structs.replace(waiting, outcome=Outcome.TRANSIENT, status=503, attempts=1))
+        other = desk.deliver(bo)
+        retried = msgspec.structs.replace(waiting, outcome=Outcome.TRANSIENT, status=503, attempts=1)
+        desk.update(retried)
         await until_says(pilot, "↻ 503 will retry")
-        assert len(rows_of(app).items) == 1
-        desk.update(msgspec.structs.replace(waiting, outcome=Outcome.ACCEPTED, status=201, attempts=2))
-        await until_says(pilot, "✓ 201")
-        assert "↻ 503 will retry" in text_of(app)
-        assert one.user == "ada"
+        assert rows_of(app).items == [other, retried]
+        desk.deliver(bo)
+        arrived = msgspec.structs.replace(waiting, outcome=Outcome.ACCEPTED, status=201, attempts=2)
+        desk.update(arrived)
+        await until(pilot, lambda: rows_of(app).items[-1] == arrived)
+        assert "↻ 503 will retry" not in text_of(app)
+        assert len(rows_of(app).items) == 3
+
+
+@pytest.mark.parametrize("keys", [(), ("p",), ("slash", *"transient", "enter"), ("slash", *"ada", "enter", "p")])
+async def test_what_was_told_is_what_is_listed_when_it_is_fetched_anew(keys: tuple[str, ...]) -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms", "following")
+        await pilot.press(*keys)
+        await settled(pilot)
+        of_ada, of_cy = _subscription(desk, "sub-0001"), _subscription(desk, "sub-0003")
+        wait_s = 0
+
+        def later() -> datetime:
+            nonlocal wait_s
+            wait_s += 1
+            return NOON + timedelta(seconds=wait_s)
+
+        desk.now = later
+        begun = [desk.deliver(one, Outcome.TRANSIENT) for one in (of_ada, of_cy, of_ada, of_cy)]
+        for one, outcome in zip(begun, (Outcome.ACCEPTED, Outcome.TRANSIENT, Outcome.TRANSIENT), strict=False):
+            desk._settle(one, outcome)
+        # One that was listed before: it was tried again, and arrived.
+        known = next(one for one in desk._deliveries.values() if one.outcome is Outcome.TRANSIENT)
+        last = desk._settle(known, Outcome.ACCEPTED)
+        await heard(pilot, app, last)
+        if "p" in keys:
+            await pilot.press("p")
+        told = list(rows_of(app).items)
+        assert len({one.id for one in told}) == len(told)
+        asked = len(desk.asked)
+        await pilot.press("R")
+        await until(pilot, lambda: len(desk.asked) > asked)
+        await settled(pilot)
+        assert rows_of(app).items == told
 
 
 async def test_a_paused_log_stands_still_and_catches_up() -> None:
@@ -130,6 +172,24 @@ async def test_a_filter_that_is_set_while_paused_and_away_is_listed_when_the_ser
         desk.come_back()
         await until(pilot, lambda: rows_of(app).items == [one])
         await until_says(pilot, "filter: fay", "paused, 0 new")
+
+
+async def test_a_paused_log_that_cannot_hold_all_that_is_new_lists_it_anew_as_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tail, "KEPT", 30)
+    desk = busy_desk()
+    one = _subscription(desk, "sub-0001")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until_says(pilot, "201 ms", "following")
+        await pilot.press("p")
+        told = [desk.deliver(one) for _ in range(40)]
+        await heard(pilot, app, told[-1])
+        await until_says(pilot, "paused, 30+ new")
+        await pilot.press("p")
+        await until(pilot, lambda: rows_of(app).items[-40:] == told)
 
 
 async def test_moving_up_leaves_the_newest_and_f_goes_back_to_it() -> None:
@@ -214,12 +274,13 @@ async def test_what_happens_while_a_page_comes_is_newer_than_the_page() -> None:
         await until(pilot, lambda: len(desk.asked) == asked + 1)
         waiting = desk.deliver(_subscription(desk, "sub-0001"), reason="while it came")
         retried = desk._deliveries["delivery-0048"]
-        desk.update(msgspec.structs.replace(retried, reason="changed meanwhile", at=NOON))
+        changed = msgspec.structs.replace(retried, reason="changed meanwhile", at=NOON)
+        desk.update(changed)
         await until_says(pilot, "while it came", "changed meanwhile")
         desk.answering.set()
         await settled(pilot)
         await until_says(pilot, "while it came", "changed meanwhile")
-        assert rows_of(app).items[-1] == waiting
+        assert rows_of(app).items[-2:] == [waiting, changed]
 
 
 async def test_what_happens_to_subscriptions_while_a_page_comes_is_newer_than_the_page() -> None:

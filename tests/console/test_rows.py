@@ -51,8 +51,8 @@ async def shown(pilot: Pilot[None]) -> list[str]:
 async def test_an_item_with_a_known_key_takes_its_place() -> None:
     app = Table()
     async with app.run_test(size=(40, 10)) as pilot:
-        app.rows.put(items(1, 2, 3))
-        app.rows.put(items(2, word="other"))
+        app.rows.show(items(1, 2, 3))
+        app.rows.put(items(2, 4, word="other"))
         assert await shown(pilot) == ["k1", "k2", "k3"]
         assert "k2      other" in text_of(app)
 
@@ -74,13 +74,53 @@ async def test_the_cursor_stays_with_its_item() -> None:
 async def test_a_followed_table_shows_its_end() -> None:
     app = Table(follow=True)
     async with app.run_test(size=(40, 6)) as pilot:
-        app.rows.put(items(*range(20)))
+        app.rows.put_last(items(*range(20)))
         assert await shown(pilot) == ["k15", "k16", "k17", "k18", "k19"]
         await pilot.press("home")
-        app.rows.put(items(20))
+        app.rows.put_last(items(20))
         assert await shown(pilot) == ["k0", "k1", "k2", "k3", "k4"]
         app.rows.follow = True
         assert (await shown(pilot))[-1] == "k20"
+
+
+async def test_an_item_that_is_another_now_goes_to_the_end_and_one_that_is_not_stays() -> None:
+    app = Table()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.rows.put_last(items(1, 2, 3, 4, 5))
+        app.rows.put_last([*items(4, 6), *items(2, word="other")], without=["k1", "k9"])
+        assert await shown(pilot) == ["k3", "k4", "k5", "k6", "k2"]
+        assert [app.rows.find(f"k{number}") for number in range(1, 7)] == [
+            None,
+            ("k2", "other"),
+            *items(3, 4, 5, 6),
+        ]
+        app.rows.put_last((), without=["k2", "k3", "k4", "k5", "k6"])
+        assert await shown(pilot) == []
+        assert app.rows.current is None
+
+
+async def test_the_cursor_goes_with_its_item_to_the_end() -> None:
+    app = Table()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.rows.show(items(*range(20)))
+        await pilot.press("down", "down")
+        app.rows.put_last(items(0, 2, word="other"))
+        assert app.rows.current == ("k2", "other")
+        assert await shown(pilot) == ["k17", "k18", "k19", "k0", "k2"]
+        app.rows.put_last((), without=["k2"])
+        assert app.rows.current == ("k0", "other")
+
+
+async def test_what_is_looked_at_stands_still_when_rows_above_go() -> None:
+    app = Table()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.rows.show(items(*range(20)))
+        await pilot.press(*["down"] * 10)
+        before = await shown(pilot)
+        assert before == ["k6", "k7", "k8", "k9", "k10"]
+        app.rows.put_last(items(1, 3, word="other"), without=["k2"])
+        assert await shown(pilot) == before
+        assert app.rows.current == ("k10", "word")
 
 
 async def test_older_items_go_above_and_move_nothing() -> None:
@@ -96,10 +136,10 @@ async def test_the_oldest_go_when_there_are_too_many() -> None:
     app = Table(most=100, follow=True)
     async with app.run_test(size=(40, 6)) as pilot:
         for start in range(0, 1000, 10):
-            app.rows.put(items(*range(start, start + 10)))
+            app.rows.put_last(items(*range(start, start + 10)))
         assert len(app.rows.items) <= 110
         assert (await shown(pilot))[-1] == "k999"
-        app.rows.put(items(999, word="last"))
+        app.rows.put_last(items(999, word="last"))
         await pilot.pause()
         assert "k999    last" in text_of(app)
         assert "k0" not in app.rows
@@ -116,7 +156,7 @@ async def test_a_hundred_thousand_rows_are_drawn_like_fifty() -> None:
             return cells(item)
 
         app.rows._cells = counted
-        app.rows.put(items(*range(100_000)))
+        app.rows.put_last(items(*range(100_000)))
         assert (await shown(pilot))[-1] == "k99999"
         assert len(set(made)) < 20
 

@@ -23,7 +23,8 @@ from pushdesk.console.text import plain
 from pushdesk.console.widgets.chart import Chart
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.drawing import Figures, beside
-from pushdesk.console.widgets.listing import Listing, nothing_found
+from pushdesk.console.widgets.listing import Listing
+from pushdesk.console.widgets.paged import nothing_found
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.plot import FULL, SHADE
 from pushdesk.console.workers import begin

@@ -1,4 +1,4 @@
-"""The live log of deliveries: a line for each attempt, the newest at the bottom."""
+"""The live log of deliveries: a line for each, with its latest attempt, the newest at the bottom."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from textual.content import Content
 
 from pushdesk.console.device_commands import give, send_again
 from pushdesk.console.figures import milliseconds, moment
-from pushdesk.console.happenings import attempt_key, delivery_device
+from pushdesk.console.happenings import delivery_device
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.status import QUIET, SERVICES, delivery_status
 from pushdesk.console.subject import SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
-from pushdesk.console.widgets.listing import nothing_found
+from pushdesk.console.widgets.paged import nothing_found
 from pushdesk.console.widgets.tail import Tail
 from pushdesk.desk import DeliveryChanged
 from pushdesk.filters import passes
@@ -58,10 +58,7 @@ class DeliveriesScreen(PaneScreen):
                 Column("attempts", "try", 3, priority=5, right=True),
                 Column("reason", "reason", 12, priority=4, grows=4),
             ),
-            key=attempt_key,
-            # A delivery has at least two lines' worth of news.
-            counted=lambda delivery: delivery.id,
-            time=lambda delivery: delivery.at,
+            key=lambda delivery: delivery.id,
             cells=self._cells,
             fetch=self.app.desk.deliveries,
             passes=passes_filter,

@@ -11,7 +11,7 @@ from pushdesk.console.log_lines import Line, NotTold, cells, in_full, json_line
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.status import QUIET
 from pushdesk.console.widgets.columns import Column
-from pushdesk.console.widgets.listing import nothing_found
+from pushdesk.console.widgets.paged import nothing_found
 from pushdesk.console.widgets.tail import Tail
 from pushdesk.desk import LogWritten
 from pushdesk.filters import LogFilter
@@ -50,8 +50,6 @@ class LogScreen(PaneScreen):
                 Column("event", "event", 40, grows=1),
             ),
             key=_key,
-            counted=_key,
-            time=lambda line: line.time,
             cells=lambda line: cells(line, self.app.now()),
             fetch=self._fetch,
             passes=passes_filter,

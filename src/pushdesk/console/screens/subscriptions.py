@@ -18,7 +18,8 @@ from pushdesk.console.status import BAD, KEYS, QUIET, SERVICES, SUBSCRIPTIONS, U
 from pushdesk.console.subject import SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
-from pushdesk.console.widgets.listing import Listing, nothing_found
+from pushdesk.console.widgets.listing import Listing
+from pushdesk.console.widgets.paged import nothing_found
 from pushdesk.desk import DeliveryChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.model import KeyState, Outcome, Subscription
 

@@ -14,7 +14,8 @@ from pushdesk.console.status import BAD, BUSY, GOOD, QUIET
 from pushdesk.console.subject import SHOWN_WHY
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
-from pushdesk.console.widgets.listing import Listing, nothing_found
+from pushdesk.console.widgets.listing import Listing
+from pushdesk.console.widgets.paged import nothing_found
 from pushdesk.desk import DeliveryChanged, SubscriptionChanged, SubscriptionRemoved, UserAdded, UserRemoved
 from pushdesk.model import Outcome, User
 

@@ -13,7 +13,7 @@ from pushdesk.console.screens.orders import Order, OrderedListing
 from pushdesk.console.status import KEYS, QUIET
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
-from pushdesk.console.widgets.listing import nothing_found
+from pushdesk.console.widgets.paged import nothing_found
 from pushdesk.model import KeyState, VapidKey
 
 if TYPE_CHECKING:

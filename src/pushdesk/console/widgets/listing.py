@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
-
-import msgspec
-from textual.content import Content
-from textual.message import Message
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pushdesk.console.figures import count
 from pushdesk.console.keys import bind
-from pushdesk.console.refusals import Refuser
-from pushdesk.console.status import QUIET
-from pushdesk.console.text import plain
-from pushdesk.console.widgets.filter import FilterInput
-from pushdesk.console.widgets.panel import Panel
+from pushdesk.console.widgets.paged import Item, Paged
 from pushdesk.console.widgets.rows import Rows
-from pushdesk.console.workers import begin
-from pushdesk.errors import PushdeskError
 from pushdesk.model import PageQuery, PartialPage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from textual.binding import BindingType
+    from textual.content import Content
 
-    from pushdesk.console.app import PushdeskApp
+    from pushdesk.console.state import View
     from pushdesk.console.widgets.columns import Column
+    from pushdesk.errors import PushdeskError
     from pushdesk.model import Page
-
-Item = TypeVar("Item")
-Fetch = TypeVar("Fetch")
 
 PAGE: Final = 100
 RELOAD_S: Final = 0.5
 """A list that has changed is fetched again at most this often."""
-LOADING: Final = Content.styled("loading…", QUIET)
-NOT_LISTED: Final = Content.assemble(("This could not be listed.\n", "bold"), ("R tries again", QUIET))
 
 
-class Listing(Panel, Refuser, Generic[Item]):
+class Listing(Paged[Item]):
     """A table with a page of items, the line for its filter, and the keys for both.
 
     Its screen hands it what happens: `put` for an item that is another now, `drop` for one that is gone, `changed` when
@@ -59,7 +46,6 @@ class Listing(Panel, Refuser, Generic[Item]):
         reload_s: How often it is fetched again at most.
     """
 
-    app: PushdeskApp
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("slash", "filter", "Filter", "listing.filter", "Show what contains…", show=True, display="/"),
         bind("s", "sort", "Sort", "listing.sort", "Sort by the next column", show=True),
@@ -70,22 +56,6 @@ class Listing(Panel, Refuser, Generic[Item]):
         ),
         bind("escape", "clear_filter", "Clear filter", "listing.clear", "Show everything again"),
     ]
-
-    class Fetched(Message, Generic[Fetch]):
-        """A page came from the server; for the listing itself."""
-
-        def __init__(self, query: PageQuery, page: Page[Fetch]) -> None:
-            super().__init__()
-            self.query = query
-            self.page = page
-
-    class Failed(Message):
-        """The server did not give the page; for the listing itself."""
-
-        def __init__(self, query: PageQuery, error: PushdeskError) -> None:
-            super().__init__()
-            self.query = query
-            self.error = error
 
     def __init__(
         self,
@@ -101,25 +71,17 @@ class Listing(Panel, Refuser, Generic[Item]):
         empty: Callable[[str], Content],
         reload_s: float = RELOAD_S,
     ) -> None:
-        self.rows: Rows[Item] = Rows(columns, key=key, cells=cells, name=name)
-        self._input = FilterInput(filter_hint)
-        super().__init__(self._input, self.rows, title=title, name=f"{name}-panel")
-        self.add_class("-table")
-        self._title = title
-        self._remembered_as = name
+        rows = Rows(columns, key=key, cells=cells, name=name)
+        super().__init__(title=title, name=name, rows=rows, fetch=fetch, filter_hint=filter_hint, empty=empty)
         self._key = key
-        self._fetch = fetch
         self._sorts = tuple(sorts)
-        self._empty = empty
         self._reload_s = reload_s
         self._sort = self._sorts[0]
-        self._filter = ""
         self._cursors: list[str | None] = [None]
         self._next: str | None = None
         self._total: int | None = None
         self._remark = ""
         self._left_out = 0
-        self._asked: PageQuery | None = None
         self._asked_by: list[str | None] = [None]
         """The cursors of the page that is asked for and of those before it."""
         self._since: dict[str, Callable[[Item], Item | None]] = {}
@@ -127,36 +89,22 @@ class Listing(Panel, Refuser, Generic[Item]):
         self._is_waiting = False
         self._is_stale = False
 
-    @property
-    def current(self) -> Item | None:
-        """The item under the cursor."""
-        return self.rows.current
-
-    @property
-    def filter(self) -> str:
-        """What is filtered by."""
-        return self._filter
-
-    def on_mount(self) -> None:
+    def take_up(self, view: View) -> None:
         """Take up the order and the filter that were last used."""
-        view = self.app.view(self._remembered_as)
+        super().take_up(view)
         if view.sort.removeprefix("-") in {sort.removeprefix("-") for sort in self._sorts}:
             self._sort = view.sort
-        self._filter = view.filter
         self.rows.mark_sort(self._sort)
-        self.rows.say_when_empty(LOADING)
-        self._entitle()
 
     def load(self) -> None:
         """Fetch the page that is shown."""
-        self._ask(self._cursors)
+        self._turn_to(self._cursors)
 
-    def _ask(self, cursors: list[str | None]) -> None:
+    def _turn_to(self, cursors: list[str | None]) -> None:
         self._is_stale = False
-        query = PageQuery(cursor=cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort)
         # What happens until the page is there may be newer than what is on it.
-        self._asked, self._asked_by, self._since = query, cursors, {}
-        begin(self, partial(self._load, query), group=f"{self._remembered_as} page", exclusive=True)
+        self._asked_by, self._since = cursors, {}
+        self.ask(PageQuery(cursor=cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort))
 
     def changed(self) -> None:
         """Fetch the page again, soon, if somebody looks; else when somebody does."""
@@ -200,7 +148,7 @@ class Listing(Panel, Refuser, Generic[Item]):
     def set_total(self, total: int | None, note: str = "") -> None:
         """Set how many there are without a filter, if that is known, and what else is to be said."""
         self._total, self._remark = total, note
-        self._entitle()
+        self.say()
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
@@ -209,17 +157,8 @@ class Listing(Panel, Refuser, Generic[Item]):
         reasons = {
             "next_page": None if self._next else "This is the last page.",
             "previous_page": None if len(self._cursors) > 1 else "This is the first page.",
-            "clear_filter": None if self._filter else "There is no filter.",
         }
-        return reasons.get(action)
-
-    def action_filter(self) -> None:
-        """Open the filter."""
-        self._input.open(self._filter)
-
-    def action_clear_filter(self) -> None:
-        """Show everything again."""
-        self._input.action_give_up()
+        return reasons.get(action) or super().refusal(action)
 
     def action_sort(self) -> None:
         """Sort by the next column."""
@@ -232,11 +171,11 @@ class Listing(Panel, Refuser, Generic[Item]):
 
     def action_next_page(self) -> None:
         """Go to the next page."""
-        self._ask([*self._cursors, self._next])
+        self._turn_to([*self._cursors, self._next])
 
     def action_previous_page(self) -> None:
         """Go back a page."""
-        self._ask(self._cursors[:-1])
+        self._turn_to(self._cursors[:-1])
 
     def on_rows_header_picked(self, message: Rows.HeaderPicked) -> None:
         """Sort by a column; by the same once more, the other way round."""
@@ -247,48 +186,25 @@ class Listing(Panel, Refuser, Generic[Item]):
         else:
             self._sort_by(next((sort for sort in self._sorts if sort.removeprefix("-") == field), field))
 
-    def on_filter_input_set(self, message: FilterInput.Set) -> None:
-        """Filter."""
-        message.stop()
-        self.rows.focus()
-        if message.text != self._filter:
-            self._filter = message.text
-            self._remember()
-            self._from_the_first()
+    def begin_anew(self) -> None:
+        """Fetch the first page."""
+        # A cursor is one of its sort and filter only.
+        self._cursors, self._next = [None], None
+        self.rows.action_first()
+        self.load()
 
-    def on_listing_fetched(self, message: Fetched[Item]) -> None:
-        """Show the page, with what has happened since it was asked for."""
-        message.stop()
-        if message.query is not self._asked:
-            return
-        self._asked = None
-        self._cursors, self._next = self._asked_by, message.page.next
-        self._left_out = message.page.left_out if isinstance(message.page, PartialPage) else 0
-        self.rows.say_when_empty(self._empty(self._filter))
-        now = (self._since.get(self._key(item), _as_it_is)(item) for item in message.page.items)
+    def show_page(self, query: PageQuery, page: Page[Item]) -> None:
+        """Show a page, with what has happened since it was asked for."""
+        del query
+        self._cursors, self._next = self._asked_by, page.next
+        self._left_out = page.left_out if isinstance(page, PartialPage) else 0
+        now = (self._since.get(self._key(item), _as_it_is)(item) for item in page.items)
         self.rows.show([item for item in now if item is not None])
-        self._entitle()
-        self.post_message(Rows.Moved())
 
-    def on_listing_failed(self, message: Failed) -> None:
-        """Show the error; what was listed stays."""
-        message.stop()
-        if message.query is not self._asked:
-            return
-        self._asked = None
-        self.rows.say_when_empty(NOT_LISTED)
-        if message.error.code == "bad_field" and len(self._cursors) > 1:
-            # The server no longer knows the page, or another server answers.
-            self._from_the_first()
-        self.app.report(message.error)
-
-    async def _load(self, query: PageQuery) -> None:
-        try:
-            page = await self._fetch(query)
-        except PushdeskError as error:
-            self.post_message(self.Failed(query, error))
-        else:
-            self.post_message(self.Fetched(query, page))
+    def page_failed(self, error: PushdeskError) -> None:
+        """Go back to the first page, if the server no longer knows this one, or another server answers."""
+        if error.code == "bad_field" and len(self._cursors) > 1:
+            self.begin_anew()
 
     def _waited(self) -> None:
         self._is_waiting = False
@@ -298,21 +214,11 @@ class Listing(Panel, Refuser, Generic[Item]):
     def _sort_by(self, sort: str) -> None:
         self._sort = sort
         self.rows.mark_sort(sort)
-        self._remember()
-        self._from_the_first()
+        self.remember(sort=sort)
+        self.begin_anew()
 
-    def _from_the_first(self) -> None:
-        # A cursor is one of its sort and filter only.
-        self._cursors, self._next = [None], None
-        self.rows.action_first()
-        self.load()
-
-    def _remember(self) -> None:
-        view = self.app.view(self._remembered_as)
-        self.app.remember_view(self._remembered_as, msgspec.structs.replace(view, sort=self._sort, filter=self._filter))
-
-    def _entitle(self) -> None:
-        title = f"{self._title} · filter: {plain(self._filter)}" if self._filter else self._title
+    def note(self) -> str:
+        """Return which of the items are on the page."""
         first, shown = (len(self._cursors) - 1) * PAGE, len(self.rows.items)
         note = f"{count(first + 1)} to {count(first + shown)}" if shown else "none"
         if not self._filter and self._total is not None and shown:
@@ -321,12 +227,7 @@ class Listing(Panel, Refuser, Generic[Item]):
             note += f" · {count(self._left_out)} cannot be read"
         if self._next or first:
             note += " · [ ] turn pages"
-        self.entitle(title, f"{note} · {self._remark}" if self._remark else note)
-
-
-def nothing_found(what: str, wanted: str) -> Content:
-    """Return what is said when a filter lets nothing through: `No user's name contains zz`."""
-    return Content.assemble(f"{what} ", (plain(wanted), "bold"), "\n", ("esc shows everything again", QUIET))
+        return f"{note} · {self._remark}" if self._remark else note
 
 
 def _as_it_is(item: Item) -> Item | None:

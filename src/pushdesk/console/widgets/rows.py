@@ -6,6 +6,7 @@ hundred thousand cost no more than fifty. Cells are `Content`: never markup.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
 from textual.content import Content
@@ -21,7 +22,7 @@ from pushdesk.console.keys import bind
 from pushdesk.console.widgets.columns import GAP, Column, Fitted, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual import events
     from textual.binding import BindingType
@@ -37,7 +38,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     Args:
         columns: All columns; those that do not fit are left out by priority.
-        key: Returns the key of an item: an item with a known key takes the place of the one that had it.
+        key: Returns the key of an item, which no two have at a time.
         cells: Returns the cells of an item, one for each column.
         most: How many items are kept; the oldest, at the top, go first.
         follow: Whether the last row is followed: the view of a log.
@@ -161,24 +162,46 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self.cursor = number if number is not None else min(self.cursor, max(0, len(self.items) - 1))
         self._show_items()
 
-    def put(self, items: Sequence[Item]) -> None:
-        """Take in items: those with a known key replace theirs in place, the others are appended."""
-        added = False
+    def put(self, items: Iterable[Item]) -> None:
+        """Put items in the place of those that have their keys; where there is none, nothing is put."""
         for item in items:
-            key = self._key(item)
-            number = self._numbers.get(key)
-            if number is None:
-                self._numbers[key] = self._first + len(self.items)
-                self.items.append(item)
-                added = True
-            elif self.items[number - self._first] != item:
+            number = self._numbers.get(self._key(item))
+            if number is not None and self.items[number - self._first] != item:
                 self.items[number - self._first] = item
                 self.refresh_line_at(HEADER + number - self._first - self.scroll_offset.y)
-        if added:
-            self._trim()
-            if self.follow:
-                self.cursor = len(self.items) - 1
-            self._show_items()
+
+    def put_last(self, items: Iterable[Item], *, without: Iterable[str] = ()) -> None:
+        """Put items at the end, whatever had their keys being taken out, as is what has one of the keys `without`.
+
+        The cursor goes with its item; what else is seen stands still.
+        """
+        latest = {self._key(item): item for item in items}
+        fresh = {key: item for key, item in latest.items() if self.find(key) != item}
+        taken = sorted(self._numbers.pop(key) - self._first for key in {*fresh, *without} if key in self._numbers)
+        if not fresh and not taken:
+            return
+        current, top = self.current, self.scroll_offset.y
+        is_seen = top <= self.cursor < top + self.content_size.height - HEADER
+        # Most of a long log is before the first that is taken out, and left as it is.
+        start, out = taken[0] if taken else len(self.items), set(taken)
+        self.items[start:] = [item for place, item in enumerate(self.items[start:], start) if place not in out]
+        self.items += fresh.values()
+        self._numbers.update((self._key(item), self._first + start + n) for n, item in enumerate(self.items[start:]))
+        number = self._numbers.get(self._key(current)) if current is not None else None
+        if self.follow:
+            self.cursor = max(0, len(self.items) - 1)
+        elif number is not None:
+            self.cursor = number - self._first
+        else:
+            self.cursor = max(0, min(self.cursor - bisect_left(taken, self.cursor), len(self.items) - 1))
+        self._trim()
+        self._show_items()
+        if self.follow:
+            return
+        if above := bisect_left(taken, top):
+            self.scroll_to(y=top - above, animate=False, immediate=True, force=True)
+        if is_seen:
+            self._show_cursor()
 
     def put_before(self, items: Sequence[Item]) -> None:
         """Put older items above all others."""
