@@ -82,6 +82,7 @@ def watch_terminal(on_gone: Callable[[], object]) -> None:
 
     def wait() -> None:
         poll.poll()
+        # The console may have ended meanwhile: its loop is closed, and there is nobody left to be told.
         with suppress(RuntimeError):
             on_gone()
 

@@ -171,7 +171,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
                 self.refresh_line_at(HEADER + number - self._first - self.scroll_offset.y)
 
     def put_last(self, items: Iterable[Item], *, without: Iterable[str] = ()) -> None:
-        """Put items at the end, whatever had their keys being taken out, as is what has one of the keys `without`.
+        """Put items at the end, and take out what had their keys before, and what has one of the keys `without`.
 
         The cursor goes with its item; what else is seen stands still.
         """

@@ -34,7 +34,7 @@ class Tail(Paged[Item]):
         title: What is listed.
         name: The id of the table, under which its filter is remembered.
         columns: Of the table.
-        key: Returns what tells a line apart: of two with one key the later is shown, where it belongs, at the end.
+        key: Returns what tells a line apart: of two with one key the later is shown, at the end.
         cells: Returns the cells of a line.
         fetch: Returns a page, the newest first.
         passes: Returns whether a line passes a filter.
