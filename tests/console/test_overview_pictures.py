@@ -82,6 +82,19 @@ def test_overview_after_the_connection_was_lost(snap: Snap, size: tuple[int, int
     snap(console(desk), size, says=["✓ 201", "queue 3", "now"], act=desk.lose, then_says=["↻ reconnecting", "✓ 201"])
 
 
+@each_size
+def test_overview_after_the_token_was_revoked(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    then_says = [
+        "✗ no longer let in",
+        "A valid token is needed",
+        "! http://localhost:8484 no longer takes the token.",
+        "✓ 201",
+        "(t Test send)",
+    ]
+    snap(console(desk), size, says=["✓ 201", "queue 3", "now"], act=desk.shut_out, then_says=then_says)
+
+
 @smallest_size
 def test_overview_with_a_token_that_only_reads(snap: Snap, size: tuple[int, int]) -> None:
     desk = busy_desk()

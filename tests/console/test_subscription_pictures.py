@@ -136,8 +136,7 @@ def test_the_timeline_of_a_subscription(snap: Snap, size: tuple[int, int]) -> No
         "✗ 410 gone",
         "↻ 503 will retry",
         "↻ 429 throttled",
-        "✓ last success",
-        *(["+ subscribed"] if size[1] > 24 else []),
+        *(["✓ last success", "+ subscribed"] if size[1] > 24 else []),
     ]
     snap(console(storied_desk()), size, press=["3", "enter"], says=says)
 

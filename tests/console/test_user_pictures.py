@@ -98,6 +98,19 @@ def test_one_user(snap: Snap, size: tuple[int, int]) -> None:
 
 
 @smallest_size
+def test_one_user_who_is_waited_for(snap: Snap, size: tuple[int, int]) -> None:
+    desk = busy_desk()
+    app = console(desk)
+
+    def enter() -> None:
+        desk.answering.clear()
+        app.simulate_key("enter")
+
+    says = ["esc goes back to the users", "loading…"]
+    snap(app, size, press=["2"], says=["✓ 12:03:44"], act=enter, then_says=says, waits=True)
+
+
+@smallest_size
 def test_the_deliveries_of_one_user(snap: Snap, size: tuple[int, int]) -> None:
     says = ["8 deliveries", "↻ 429 throttled", "TooManyReq", "esc Back", "⏎ Details"]
     snap(console(busy_desk()), size, press=["2", "enter", "tab"], says=says)

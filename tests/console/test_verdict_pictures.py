@@ -79,7 +79,7 @@ def test_a_verdict_where_nothing_can_be_changed(snap: Snap, size: tuple[int, int
 def test_a_verdict_that_is_waited_for(snap: Snap, size: tuple[int, int]) -> None:
     desk = _Silent()
     desk.subscribe("ada")
-    snap(console(desk), size, press=["3", "w"], says=["Why did ada", "loading…"], waits=True)
+    snap(console(desk), size, press=["3", "w"], says=["Did ada", "loading…"], waits=True)
 
 
 @smallest_size
