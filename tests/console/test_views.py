@@ -75,7 +75,8 @@ async def test_each_server_has_a_view_of_its_own(tmp_path: Path) -> None:
         await until_says(pilot, "filter: ada", "user ▲")
 
 
-async def _test_the_focus_is_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quits", [("q", "q"), ("q", "right", "enter")])
+async def test_the_focus_is_where_it_was(tmp_path: Path, quits: tuple[str, ...]) -> None:
     file = tmp_path / "console.json"
     app = console(busy_desk(), state_file=file)
     async with app.run_test(size=WIDE) as pilot:
@@ -85,7 +86,7 @@ async def _test_the_focus_is_where_it_was(tmp_path: Path) -> None:
         await pilot.press("tab")
         await until(pilot, lambda: isinstance(app.focused, Rows) and app.focused.id != first)
         second = app.focused.id
-        await pilot.press("q")
+        await pilot.press(*quits)
     again = console(busy_desk(), state_file=file)
     async with again.run_test(size=WIDE) as pilot:
         await until_says(pilot, "Happening now")

@@ -300,10 +300,14 @@ class PushdeskApp(App[int]):
 
         under_way = self.stats.in_flight if self.stats and self.mode == "embedded" else 0
         if under_way == 0 or isinstance(self.screen, QuitScreen):
-            self._save_state()
-            self.exit(EXIT_DONE)
+            self.quit_now()
         else:
             self.push_screen(QuitScreen(under_way))
+
+    def quit_now(self) -> None:
+        """Quit, with everything remembered."""
+        self._save_state()
+        self.exit(EXIT_DONE)
 
     def on_pushdesk_app_news_arrived(self, message: NewsArrived) -> None:
         """Hand the news to whoever watches."""

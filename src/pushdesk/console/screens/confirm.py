@@ -11,7 +11,6 @@ from textual.widgets import Button, Static
 from pushdesk.console.figures import plural
 from pushdesk.console.keys import bind
 from pushdesk.console.screens.dialog import Dialog
-from pushdesk.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -79,4 +78,4 @@ class QuitScreen(ConfirmScreen):
 
     def do(self) -> None:
         """Quit."""
-        self.app.exit(EXIT_DONE)
+        self.app.quit_now()

@@ -155,7 +155,7 @@ class OverviewScreen(ChartsScreen):
         self.watch(self.app, "minute", self._facts.draw, init=False)
         self.watch(self.app, "minute", self._services.redraw, init=False)
         self.watch(self.app, "scopes", self._say_first_steps, init=False)
-        self._happening.focus()
+        self.begin_in(self._happening)
 
     def show_stats(self, stats: Stats) -> None:
         """Show the figures."""
