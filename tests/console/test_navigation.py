@@ -156,7 +156,7 @@ async def test_the_palette_does_what_the_keys_do() -> None:
         await until(pilot, lambda: app.loaded)
         await pilot.press("ctrl+p")
         await pilot.press(*"deliveries")
-        await until_says(pilot, "Every attempt to deliver, live")
+        await until_says(pilot, "Every delivery with its latest attempt, live")
         await pilot.press("down", "enter")
         await until(pilot, lambda: app.current_mode == "deliveries")
 

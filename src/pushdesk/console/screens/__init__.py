@@ -66,7 +66,7 @@ SCREENS: Final = (
         "deliveries",
         "5",
         "Deliveries",
-        "Every attempt to deliver, live",
+        "Every delivery with its latest attempt, live",
         "pushdesk.console.screens.deliveries",
         "DeliveriesScreen",
     ),
