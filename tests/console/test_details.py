@@ -266,12 +266,13 @@ async def test_the_attempt_that_was_chosen_is_the_one_under_the_cursor() -> None
     desk = FakeDesk()
     failed = desk.deliver(desk.subscribe("ada"), Outcome.TRANSIENT, reason="upstream connect error")
     app = console(desk)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await _press(pilot, "5")
+    async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "↻ 503 will retry")
-        desk.update(structs.replace(failed, outcome=Outcome.ACCEPTED, status=201, attempts=2, reason=""))
+        later = failed.at + timedelta(seconds=5)
+        desk.update(structs.replace(failed, outcome=Outcome.ACCEPTED, status=201, attempts=2, reason="", at=later))
         await until_says(pilot, "✓ 201")
-        await pilot.press("home", "enter")
+        # What happened is told by attempt; the newest stands above.
+        await pilot.press("home", "down", "enter")
         await until(pilot, lambda: isinstance(app.screen, DeliveryScreen))
         await until(pilot, lambda: rows(app, "attempts").items)
         assert _attempt(app) == 1
