@@ -51,6 +51,10 @@ async def run(*command: str, env: Mapping[str, str], cwd: Path | None = None, ti
     return Finished(process.returncode or 0, out.decode(), err.decode())
 
 
+class NotReadyError(AssertionError):
+    """A server ended, or said something else, before it was ready."""
+
+
 class Server:
     """A `pushdesk serve` that runs; made by `serving`."""
 
@@ -61,6 +65,18 @@ class Server:
         self.url = url
         self.pid = process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.returncode is not None
+
+    def memory(self) -> tuple[int, int]:
+        """Return how many bytes of its memory are resident, and how many were at most."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        now, most = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+        return now, most
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
@@ -68,6 +84,10 @@ class Server:
     async def end(self, number: signal.Signals, *, within_s: float = 20.0) -> int:
         """Send a signal and return the exit code."""
         self.send(number)
+        return await self.ended(within_s=within_s)
+
+    async def ended(self, *, within_s: float = 20.0) -> int:
+        """Wait for its end and return the exit code."""
         async with asyncio.timeout(within_s):
             return await self._process.wait()
 
@@ -113,8 +133,8 @@ async def serving(
         async with asyncio.timeout(30):
             line = (await process.stdout.readline()).decode()
         ready, _, url = line.rstrip("\n").partition("pushdesk: listening on ")
-        assert ready == "", line
-        assert url, (await process.stderr.read()).decode()
+        if ready or not url:
+            raise NotReadyError(line or (await process.stderr.read()).decode())
         yield Server(process, url)
     finally:
         if process.returncode is None:

@@ -16,7 +16,10 @@ from pushdesk.link import Link, Patience
 from pushdesk.model import (
     AcceptedTurn,
     AccessToken,
+    Broadcast,
+    BroadcastPlan,
     CacheEntry,
+    DecidedBrake,
     Delivery,
     DeliveryRecord,
     Dispatch,
@@ -28,25 +31,31 @@ from pushdesk.model import (
     Page,
     PageQuery,
     PartialPage,
+    Restoration,
     RevokedKeys,
     Scope,
+    ServiceHealth,
     Stats,
     Subscription,
     User,
+    Vacuumed,
     VapidKey,
     Verdict,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping, Sequence
 
     from pushdesk.desk import Position
-    from pushdesk.model import Notification, Span, Turn
+    from pushdesk.model import Notification, Service, Span, Turn
 
 T = TypeVar("T")
 
 _REMOVING_S: Final = 300.0
-"""Seconds for removing a user, who may have been sent very much."""
+"""Seconds for removing a user, who may have been sent very much, and for what is done to very many subscriptions."""
+_VACUUM_S: Final = 3600.0
+_BROADCAST_S: Final = 300.0
+"""Seconds for counting whom a broadcast goes to, who may be very many."""
 _ADMIN: Final = "/api/v1/admin"
 
 
@@ -147,6 +156,11 @@ class HttpDesk:
         """Return all that is known of a delivery."""
         return await self._get(f"{_ADMIN}/deliveries/{_segment(delivery)}", DeliveryRecord)
 
+    async def cancel(self, dispatch: str) -> Dispatch:
+        """End a dispatch that is scheduled, queued or being sent."""
+        path = f"/api/v1/dispatches/{quote(dispatch, safe='')}/cancel"
+        return self._member(await self._link.ask("POST", path, dict[str, Dispatch]), "dispatch")
+
     async def resend(self, delivery: str) -> Dispatch:
         """Send what a delivery was of once more, to its subscription only."""
         answer = await self._link.ask(
@@ -190,6 +204,43 @@ class HttpDesk:
         )
         return self._member(answer, "dispatch")
 
+    async def broadcasts(self, query: PageQuery) -> Page[Broadcast]:
+        """List broadcasts."""
+        return await self._list("broadcasts", query, Broadcast)
+
+    async def plan_broadcast(
+        self, notification: Notification, users: AsyncIterable[str] | None = None, *, skip_bad: bool = False
+    ) -> BroadcastPlan:
+        """Return what a broadcast would be."""
+        asked = {"plan": True, "skip_bad": skip_bad}
+        return self._member(await self._broadcast(notification, users, dict[str, BroadcastPlan], asked), "plan")
+
+    async def broadcast(
+        self,
+        notification: Notification,
+        users: AsyncIterable[str] | None = None,
+        *,
+        skip_bad: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Accept a broadcast; a list is sent as it comes, and never held whole."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        asked = {"skip_bad": skip_bad}
+        answer = await self._broadcast(notification, users, dict[str, Dispatch], asked, headers)
+        return self._member(answer, "dispatch")
+
+    async def pause_broadcast(self, broadcast: str) -> Broadcast:
+        """Send nothing more of a broadcast until it is resumed."""
+        return await self._change_broadcast(broadcast, "pause")
+
+    async def resume_broadcast(self, broadcast: str) -> Broadcast:
+        """Go on with a broadcast that is paused."""
+        return await self._change_broadcast(broadcast, "resume")
+
+    async def abort_broadcast(self, broadcast: str) -> Broadcast:
+        """Send nothing more of a broadcast."""
+        return await self._change_broadcast(broadcast, "abort")
+
     async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
         """Accept a turn of an agent."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
@@ -206,6 +257,13 @@ class HttpDesk:
         body = {"ids": list(ids)}
         return self._member(
             await self._link.ask("POST", f"{_ADMIN}/subscriptions/remove", dict[str, int], body=body), "removed"
+        )
+
+    async def restore_subscriptions(self, ids: Sequence[str]) -> tuple[Restoration, ...]:
+        """Make subscriptions active again that are gone or of another key."""
+        path, body = f"{_ADMIN}/subscriptions/restore", {"ids": list(ids)}
+        return self._member(
+            await self._link.ask("POST", path, dict[str, tuple[Restoration, ...]], body=body), "subscriptions"
         )
 
     async def invite(self, user: str, expires_s: int = DEFAULT_LIFETIME_S) -> Invitation:
@@ -243,6 +301,34 @@ class HttpDesk:
         body = {"id": key, "confirm": confirm}
         answer = await self._link.ask("POST", f"{_ADMIN}/keys/export", dict[str, ExportedKey], body=body)
         return self._member(answer, "key")
+
+    async def pause_service(self, service: Service) -> ServiceHealth:
+        """Send nothing more to a push service, until it is resumed."""
+        return await self._change_service("pause", service)
+
+    async def resume_service(self, service: Service) -> ServiceHealth:
+        """Send to a push service again that was paused."""
+        return await self._change_service("resume", service)
+
+    async def reset_service(self, service: Service) -> ServiceHealth:
+        """Forget what was wrong with a push service, and try again at once."""
+        return await self._change_service("reset", service)
+
+    async def confirm_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        """Say that the subscriptions which a push service's brake holds have ended."""
+        return await self._decide("confirm", service, confirm)
+
+    async def release_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        """Say that the subscriptions which a push service's brake holds have not ended."""
+        return await self._decide("release", service, confirm)
+
+    async def backup(self, write: Callable[[bytes], object]) -> None:
+        """Have the server copy its database, and hand the copy over in pieces."""
+        await self._link.download(f"{_ADMIN}/database/backup", write)
+
+    async def vacuum(self) -> Vacuumed:
+        """Have the server make its database smaller."""
+        return await self._link.ask("POST", f"{_ADMIN}/database/vacuum", Vacuumed, within_s=_VACUUM_S)
 
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
         """Make an access token; the token itself is returned this once."""
@@ -285,6 +371,34 @@ class HttpDesk:
     async def _change_key(self, command: str, **body: object) -> VapidKey:
         answer = await self._link.ask("POST", f"{_ADMIN}/keys/{command}", dict[str, VapidKey], body=body)
         return self._member(answer, "key")
+
+    async def _broadcast(
+        self,
+        notification: Notification,
+        users: AsyncIterable[str] | None,
+        shape: type[T],
+        asked: Mapping[str, bool],
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        path, headers = "/api/v1/broadcasts", headers or {}
+        query = {name: "true" for name, is_wanted in asked.items() if is_wanted}
+        if users is None:
+            return await self._link.ask(
+                "POST", path, shape, query=query, body=notification, headers=headers, within_s=_BROADCAST_S
+            )
+        return await self._link.upload(path, shape, query=query, first=notification, lines=users, headers=headers)
+
+    async def _change_broadcast(self, broadcast: str, command: str) -> Broadcast:
+        path = f"/api/v1/broadcasts/{_segment(broadcast)}/{command}"
+        return self._member(await self._link.ask("POST", path, dict[str, Broadcast]), "broadcast")
+
+    async def _change_service(self, command: str, service: Service) -> ServiceHealth:
+        path, body = f"{_ADMIN}/services/{command}", {"service": service}
+        return self._member(await self._link.ask("POST", path, dict[str, ServiceHealth], body=body), "service")
+
+    async def _decide(self, command: str, service: Service, confirm: str) -> DecidedBrake:
+        path, body = f"{_ADMIN}/brake/{command}", {"service": service, "confirm": confirm}
+        return await self._link.ask("POST", path, DecidedBrake, body=body, within_s=_REMOVING_S)
 
     async def _list(self, name: str, query: PageQuery, item: type[T]) -> Page[T]:
         asked = {

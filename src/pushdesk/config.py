@@ -84,6 +84,8 @@ class PushConfig(Struct, frozen=True):
     """Seconds for one whole request to a push service."""
     concurrency: int = 100
     """Requests under way at once, per push service."""
+    rate: int = 0
+    """Requests that start per second, per push service; 0 is no limit."""
     max_devices: int = 50
     """Subscriptions that one user may have."""
 
@@ -95,6 +97,26 @@ class CacheConfig(Struct, frozen=True):
     """Seconds for which a user's subscriptions are not read again; 0 switches the cache off."""
     max_size: int = 40_000_000
     """Bytes of memory for the whole cache."""
+
+
+class OutboxConfig(Struct, frozen=True):
+    """How much may wait, and on how little room, before nothing more is accepted."""
+
+    max_queue: int = 1_000_000
+    """Deliveries that are not settled."""
+    min_free: int = 200_000_000
+    """Bytes of disk that are left for what was accepted before; 0 is none."""
+
+
+class RetentionConfig(Struct, frozen=True):
+    """How long, and how much of, what is done is kept."""
+
+    days: int = 30
+    """Days for which what was sent is kept after its last change; 0 is for ever."""
+    rows: int = 1_000_000
+    """Deliveries that are kept, and as many dispatches; 0 is all."""
+    disabled_s: int = 30 * 24 * 3600
+    """Seconds for which a subscription that has ended is kept, so that it can be restored; 0 is for ever."""
 
 
 class SummaryConfig(Struct, frozen=True):
@@ -153,6 +175,8 @@ class Config(Struct, frozen=True):
     server: ServerConfig = ServerConfig()
     push: PushConfig = PushConfig()
     cache: CacheConfig = CacheConfig()
+    outbox: OutboxConfig = OutboxConfig()
+    retention: RetentionConfig = RetentionConfig()
     experiments: frozenset[Experiment] = ON_BY_DEFAULT
     """The experiments that are set to be on; `is_on` says whether one is."""
     summary: SummaryConfig = SummaryConfig()
@@ -218,9 +242,15 @@ SETTINGS: Final = (
     Setting("push", "connect_timeout", duration(1, 60), field="connect_timeout_s"),
     Setting("push", "total_timeout", duration(1, 300), field="total_timeout_s"),
     Setting("push", "concurrency", whole(1, 1000)),
+    Setting("push", "rate", whole(0, 100_000)),
     Setting("push", "max_devices", whole(1, 1000)),
     Setting("cache", "ttl", duration(0, 24 * 3600), field="ttl_s"),
     Setting("cache", "max_size", size(10**6, 10**11)),
+    Setting("outbox", "max_queue", whole(1, 100_000_000)),
+    Setting("outbox", "min_free", size(0, 10**15)),
+    Setting("retention", "days", whole(0, 3650)),
+    Setting("retention", "rows", whole(0, 1_000_000_000)),
+    Setting("retention", "disabled", duration(0, 3650 * 24 * 3600), field="disabled_s"),
     *(Setting("experiments", experiment, switch) for experiment in Experiment),
     Setting("summary", "base_url", web_address),
     Setting("summary", "api_key", credential),
@@ -231,9 +261,6 @@ SETTINGS: Final = (
     Setting("log", "file", text),
     Setting("console", "theme", theme, name="theme"),
 )
-
-UNSET_TABLES: Final = ("outbox", "retention")
-"""Tables that a file may have and that hold no settings yet."""
 
 _OF_A_SERVICE: Final = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
 _ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
@@ -260,7 +287,6 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, default_dat
     file = read_config_file(path, must_exist=bool(named))
     file.refuse_unknown(
         {setting.table: [other.key for other in SETTINGS if other.table == setting.table] for setting in SETTINGS}
-        | dict.fromkeys(UNSET_TABLES, ())
         | {"keymap": None}
     )
     if not named and "data_dir" in file.tables.get("server", {}):
@@ -304,6 +330,8 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
         server=ServerConfig(**server),
         push=PushConfig(**values.get("push", {})),
         cache=CacheConfig(**values.get("cache", {})),
+        outbox=OutboxConfig(**values.get("outbox", {})),
+        retention=RetentionConfig(**values.get("retention", {})),
         experiments=_experiments(values.get("experiments", {})),
         summary=SummaryConfig(**values.get("summary", {})),
         identity=IdentityConfig(**values.get("identity", {})),
@@ -318,7 +346,7 @@ def _assemble(values: dict[str, dict[str, Any]], data_dir: Path, file: ConfigFil
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     """Refuse variables that would be settings of a table and are none: a typo must not leave on what was to be off."""
     known = {setting.variable for setting in SETTINGS}
-    tables = dict.fromkeys([setting.table for setting in SETTINGS]) | dict.fromkeys((*UNSET_TABLES, "keymap"))
+    tables = dict.fromkeys([setting.table for setting in SETTINGS]) | {"keymap": None}
     for name, value in environ.items():
         if not value or name in known or _OF_A_SERVICE.search(name) or _ADDRESS.match(value):
             continue

@@ -90,7 +90,5 @@ def read_config_file(path: Path, *, must_exist: bool) -> ConfigFile:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Say which valid name was probably meant."""
-    if not known:
-        return "This table holds no settings yet."
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(known)}."

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pushdesk.model import (
     AccessToken,
+    Broadcast,
     CacheChange,
     CacheEntry,
     Delivery,
@@ -24,10 +25,12 @@ from pushdesk.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Collection, Sequence
 
     from pushdesk.model import (
         AcceptedTurn,
+        BroadcastPlan,
+        DecidedBrake,
         DeliveryRecord,
         ExportedKey,
         History,
@@ -36,8 +39,11 @@ if TYPE_CHECKING:
         Notification,
         Page,
         PageQuery,
+        Restoration,
         RevokedKeys,
         Scope,
+        Service,
+        ServiceHealth,
         Span,
         Turn,
         User,
@@ -45,7 +51,7 @@ if TYPE_CHECKING:
     )
 
 
-class Event(Struct, frozen=True, tag_field="type"):
+class Event(Struct, frozen=True, gc=False, tag_field="type"):
     """Something that happened, for display. Counters are kept elsewhere: events may be dropped, and then say so."""
 
     seq: int
@@ -92,6 +98,12 @@ class DeliveryChanged(Event, frozen=True, tag="delivery"):
     """A delivery was tried or settled."""
 
     delivery: Delivery
+
+
+class BroadcastChanged(Event, frozen=True, tag="broadcast"):
+    """A broadcast was accepted or moved on; of one that is being sent, at most ten times a second."""
+
+    broadcast: Broadcast
 
 
 class KeyChanged(Event, frozen=True, tag="key"):
@@ -155,6 +167,7 @@ AnyEvent: TypeAlias = (
     | SubscriptionRemoved
     | DispatchChanged
     | DeliveryChanged
+    | BroadcastChanged
     | KeyChanged
     | UserAdded
     | UserRemoved
@@ -231,11 +244,22 @@ class Desk(Protocol):
         ...
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
-        """List dispatches without their deliveries; sortable by `accepted_at`; filter: part of user or title."""
+        """List dispatches without their deliveries; sortable by `accepted_at`.
+
+        The filter is `state:` and a state, such as `state:scheduled`, or a part of the user's id or of the title.
+        """
         ...
 
     async def dispatch(self, dispatch: str) -> Dispatch:
         """Return one dispatch with its deliveries; `not_found` if there is none."""
+        ...
+
+    async def cancel(self, dispatch: str) -> Dispatch:
+        """End a dispatch that is scheduled, queued or being sent; what is under way ends, and is not tried again.
+
+        Raises:
+            PushdeskError: `not_found`; `already_ended` where nothing is left to be cancelled.
+        """
         ...
 
     async def delivery(self, delivery: str) -> DeliveryRecord:
@@ -294,6 +318,58 @@ class Desk(Protocol):
         """
         ...
 
+    async def broadcasts(self, query: PageQuery) -> Page[Broadcast]:
+        """List broadcasts; sortable by `accepted_at`, without a sort the newest first; filter: part of the title."""
+        ...
+
+    async def plan_broadcast(
+        self, notification: Notification, users: AsyncIterable[str] | None = None, *, skip_bad: bool = False
+    ) -> BroadcastPlan:
+        """Return what a broadcast would be; nothing is sent or kept.
+
+        Raises:
+            PushdeskError: As `broadcast`.
+        """
+        ...
+
+    async def broadcast(
+        self,
+        notification: Notification,
+        users: AsyncIterable[str] | None = None,
+        *,
+        skip_bad: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Accept a broadcast; returns once it is durable.
+
+        Args:
+            notification: What is to be shown.
+            users: To whom, a million at most, each once however often they are named; None for all users.
+            skip_bad: Leave out what cannot be a user's id, instead of refusing everything.
+            idempotency_key: A repeat with the same key returns the first dispatch.
+
+        Raises:
+            PushdeskError: `bad_field` for what cannot be users' ids, with the first 20 of them and how many there are,
+                and for a list of nobody; as a notification besides.
+        """
+        ...
+
+    async def pause_broadcast(self, broadcast: str) -> Broadcast:
+        """Send nothing more of a broadcast until it is resumed, also after a restart; what is under way ends.
+
+        Raises:
+            PushdeskError: `not_found`; `already_ended`, as the ones below.
+        """
+        ...
+
+    async def resume_broadcast(self, broadcast: str) -> Broadcast:
+        """Go on with a broadcast that is paused; with others, nothing changes."""
+        ...
+
+    async def abort_broadcast(self, broadcast: str) -> Broadcast:
+        """Send nothing more of a broadcast; what is under way ends, and is not tried again."""
+        ...
+
     async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
         """Accept a turn of an agent: whoever it was for is notified. Returns once it is durable.
 
@@ -308,12 +384,22 @@ class Desk(Protocol):
         """Send the test push to a user's devices, or to one of them.
 
         Raises:
-            PushdeskError: `subscription_not_found` if there is none.
+            PushdeskError: `subscription_not_found` if there is none; `subscription_gone` if the one is not sent to.
         """
         ...
 
     async def remove_subscriptions(self, ids: Sequence[str]) -> int:
         """Remove subscriptions; returns how many there were."""
+        ...
+
+    async def restore_subscriptions(self, ids: Sequence[str]) -> tuple[Restoration, ...]:
+        """Make subscriptions active again that are gone or of another key; returns what came of each.
+
+        They are kept for that for a while, see `disabled` in [retention].
+
+        Args:
+            ids: 1 to 500.
+        """
         ...
 
     async def invite(self, user: str, expires_s: int = 86400) -> Invitation:
@@ -389,6 +475,42 @@ class Desk(Protocol):
 
         Raises:
             PushdeskError: `not_found`; `bad_field` for one that was revoked; `confirm_required`.
+        """
+        ...
+
+    async def pause_service(self, service: Service) -> ServiceHealth:
+        """Send nothing more to a push service until it is resumed, also after a restart; what is under way ends.
+
+        What is for it waits, and expires by its TTL. Returns how it is now.
+        """
+        ...
+
+    async def resume_service(self, service: Service) -> ServiceHealth:
+        """Send to a push service again that was paused, if nothing else is in the way; returns how it is now."""
+        ...
+
+    async def reset_service(self, service: Service) -> ServiceHealth:
+        """Forget what was wrong with a push service and try again at once: throttling, faults, keys that it refused.
+
+        One that is paused stays so. Returns how it is now.
+        """
+        ...
+
+    async def confirm_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        """Say that the subscriptions which a push service's brake holds have ended: they are disabled.
+
+        Raises:
+            PushdeskError: `bad_field` if the brake is not on; `confirm_required`.
+        """
+        ...
+
+    async def release_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        """Say that the subscriptions which a push service's brake holds have not ended: they are sent to again.
+
+        What was not sent to them meanwhile is not sent.
+
+        Raises:
+            PushdeskError: `bad_field` if the brake is not on; `confirm_required`.
         """
         ...
 

@@ -45,10 +45,11 @@ ERROR_KINDS: Final[dict[str, ErrorKind]] = {
     "request_timeout": ErrorKind(408, EXIT_NO, "The request took too long to arrive"),
     "endpoint_taken": ErrorKind(409, EXIT_NO, "The endpoint is known with other keys"),
     "confirm_required": ErrorKind(409, EXIT_USAGE, "This needs to be confirmed"),
+    "already_ended": ErrorKind(409, EXIT_NO, "Nothing is left to be cancelled"),
     "idempotency_conflict": ErrorKind(409, EXIT_USAGE, "The idempotency key was used with another body"),
     "too_large": ErrorKind(413, EXIT_USAGE, "The request is too large"),
     "payload_too_large": ErrorKind(413, EXIT_USAGE, "The message is too large to be pushed"),
-    "subscription_gone": ErrorKind(422, EXIT_NO, "The push service no longer knows this subscription"),
+    "subscription_gone": ErrorKind(422, EXIT_NO, "Nothing is sent to this subscription"),
     "key_mismatch": ErrorKind(422, EXIT_NO, "The subscription was made with another key"),
     "rate_limited": ErrorKind(429, EXIT_NO, "Too many requests"),
     "database_error": ErrorKind(500, EXIT_NO, "The database did not answer as it should"),
@@ -132,6 +133,12 @@ class DatabaseError(PushdeskError):
     """The database refused or failed; nothing of the request was done."""
 
     code = "database_error"
+
+
+class DiskFullError(DatabaseError):
+    """There is no room left for what was to be written; nothing of it was done."""
+
+    code = "disk_full"
 
 
 class EndpointRefusedError(PushdeskError):

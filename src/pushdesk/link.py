@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlencode
@@ -20,10 +21,11 @@ from yarl import URL
 
 from pushdesk import __version__
 from pushdesk.errors import ERROR_KINDS, NO_ROUTE, NoAnswerError, PushdeskError, UnreachableError
+from pushdesk.json_lines import JsonLines, put_off
 from pushdesk.lenient import understand
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -53,6 +55,8 @@ class Patience(NamedTuple):
     """Between two pings; half of it for the pong."""
     frame_s: float = 60.0
     """For a frame, pongs included: a server that drips answers pings with nothing."""
+    piece_s: float = 600.0
+    """For a piece of a download; the first one comes when all of it is made."""
 
 
 class _Problem(Struct, frozen=True):
@@ -153,8 +157,8 @@ class Link:
             PushdeskError: What the server answered.
             UnreachableError: There was no answer.
         """
-        if self._read_only and method != "GET":
-            raise PushdeskError("The console is read-only.", code="forbidden", hint="It was started with --read-only.")
+        if method != "GET":
+            self._check_may_change()
         sent = {**self._headers, **headers}
         if body is not None:
             sent["Content-Type"] = "application/json"
@@ -173,11 +177,85 @@ class Link:
                 ),
             ) as response:
                 content = await self._content(response)
-        if response.content_type == _PROBLEM:
-            self._fail(self.understand(content, _Problem), response.headers.get("Retry-After", ""))
-        if response.status >= 300:
-            raise self.foreign()
-        return self.understand(b"null" if response.status == 204 else content, shape)
+        return self._answered(response, content, shape)
+
+    async def upload(
+        self,
+        path: str,
+        shape: type[T],
+        *,
+        query: Mapping[str, str],
+        first: object,
+        lines: AsyncIterable[str],
+        headers: Mapping[str, str] = _NOTHING,
+    ) -> T:
+        """Send a POST of any size as lines of JSON, as they come, and return its answer.
+
+        Args:
+            path: An absolute path, encoded.
+            shape: The type of the answer.
+            query: Parameters.
+            first: The first line.
+            lines: Those that follow.
+            headers: Besides those that every request has.
+
+        Raises:
+            PushdeskError: What the server answered; what `lines` raises.
+            UnreachableError: There was no answer, or nothing moved for `Patience.piece_s` seconds.
+        """
+        self._check_may_change()
+        sent = JsonLines(first, lines)
+        with self._said_plainly():
+            try:
+                async with (
+                    asyncio.timeout(self._patience.piece_s) as deadline,
+                    self._open().post(
+                        self._address(path, query),
+                        headers={**self._headers, **headers, "Content-Type": JsonLines.CONTENT_TYPE},
+                        data=sent.pieces(lambda: put_off(deadline, self._patience.piece_s)),
+                        allow_redirects=False,
+                        timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s),
+                    ) as response,
+                ):
+                    content = await self._content(response)
+            except aiohttp.ClientError:
+                # aiohttp raises an error of its own for that of the body.
+                if sent.failure is not None:
+                    raise sent.failure from None
+                raise
+        return self._answered(response, content, shape)
+
+    async def download(self, path: str, write: Callable[[bytes], object]) -> None:
+        """Ask with a POST for something of any size, and hand it over in pieces as it comes.
+
+        Args:
+            path: An absolute path, encoded.
+            write: Takes a piece; what it raises ends it.
+
+        Raises:
+            PushdeskError: What the server answered.
+            UnreachableError: There was no answer, or not all of it.
+        """
+        self._check_may_change()
+        received = 0
+        with self._said_plainly():
+            async with self._open().post(
+                self._address(path, _NOTHING),
+                headers=self._headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._patience.connect_s, sock_read=self._patience.piece_s
+                ),
+            ) as response:
+                if response.content_type == _PROBLEM:
+                    self._fail(self.understand(await self._content(response), _Problem), response.headers)
+                if response.status != HTTPStatus.OK or response.content_length is None:
+                    raise self.foreign()
+                async for piece in response.content.iter_any():
+                    received += len(piece)
+                    write(piece)
+                if received != response.content_length:
+                    raise self._lost()
 
     async def messages(self, path: str, query: Mapping[str, str] = _NOTHING) -> AsyncGenerator[str, None]:
         """Open a WebSocket and yield its text messages; ends with the error with which it did.
@@ -205,6 +283,28 @@ class Link:
                 async with asyncio.timeout(_CLOSE_S):
                     await socket.close()
         self._fail_ended(message)
+
+    def _check_may_change(self) -> None:
+        if self._read_only:
+            raise PushdeskError("The console is read-only.", code="forbidden", hint="It was started with --read-only.")
+
+    @contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        """Raise what keeps an answer away as an error of ours, without its cause: aiohttp's errors show requests."""
+        try:
+            yield
+        except aiohttp.ClientResponseError:
+            raise self.foreign() from None
+        except aiohttp.ClientPayloadError:
+            raise self._lost() from None
+        except aiohttp.SocketTimeoutError:
+            raise self._silent() from None
+        except aiohttp.ClientError:
+            raise self._unreachable() from None
+        except TimeoutError:
+            raise self._silent() from None
+        except OSError:
+            raise self._unreachable() from None
 
     def understand(self, content: bytes | str, shape: type[T]) -> T:
         """Return what is understood of an answer; what is not, is counted.
@@ -238,6 +338,13 @@ class Link:
             hint="Check the address, and what stands between.",
         )
 
+    def _answered(self, response: aiohttp.ClientResponse, content: bytes, shape: type[T]) -> T:
+        if response.content_type == _PROBLEM:
+            self._fail(self.understand(content, _Problem), response.headers)
+        if response.status >= 300:
+            raise self.foreign()
+        return self.understand(b"null" if response.status == 204 else content, shape)
+
     async def _connect(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientWebSocketResponse:
         with self._said_plainly():
             try:
@@ -256,20 +363,6 @@ class Link:
                 # The handshake's error has no body: the same request without it is answered with the reason.
                 await self.ask("GET", path, msgspec.Raw, query=query)
                 raise self.foreign() from None
-
-    @contextmanager
-    def _said_plainly(self) -> Iterator[None]:
-        """Raise what keeps an answer away as an error of ours, without its cause: aiohttp's errors show requests."""
-        try:
-            yield
-        except aiohttp.ClientResponseError:
-            raise self.foreign() from None
-        except aiohttp.ClientError:
-            raise self._unreachable() from None
-        except TimeoutError:
-            raise self._silent() from None
-        except OSError:
-            raise self._unreachable() from None
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> aiohttp.WSMessage:
         """Return the next message; pings are answered."""
@@ -321,7 +414,8 @@ class Link:
         parameters = f"?{urlencode(query, errors='surrogatepass')}" if query else ""
         return URL(f"{self._origin}{path}{parameters}", encoded=True)
 
-    def _fail(self, problem: _Problem, retry_after: str) -> NoReturn:
+    def _fail(self, problem: _Problem, headers: Mapping[str, str]) -> NoReturn:
+        retry_after = headers.get("Retry-After", "")
         is_missing = problem.detail == NO_ROUTE or problem.code == "method_not_allowed"
         if is_missing and self.version != __version__:
             named = f"This server ({self.version})" if self.version else "This server"

@@ -18,9 +18,11 @@ from pushdesk.model import (
     DispatchKind,
     InvitationFault,
     KeyState,
+    LaneState,
     LogLevel,
     Outcome,
     Service,
+    Shortage,
     SubscriptionState,
     SummaryFault,
 )
@@ -102,6 +104,21 @@ class ServerFailed(FailureEvent, frozen=True):
     """The server ended by itself."""
 
 
+class AcceptingEnded(WarningEvent, frozen=True, kw_only=True):
+    """There is too little room, in the queue or on the disk: nothing more is accepted."""
+
+    shortage: Shortage
+
+
+class AcceptingBegan(InfoEvent, frozen=True, kw_only=True):
+    """There is room again."""
+
+    shortage: Shortage
+    """What there was too little room for."""
+    refused: int
+    """Requests that were refused because of it."""
+
+
 class LogLineLost(FailureEvent, frozen=True):
     """A line of the log could not be written; told once, until one can be."""
 
@@ -128,7 +145,7 @@ class RequestRefused(InfoEvent, frozen=True, kw_only=True):
 
 
 class RequestFailed(FailureEvent, frozen=True, kw_only=True):
-    """A request was answered with a 5xx."""
+    """A request was answered with a 5xx; those for which there was no room are told together."""
 
     method: Method
     route: RoutePattern | None
@@ -141,7 +158,7 @@ class RequestUnreadable(InfoEvent, frozen=True, kw_only=True):
 
 
 class RequestTurnedAway(WarningEvent, frozen=True, kw_only=True):
-    """A request was answered with a 503: push is switched off, or the queue is full."""
+    """A request was answered with a 503: push is switched off."""
 
     method: Method
     route: RoutePattern | None
@@ -191,6 +208,39 @@ class DispatchAccepted(DebugEvent, frozen=True, kw_only=True):
     dispatch: Id
     kind: DispatchKind
     user: UserId
+
+
+class DispatchCancelled(InfoEvent, frozen=True, kw_only=True):
+    """A dispatch was cancelled: what of it was not under way is not sent."""
+
+    dispatch: Id
+
+
+class BroadcastAccepted(InfoEvent, frozen=True, kw_only=True):
+    """A broadcast is durable."""
+
+    dispatch: Id
+    recipients: int
+
+
+class BroadcastPaused(InfoEvent, frozen=True, kw_only=True):
+    """Somebody paused a broadcast."""
+
+    dispatch: Id
+
+
+class BroadcastResumed(InfoEvent, frozen=True, kw_only=True):
+    """Somebody had a broadcast go on."""
+
+    dispatch: Id
+
+
+class BroadcastReached(InfoEvent, frozen=True, kw_only=True):
+    """Everybody was got to whom a broadcast is for, or its time was over; what is to be tried again may be left."""
+
+    dispatch: Id
+    recipients: int
+    unreached: int
 
 
 class DeliveryResent(InfoEvent, frozen=True, kw_only=True):
@@ -260,6 +310,60 @@ class OutboxStoppedEarly(WarningEvent, frozen=True, kw_only=True):
     in_flight: int
 
 
+class LaneChanged(InfoEvent, frozen=True, kw_only=True):
+    """Whether anything is sent to a push service has changed; the reason is empty when it is open again."""
+
+    service: Service
+    state: LaneState
+    reason: Reason
+
+
+class LaneReset(InfoEvent, frozen=True, kw_only=True):
+    """An operator has what was wrong with a push service forgotten."""
+
+    service: Service
+
+
+class KeyStopped(WarningEvent, frozen=True, kw_only=True):
+    """A push service refuses what is signed with a key as our mistake: nothing more is sent there with it."""
+
+    service: Service
+    key: Id
+    reason: Reason
+
+
+class KeyResumed(InfoEvent, frozen=True, kw_only=True):
+    """A push service is sent to again with a key that was stopped there."""
+
+    service: Service
+    key: Id
+
+
+class BrakePutOn(WarningEvent, frozen=True, kw_only=True):
+    """Unusually many subscriptions of a push service end: those that do are held until somebody decides."""
+
+    service: Service
+    reason: Reason
+
+
+class BrakeConfirmed(WarningEvent, frozen=True, kw_only=True):
+    """An operator says that the subscriptions which were held have ended: they are disabled."""
+
+    service: Service
+    subscriptions: int
+
+
+class BrakeReleased(WarningEvent, frozen=True, kw_only=True):
+    """An operator says that the subscriptions which were held have not ended: they are sent to again."""
+
+    service: Service
+    subscriptions: int
+
+
+class BrakeUnfinished(FailureEvent, frozen=True):
+    """What an operator decided of held subscriptions could not be done to its end; the next start goes on with it."""
+
+
 class SubscriptionsUnread(FailureEvent, frozen=True):
     """The devices that pushes wait for could not be read; they are read again."""
 
@@ -272,6 +376,18 @@ class SettleFailed(FailureEvent, frozen=True, kw_only=True):
     """Outcomes could not be written down; they will be."""
 
     deliveries: int
+
+
+class BroadcastFailed(FailureEvent, frozen=True, kw_only=True):
+    """A step of a broadcast failed; it is tried again."""
+
+    dispatch: Id
+
+
+class BroadcastListKept(FailureEvent, frozen=True, kw_only=True):
+    """The list of a broadcast that is not needed any more could not be removed; the next start does that."""
+
+    dispatch: Id
 
 
 class GroupCommitFailed(FailureEvent, frozen=True, kw_only=True):
@@ -312,6 +428,28 @@ class SubscriptionDisabled(SubscriptionEvent, frozen=True, kw_only=True):
     state: SubscriptionState
 
 
+class SubscriptionReaped(SubscriptionEvent, frozen=True, kw_only=True):
+    """Nothing was ever delivered to a subscription, and its pushes were refused again and again: it is not sent to."""
+
+    state: SubscriptionState
+
+
+class SubscriptionsRestored(InfoEvent, frozen=True, kw_only=True):
+    """An operator has disabled subscriptions sent to again."""
+
+    subscriptions: int
+
+
+class DisabledRemoved(InfoEvent, frozen=True, kw_only=True):
+    """Subscriptions that had been disabled for long enough were removed."""
+
+    subscriptions: int
+
+
+class DisabledUnremoved(FailureEvent, frozen=True):
+    """Subscriptions that have been disabled for long enough could not be removed; it is tried again in an hour."""
+
+
 class SubscriptionRefused(SubscriptionEvent, frozen=True, kw_only=True):
     """A new subscription's test push said that it cannot be pushed to; it is not kept."""
 
@@ -350,6 +488,31 @@ class UserRemoved(InfoEvent, frozen=True, kw_only=True):
 
 class UserRemovalUnfinished(FailureEvent, frozen=True):
     """Some of what a removed user was sent before is still there; the next start goes on with it."""
+
+
+class HistoryTrimmed(InfoEvent, frozen=True, kw_only=True):
+    """What was done long ago, or was too much, was removed."""
+
+    dispatches: int
+    deliveries: int
+
+
+class TrimmingFailed(FailureEvent, frozen=True):
+    """What is kept no longer could not be removed; it is tried again in a minute."""
+
+
+class DatabaseCopied(InfoEvent, frozen=True, kw_only=True):
+    """An operator made a backup."""
+
+    bytes: int
+
+
+class DatabaseVacuumed(InfoEvent, frozen=True, kw_only=True):
+    """An operator had the database made smaller."""
+
+    before: int
+    """Bytes."""
+    after: int
 
 
 class KeyMadeCurrent(InfoEvent, frozen=True, kw_only=True):

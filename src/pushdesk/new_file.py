@@ -37,6 +37,8 @@ class NewFile:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Close the file, and remove it after an error."""
-        os.close(self._handle)
-        if kind is not None:
-            Path(self._path).unlink(missing_ok=True)
+        try:
+            os.close(self._handle)
+        finally:
+            if kind is not None:
+                Path(self._path).unlink(missing_ok=True)

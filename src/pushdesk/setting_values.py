@@ -80,13 +80,17 @@ def duration(lowest_s: int, highest_s: int) -> Callable[[object], int]:
 
 
 def size(lowest: int, highest: int) -> Callable[[object], int]:
-    """Make a reader of sizes (`40MB`, `2GB`) that returns bytes, between two bounds, both allowed."""
+    """Make a reader of sizes (`40MB`, `2GB`) that returns bytes, between two bounds, both allowed.
+
+    Nothing at all may be written 0.
+    """
 
     def read(value: object) -> int:
-        number = _measured(value, BYTES)
+        is_zero = value in ("0", 0) and value is not False
+        number = 0 if is_zero else _measured(value, BYTES)
         if number is None or not lowest <= number <= highest:
-            bounds = f"from {_in_units(lowest, BYTES)} to {_in_units(highest, BYTES)}"
-            raise ValueError(f"must be a size {bounds}, with its unit")
+            bounds = f"from {_in_units(lowest or BYTES['MB'], BYTES)} to {_in_units(highest, BYTES)}"
+            raise ValueError(f"must be {'' if lowest else '0 or '}a size {bounds}, with its unit")
         return number
 
     return read

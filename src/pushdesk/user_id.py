@@ -15,7 +15,7 @@ def check_user(user: str) -> str:
     """
     if not 1 <= len(user) <= 128:
         reason = "has 1 to 128 characters"
-    elif any(unicodedata.category(character) in {"Cc", "Cs"} for character in user):
+    elif not user.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in user):
         reason = "has no control characters"
     elif "/" in user:
         reason = "has no slash"

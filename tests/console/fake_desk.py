@@ -11,6 +11,7 @@ import msgspec
 
 from pushdesk.desk import (
     AnyEvent,
+    BroadcastChanged,
     CacheChanged,
     DeliveryChanged,
     DispatchChanged,
@@ -36,9 +37,14 @@ from pushdesk.model import (
     AcceptedTurn,
     AccessToken,
     Attempt,
+    Broadcast,
+    BroadcastPart,
+    BroadcastPlan,
+    BroadcastState,
     CacheChange,
     CacheEntry,
     CacheStats,
+    DecidedBrake,
     Delivery,
     DeliveryRecord,
     Discarded,
@@ -49,15 +55,21 @@ from pushdesk.model import (
     History,
     Invitation,
     KeyState,
+    LaneState,
     LogEntry,
     LogLevel,
     NewAccessToken,
+    Notification,
     Outcome,
     Page,
     PageQuery,
+    PlannedPart,
+    Restoration,
+    RestoreResult,
     RevokedKeys,
     Scope,
     Service,
+    ServiceHealth,
     Span,
     Stats,
     Subscription,
@@ -69,12 +81,22 @@ from pushdesk.model import (
 )
 from pushdesk.paging import Order
 from pushdesk.user_id import check_user
+from pushdesk.user_list import checked
 from pushdesk.webpush.key_formats import read_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Container, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterable,
+        Callable,
+        Collection,
+        Container,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
 
-    from pushdesk.model import Notification, Turn
+    from pushdesk.model import Turn
 
 
 NOON: Final = datetime(2026, 11, 22, 12, 3, 44, tzinfo=UTC)
@@ -85,6 +107,8 @@ CODE: Final = "K7QM-X3VT-9HDW-2B8N"
 HELD_EVENTS: Final = 1000
 HELD_LINES: Final = 1000
 TTL_S: Final = 180.0
+OPEN: Final[dict[str, Any]] = {"state": LaneState.OPEN, "since": None, "reason": "", "until": None, "retry_at": None}
+"""How a push service is whose lane is open."""
 STATUS: Final = {
     Outcome.ACCEPTED: 201,
     Outcome.GONE: 410,
@@ -158,6 +182,7 @@ class FakeDesk:
         self._users: dict[str, User] = {}
         self._dispatches: dict[str, Dispatch] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self._broadcasts: dict[str, Broadcast] = {}
         self._tokens: dict[str, AccessToken] = {}
         self._keys = {"7f3a92aa": VapidKey("7f3a92aa", "BPublic", KeyState.CURRENT, now())}
         self._cache: dict[str, CacheEntry] = {}
@@ -260,6 +285,50 @@ class FakeDesk:
         self._deliveries[delivery.id] = delivery
         self._emit(DeliveryChanged(self._number(), self.now(), delivery))
 
+    def hold_broadcast(self, title: str, state: BroadcastState, **fields: Any) -> Broadcast:
+        """Have a broadcast, without a word about it."""
+        self._ids += 1
+        parts = (BroadcastPart(Service.FCM, 1000, 430), BroadcastPart(Service.MOZILLA, 50, 50))
+        wanted: dict[str, Any] = {"accepted_at": self.now(), "parts": parts, "started_at": self.now()}
+        wanted |= {"counts": {Outcome.ACCEPTED: 470, Outcome.GONE: 10}}
+        held = Broadcast(**(wanted | fields), id=f"dispatch-{self._ids:04}", title=title, state=state)
+        self._broadcasts[held.id] = held
+        self._dispatches[held.id] = self._told_broadcast(held)
+        return held
+
+    def schedule(self, user: str, title: str, send_at: datetime) -> Dispatch:
+        """Have something scheduled for a user."""
+        return self._schedule(user, Notification(title, send_at=send_at), None)
+
+    def change_broadcast(self, broadcast: str, **fields: Any) -> Broadcast:
+        """Change fields of a broadcast, and tell it, also as the dispatch that it is."""
+        changed = msgspec.structs.replace(self._broadcasts[broadcast], **fields)
+        self._broadcasts[broadcast] = changed
+        self._emit(BroadcastChanged(self._number(), self.now(), changed))
+        self._emit(DispatchChanged(self._number(), self.now(), self._told_broadcast(changed)))
+        return changed
+
+    def get_to(self, broadcast: str, count: int, outcome: Outcome = Outcome.ACCEPTED, **fields: Any) -> Broadcast:
+        """Let a broadcast get to so many more subscriptions, of one push service after the other."""
+        now, left, parts = self._broadcasts[broadcast], count, []
+        for part in now.parts:
+            step = min(left, part.planned - part.done)
+            left -= step
+            parts.append(msgspec.structs.replace(part, done=part.done + step))
+        counts = Counter(now.counts) + Counter({outcome: count - left})
+        is_done = all(part.done == part.planned for part in parts)
+        ending = (
+            {"state": BroadcastState.DONE, "ended_at": self.now(), "per_s": None, "left_s": None} if is_done else {}
+        )
+        return self.change_broadcast(broadcast, parts=tuple(parts), counts=dict(counts), **(fields | ending))
+
+    def change_service(self, service: Service, **fields: Any) -> ServiceHealth:
+        """Change how a push service is, and tell it."""
+        changed = msgspec.structs.replace(self._health(service), **fields)
+        known = {health.service: health for health in self._stats.services} | {service: changed}
+        self.set_stats(services=tuple(known[each] for each in Service if each in known))
+        return changed
+
     def set_stats(self, **fields: Any) -> None:
         """Change fields of the server's state, and tell it."""
         self._stats = msgspec.structs.replace(self._stats, **fields)
@@ -353,7 +422,7 @@ class FakeDesk:
         found = [
             self._told(one, deliveries=False)
             for one in self._dispatches.values()
-            if passes(one.user or "", query.filter) or passes(one.title, query.filter)
+            if _dispatch_passes(one, query.filter)
         ]
         return _page(found, query, sorts=("accepted_at",))
 
@@ -362,6 +431,23 @@ class FakeDesk:
         if dispatch not in self._dispatches:
             raise PushdeskError(f"There is no dispatch {dispatch!r}.", code="not_found")
         return self._told(self._dispatches[dispatch], deliveries=True)
+
+    async def cancel(self, dispatch: str) -> Dispatch:
+        self._answer()
+        self.calls.append(("cancel", dispatch))
+        self._refuse()
+        found = await self.dispatch(dispatch)
+        if found.kind is DispatchKind.BROADCAST:
+            return self._told_broadcast(await self.abort_broadcast(dispatch))
+        if found.state in {DispatchState.DONE, DispatchState.CANCELLED}:
+            raise PushdeskError(f"This dispatch is {found.state} already.", code="already_ended")
+        for one in found.deliveries:
+            if not one.outcome.is_settled:
+                self._deliveries[one.id] = msgspec.structs.replace(one, outcome=Outcome.CANCELLED, next_attempt_at=None)
+        cancelled = msgspec.structs.replace(found, state=DispatchState.CANCELLED, send_at=None)
+        self._dispatches[dispatch] = cancelled
+        self._emit(DispatchChanged(self._number(), self.now(), self._told(cancelled, deliveries=False)))
+        return self._told(cancelled, deliveries=True)
 
     async def delivery(self, delivery: str) -> DeliveryRecord:
         self._answer()
@@ -445,17 +531,89 @@ class FakeDesk:
                 raise PushdeskError("The key was used with another body.", code="idempotency_conflict")
             if known is not None:
                 return self._told(known, deliveries=wait_s > 0)
-        dispatch = self._accept(
-            user,
-            notification.title,
-            DispatchKind.NOTIFICATION,
-            self._of(user),
-            name=f"key-{idempotency_key}" if idempotency_key is not None else None,
-        )
+        name = f"key-{idempotency_key}" if idempotency_key is not None else None
+        if notification.send_at is not None:
+            return self._schedule(user, notification, name)
+        dispatch = self._accept(user, notification.title, DispatchKind.NOTIFICATION, self._of(user), name=name)
         if self.settles:
             for delivery in dispatch.deliveries:
                 self._settle(delivery, self.outcomes.get(delivery.subscription, Outcome.ACCEPTED))
         return self._told(self._dispatches[dispatch.id], deliveries=True)
+
+    async def broadcasts(self, query: PageQuery) -> Page[Broadcast]:
+        self._answer()
+        found = [one for one in self._broadcasts.values() if passes(one.title, query.filter)]
+        page = _page(found, query, sorts=("accepted_at",))
+        await self.answering.wait()
+        return page
+
+    async def plan_broadcast(
+        self, notification: Notification, users: AsyncIterable[str] | None = None, *, skip_bad: bool = False
+    ) -> BroadcastPlan:
+        self._answer()
+        named = None if users is None else [user async for user in checked(users, skip_bad=skip_bad)]
+        self.calls.append(("plan_broadcast", (notification, named)))
+        self._refuse()
+        return self._plan(notification, named)
+
+    async def broadcast(
+        self,
+        notification: Notification,
+        users: AsyncIterable[str] | None = None,
+        *,
+        skip_bad: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        self._answer()
+        named = None if users is None else [user async for user in checked(users, skip_bad=skip_bad)]
+        self.calls.append(("broadcast", (notification, named)))
+        self._refuse()
+        plan = self._plan(notification, named)
+        self._ids += 1
+        id_ = f"dispatch-{self._ids:04}" if idempotency_key is None else f"key-{idempotency_key}"
+        if (known := self._broadcasts.get(id_)) is not None:
+            if known.title != notification.title:
+                raise PushdeskError("The key was used with another body.", code="idempotency_conflict")
+            return self._told_broadcast(known)
+        is_scheduled = notification.send_at is not None
+        self._broadcasts[id_] = Broadcast(
+            id_,
+            notification.title,
+            BroadcastState.SCHEDULED if is_scheduled else BroadcastState.SENDING,
+            self.now(),
+            () if is_scheduled else tuple(BroadcastPart(part.service, part.subscriptions) for part in plan.parts),
+            users=plan.users,
+            send_at=notification.send_at,
+        )
+        self._dispatches[id_] = self._told_broadcast(self._broadcasts[id_])
+        accepted = self.change_broadcast(id_, started_at=None if is_scheduled else self.now())
+        if not is_scheduled and (self.settles or not accepted.planned):
+            accepted = self.get_to(id_, accepted.planned)
+        return self._told_broadcast(accepted)
+
+    async def pause_broadcast(self, broadcast: str) -> Broadcast:
+        self._check_going_on("pause_broadcast", broadcast)
+        return self.change_broadcast(broadcast, state=BroadcastState.PAUSED, per_s=None, left_s=None)
+
+    async def resume_broadcast(self, broadcast: str) -> Broadcast:
+        found = self._check_going_on("resume_broadcast", broadcast)
+        if found.state is not BroadcastState.PAUSED:
+            return found
+        state = BroadcastState.SENDING if found.send_at is None else BroadcastState.SCHEDULED
+        return self.change_broadcast(broadcast, state=state)
+
+    async def abort_broadcast(self, broadcast: str) -> Broadcast:
+        found = self._check_going_on("abort_broadcast", broadcast)
+        counts = Counter(found.counts) + Counter({Outcome.CANCELLED: found.planned - found.done})
+        return self.change_broadcast(
+            broadcast,
+            state=BroadcastState.CANCELLED,
+            counts=dict(counts),
+            ended_at=self.now(),
+            send_at=None,
+            per_s=None,
+            left_s=None,
+        )
 
     async def turn(self, turn: Turn, *, idempotency_key: str | None = None) -> AcceptedTurn:
         self._answer()
@@ -615,6 +773,65 @@ class FakeDesk:
         self._emit(TokenChanged(self._number(), self.now(), access))
         return NewAccessToken(f"pdk_{access.id}_made-up", access)
 
+    async def pause_service(self, service: Service) -> ServiceHealth:
+        paused = {"state": LaneState.PAUSED, "since": self.now(), "reason": "An operator paused it.", "until": None}
+        return await self._change_service("pause_service", service, **paused)
+
+    async def resume_service(self, service: Service) -> ServiceHealth:
+        return await self._change_service("resume_service", service, **OPEN)
+
+    async def reset_service(self, service: Service) -> ServiceHealth:
+        is_paused = self._health(service).state is LaneState.PAUSED
+        return await self._change_service("reset_service", service, stopped=(), **({} if is_paused else OPEN))
+
+    async def confirm_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        return self._decide("confirm_brake", service, confirm, "confirm", SubscriptionState.GONE)
+
+    async def release_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        return self._decide("release_brake", service, confirm, "release", SubscriptionState.ACTIVE)
+
+    def _decide(self, call: str, service: Service, confirm: str, word: str, state: SubscriptionState) -> DecidedBrake:
+        self._answer()
+        self.calls.append((call, (service, confirm)))
+        self._refuse()
+        held = [
+            one
+            for one in self._subscriptions.values()
+            if one.service is service and one.state is SubscriptionState.HELD
+        ]
+        if not held:
+            raise PushdeskError(f"Nothing is held of {service}.", code="bad_field", fields=("service",))
+        _check_confirmed(confirm, word, f"{len(held)} subscriptions of {service} are held.")
+        for one in held:
+            self.change(one.id, state=state)
+        return DecidedBrake(self.change_service(service, brake=None), len(held))
+
+    async def restore_subscriptions(self, ids: Sequence[str]) -> tuple[Restoration, ...]:
+        self._answer()
+        self.calls.append(("restore_subscriptions", tuple(ids)))
+        self._refuse()
+        return tuple(self._restored(id_) for id_ in dict.fromkeys(ids))
+
+    def _restored(self, id_: str) -> Restoration:
+        known = self._subscriptions.get(id_)
+        if known is None:
+            return Restoration(id_, RestoreResult.NOT_FOUND, "There is no such subscription.")
+        if known.state is SubscriptionState.ACTIVE:
+            return Restoration(id_, RestoreResult.ALREADY_ACTIVE, "It is sent to already.")
+        if known.state is SubscriptionState.HELD:
+            return Restoration(id_, RestoreResult.HELD, "A brake holds it.")
+        self.change(id_, state=SubscriptionState.ACTIVE, failures=0)
+        return Restoration(id_, RestoreResult.RESTORED)
+
+    def _health(self, service: Service) -> ServiceHealth:
+        return next((each for each in self._stats.services if each.service is service), ServiceHealth(service))
+
+    async def _change_service(self, call: str, service: Service, **fields: Any) -> ServiceHealth:
+        self._answer()
+        self.calls.append((call, service))
+        self._refuse()
+        return self.change_service(service, **fields)
+
     async def revoke_token(self, token: str) -> AccessToken:
         self._answer()
         self.calls.append(("revoke_token", token))
@@ -763,6 +980,13 @@ class FakeDesk:
         self._emit(DispatchChanged(self._number(), self.now(), self._told(dispatch, deliveries=False)))
         return told
 
+    def _schedule(self, user: str, notification: Notification, name: str | None) -> Dispatch:
+        accepted = self._accept(user, notification.title, DispatchKind.NOTIFICATION, [], name=name)
+        scheduled = msgspec.structs.replace(accepted, state=DispatchState.SCHEDULED, send_at=notification.send_at)
+        self._dispatches[scheduled.id] = scheduled
+        self._emit(DispatchChanged(self._number(), self.now(), scheduled))
+        return scheduled
+
     def _settle(self, delivery: Delivery, outcome: Outcome, **fields: Any) -> Delivery:
         wanted: dict[str, Any] = {
             "outcome": outcome,
@@ -778,17 +1002,66 @@ class FakeDesk:
         return settled
 
     def _told(self, dispatch: Dispatch, *, deliveries: bool) -> Dispatch:
+        if dispatch.id in self._broadcasts:
+            return self._told_broadcast(self._broadcasts[dispatch.id])
         its = [one for one in self._deliveries.values() if one.dispatch == dispatch.id]
         counts: dict[Outcome, int] = {}
         for one in its:
             counts[one.outcome] = counts.get(one.outcome, 0) + 1
         done = all(one.outcome.is_settled for one in its)
+        state = DispatchState.DONE if done else DispatchState.SENDING
+        if dispatch.state in {DispatchState.SCHEDULED, DispatchState.CANCELLED}:
+            state = dispatch.state
         return msgspec.structs.replace(
             dispatch,
             counts=counts,
-            state=DispatchState.DONE if done else DispatchState.SENDING,
+            state=state,
             deliveries=tuple(its[:200]) if deliveries else (),
             next=its[199].id if deliveries and len(its) > 200 else None,
+        )
+
+    def _plan(self, notification: Notification, named: Sequence[str] | None) -> BroadcastPlan:
+        size = len(build_message(notification, dispatch="0" * 26, access_url=self._stats.url))
+        if size > MAX_MESSAGE:
+            raise PayloadTooLargeError(f"The message has {size} bytes; {MAX_MESSAGE} are allowed.")
+        users = list(self._users) if named is None else list(dict.fromkeys(named))
+        unknown = [user for user in users if named is not None and not self._of(user)]
+        counts = Counter(one.service for user in users for one in self._of(user))
+        parts = tuple(PlannedPart(service, counts[service], duration_s=0.0) for service in Service if counts[service])
+        return BroadcastPlan(
+            parts,
+            counts.total(),
+            None if named is None else len(users),
+            len(unknown),
+            tuple(unknown[:20]),
+            size,
+            MAX_MESSAGE,
+            0.0 if parts else None,
+        )
+
+    def _check_going_on(self, call: str, broadcast: str) -> Broadcast:
+        self._answer()
+        self.calls.append((call, broadcast))
+        self._refuse()
+        if broadcast not in self._broadcasts:
+            raise PushdeskError(f"There is no broadcast {broadcast!r}.", code="not_found")
+        found = self._broadcasts[broadcast]
+        if found.state in {BroadcastState.DONE, BroadcastState.CANCELLED}:
+            raise PushdeskError(f"This broadcast is {found.state} already.", code="already_ended")
+        return found
+
+    def _told_broadcast(self, broadcast: Broadcast) -> Dispatch:
+        """Return a broadcast as the dispatch that it is."""
+        is_paused = broadcast.state is BroadcastState.PAUSED
+        return Dispatch(
+            broadcast.id,
+            None,
+            DispatchKind.BROADCAST,
+            broadcast.title,
+            broadcast.accepted_at,
+            DispatchState.SENDING if is_paused else DispatchState(broadcast.state),
+            counts=broadcast.counts,
+            send_at=broadcast.send_at,
         )
 
     def _new_key(self) -> VapidKey:
@@ -853,6 +1126,12 @@ def _lost(services: Mapping[Service, int]) -> str:
 
 def _pem(key: VapidKey) -> str:
     return f"-----BEGIN PRIVATE KEY-----\n{key.id}\n-----END PRIVATE KEY-----\n"
+
+
+def _dispatch_passes(dispatch: Dispatch, text: str) -> bool:
+    if text.startswith("state:"):
+        return dispatch.state == text.removeprefix("state:")
+    return passes(dispatch.user or "", text) or passes(dispatch.title, text)
 
 
 def _passes(delivery: Delivery, text: str) -> bool:

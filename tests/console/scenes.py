@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.model import (
+    BrakeOn,
     CacheChange,
     CacheStats,
     Discarded,
     History,
     KeyState,
+    LaneState,
     LogLevel,
     Outcome,
     Scope,
     Service,
     ServiceHealth,
     Span,
+    StoppedKey,
     SubscriptionState,
 )
 from tests.console.fake_desk import NOON, URL, FakeDesk
@@ -141,6 +144,28 @@ def busy_desk(deliveries: int = 24) -> FakeDesk:
         )
     )
     desk.histories = {span: past(span) for span in Span}
+    return desk
+
+
+def troubled_desk() -> FakeDesk:
+    """Return a busy server that has trouble of every kind with its push services."""
+    desk = busy_desk()
+    for number in range(3):
+        desk.subscribe(f"held{number}", service=Service.APPLE, state=SubscriptionState.HELD)
+    reason = "3 subscriptions were throttled within 10 s."
+    throttled = {"state": LaneState.THROTTLED, "reason": reason, "until": NOON + timedelta(seconds=42)}
+    desk.change_service(Service.FCM, since=NOON - timedelta(seconds=5), waiting=1200, **throttled)
+    reason = "14 of 25 requests failed within 30 s, the last one with 503."
+    broken = {"state": LaneState.BROKEN, "reason": reason, "until": NOON + timedelta(seconds=10)}
+    desk.change_service(Service.MOZILLA, since=NOON - timedelta(minutes=2), waiting=88, **broken)
+    brake = BrakeOn(NOON - timedelta(minutes=7), "51 subscriptions ended within 10 minutes.", 3)
+    desk.change_service(Service.APPLE, brake=brake, retry_at=None)
+    reason = "It refuses the key 7f3a92aa: 403 our key."
+    stop = StoppedKey("7f3a92aa", NOON - timedelta(minutes=1), reason, NOON + timedelta(minutes=9))
+    desk.change_service(Service.WNS, stopped=(stop,), waiting=11)
+    paused = {"state": LaneState.PAUSED, "reason": "An operator paused it.", "since": NOON - timedelta(hours=3)}
+    desk.change_service(Service.OTHER, waiting=7, **paused)
+    desk.set_stats(warnings=("Apple: 51 subscriptions ended within 10 minutes. That is not believed: 3 are held.",))
     return desk
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,8 +15,8 @@ from pushdesk.console.screens.pane import CHANGING, LOST, PaneScreen
 from pushdesk.console.subject import NO_SUBJECT
 from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import EXIT_DONE
-from pushdesk.model import Scope
-from tests.console.fake_desk import CODE, URL, FakeDesk
+from pushdesk.model import BrakeOn, BroadcastState, LaneState, Measure, Scope, Service, SubscriptionState
+from tests.console.fake_desk import CODE, NOON, URL, FakeDesk
 from tests.console.key_table import DOCUMENT, NAME, key_table
 from tests.console.looking import settled, text_of, toasts, until
 from tests.console.scenes import console, let_in, rotated_desk
@@ -108,10 +109,14 @@ class Press(NamedTuple):
 
 PLACES: Final[dict[str, tuple[str, ...]]] = {
     "overview": ("1",),
+    "service": ("1", "home", "enter"),
+    "paused service": ("1", "end", "enter"),
+    "held service": ("1", "exclamation_mark"),
     "users": ("2",),
     "user": ("2", "enter"),
     "subscriptions": ("3",),
-    "subscription": ("3", "enter"),
+    "subscription": ("3", "home", "enter"),
+    "gone subscription": ("3", "home", "down", "enter"),
     "verdict": ("3", "w"),
     "filter": ("3", "slash", "a"),
     "compose": ("3", "t"),
@@ -128,6 +133,12 @@ PLACES: Final[dict[str, tuple[str, ...]]] = {
     "tokens": ("6", "tab"),
     "token": ("6", "tab", "n", "x", "ctrl+s"),
     "log": ("7",),
+    "broadcasts": ("8",),
+    "broadcast": ("8", "home", "enter"),
+    "paused broadcast": ("8", "home", "down", "enter"),
+    "broadcast form": ("8", "b"),
+    "scheduled": ("8", "tab"),
+    "scheduled dispatch": ("8", "tab", "enter"),
     "quit": ("1", "q"),
 }
 """The keys that lead to each, from anywhere where no dialog is."""
@@ -136,7 +147,7 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
     "overview": (
         *(
             Press("PushdeskApp", f"screen.{name}", mode, name)
-            for name in ("users", "subscriptions", "cache", "deliveries", "keys", "log")
+            for name in ("users", "subscriptions", "cache", "deliveries", "keys", "log", "broadcasts")
         ),
         Press("PushdeskApp", "palette.open", top, "CommandPalette"),
         Press("PushdeskApp", "palette.open_anywhere", top, "CommandPalette"),
@@ -144,7 +155,17 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
         Press("PushdeskApp", "app.quit", top, "QuitScreen"),
         Press("PushdeskApp", "app.interrupt", top, "QuitScreen"),
         Press("PaneScreen", "pane.warnings", attrgetter("hidden_warnings")),
+        Press("PaneScreen", "pane.trouble", top, "ServiceScreen"),
         Press("ChartsScreen", "charts.span", view("charts", "span")),
+    ),
+    "service": (
+        Press("ServiceScreen", "services.pause", top, "ConfirmScreen", changes=True),
+        Press("ServiceScreen", "services.reset", top, "ConfirmScreen", changes=True),
+    ),
+    "paused service": (Press("ServiceScreen", "services.resume", top, "ConfirmScreen", changes=True),),
+    "held service": (
+        Press("ServiceScreen", "services.release", top, "TypedScreen", changes=True),
+        Press("ServiceScreen", "services.confirm", top, "TypedScreen", changes=True),
     ),
     "users": (
         Press("UsersScreen", "verdict.open", top, "VerdictScreen"),
@@ -169,15 +190,19 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
     "user": (
         Press("UserScreen", "user.back", top, "UsersScreen"),
         Press("UserScreen", "verdict.open", top, "VerdictScreen"),
-        Press("UserScreen", "subscriptions.test", calls, ["test"], changes=True),
+        Press("UserScreen", "subscriptions.test", calls, ["test"], ("home",), changes=True),
         Press("UserScreen", "subscriptions.remove", top, "ConfirmScreen", changes=True),
+        Press("UserScreen", "subscriptions.restore", top, "RestoreScreen", ("down",), changes=True),
+        Press("UserScreen", "subscriptions.restore_all", top, "RestoreScreen", changes=True),
         Press("UserScreen", "user.remove", top, "TypedScreen", changes=True),
         Press("UserScreen", "user.invalidate", calls, ["invalidate_cache"], changes=True),
     ),
     "subscriptions": (
         Press("SubscriptionsScreen", "verdict.open", top, "VerdictScreen"),
-        Press("SubscriptionsScreen", "subscriptions.test", calls, ["test"], changes=True),
+        Press("SubscriptionsScreen", "subscriptions.test", calls, ["test"], ("home",), changes=True),
         Press("SubscriptionsScreen", "subscriptions.remove", top, "ConfirmScreen", changes=True),
+        Press("SubscriptionsScreen", "subscriptions.restore", top, "RestoreScreen", ("home", "down"), changes=True),
+        Press("SubscriptionsScreen", "subscriptions.restore_all", top, "RestoreScreen", changes=True),
     ),
     "subscription": (
         Press("LiveDialog", "verdict.open", top, "VerdictScreen"),
@@ -188,6 +213,7 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
         Press("SubscriptionScreen", "subscriptions.test", calls, ["test"], changes=True),
         Press("SubscriptionScreen", "subscriptions.remove", top, "ConfirmScreen", changes=True),
     ),
+    "gone subscription": (Press("SubscriptionScreen", "subscriptions.restore", top, "RestoreScreen", changes=True),),
     "verdict": (
         Press("VerdictScreen", "verdict.user", depth, 3),
         Press("VerdictScreen", "invite.open", top, "InviteScreen", changes=True),
@@ -196,6 +222,10 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
         Press("VerdictScreen", "verdict.down", scrolled),
         Press("VerdictScreen", "verdict.up", scrolled, CHANGED, ("ctrl+d",)),
         Press("VerdictScreen", "screen.keys", mode, "keys"),
+        Press("VerdictScreen", "screen.broadcasts", mode, "broadcasts"),
+        Press("VerdictScreen", "subscriptions.restore", top, "ConfirmScreen", changes=True),
+        Press("VerdictScreen", "dispatches.cancel", top, "ConfirmScreen", changes=True),
+        Press("VerdictScreen", "pane.trouble", top, "ServiceScreen"),
     ),
     "filter": (
         Press("FilterInput", "filter.set", focus, "subscriptions"),
@@ -239,6 +269,20 @@ TABLE: Final[dict[str, tuple[Press, ...]]] = {
         Press("DeliveryScreen", "deliveries.dispatch", top, "DispatchScreen"),
     ),
     "dispatch": (Press("DispatchScreen", "deliveries.resend", calls, ["resend"], changes=True),),
+    "broadcasts": (
+        Press("Broadcasts", "broadcasts.pause", top, "ConfirmScreen", ("home",), changes=True),
+        Press("Broadcasts", "broadcasts.resume", top, "ConfirmScreen", ("home", "down"), changes=True),
+        Press("Broadcasts", "broadcasts.abort", top, "ConfirmScreen", ("home",), changes=True),
+        Press("BroadcastsScreen", "broadcasts.new", top, "BroadcastFormScreen", changes=True),
+    ),
+    "broadcast": (
+        Press("BroadcastScreen", "broadcasts.pause", top, "ConfirmScreen", changes=True),
+        Press("BroadcastScreen", "broadcasts.abort", top, "ConfirmScreen", changes=True),
+    ),
+    "paused broadcast": (Press("BroadcastScreen", "broadcasts.resume", top, "ConfirmScreen", changes=True),),
+    "broadcast form": (Press("BroadcastFormScreen", "broadcasts.plan", calls, ["plan_broadcast"]),),
+    "scheduled": (Press("Scheduled", "dispatches.cancel", top, "ConfirmScreen", changes=True),),
+    "scheduled dispatch": (Press("DispatchScreen", "dispatches.cancel", top, "ConfirmScreen", changes=True),),
     "keys": (
         Press("VapidKeys", "keys.rotate", top, "TypedScreen", changes=True),
         Press("VapidKeys", "keys.retire", top, "TypedScreen", ("home", "down"), changes=True),
@@ -291,12 +335,26 @@ def everything() -> FakeDesk:
         desk.subscribe(f"user{number:03}")
         desk.cache_user(f"user{number:03}")
     desk.deliver(desk.subscribe("zoe"))
+    desk.subscribe("zoe", state=SubscriptionState.GONE)
+    desk.subscribe("zed")
     desk.cache_user("zoe")
+    desk.hold_broadcast("Maintenance tonight", BroadcastState.PAUSED)
+    desk.hold_broadcast("Summer sale", BroadcastState.SENDING)
+    desk.schedule("ada", "Later", NOON + timedelta(hours=2))
     for _ in range(3):
         desk.write("server_listening")
     desk.set_stats(warnings=("The disk is nearly full.",))
+    desk.change_service(Service.FCM, state=LaneState.BROKEN)
+    desk.change_service(Service.APPLE, brake=BrakeOn(NOON, "51 subscriptions ended within 10 minutes.", 3))
+    desk.change_service(Service.OTHER, state=LaneState.PAUSED)
     # Longer than the screen is high.
-    verdict = replace(ACCEPTED, evidence=ACCEPTED.evidence * 3)
+    verdict = replace(
+        ACCEPTED,
+        evidence=ACCEPTED.evidence * 3,
+        measures=(Measure.RESTORE, Measure.CANCEL),
+        service=Service.APPLE,
+        dispatch="dispatch-0001",
+    )
     desk.verdicts = dict.fromkeys([*desk._users, *desk._subscriptions, *desk._deliveries], verdict)
     return desk
 

@@ -94,7 +94,7 @@ def test_cache_after_the_connection_was_lost(snap: Snap, size: tuple[int, int]) 
 def test_cache_with_a_token_that_only_reads(snap: Snap, size: tuple[int, int]) -> None:
     desk = caching_desk()
     desk.allowed = frozenset({Scope.READ})
-    snap(console(desk), size, press=["4"], says=["READ-ONLY", "d Invalidate", "02:50"])
+    snap(console(desk), size, press=["4"], says=["READ-ONLY", "? more", "02:50"])
 
 
 @smallest_size

@@ -168,7 +168,7 @@ async def test_nothing_is_asked_while_another_screen_is_shown() -> None:
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "Sends · 5 min", "12:0")
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await settled(pilot)
         asked = len(desk.spans)
         for in_flight in range(3, 13):

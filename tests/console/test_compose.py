@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from textual.events import Paste
-from textual.widgets import Input, Select, Static, TextArea
+from textual.widgets import Button, Input, Select, Static, TextArea
 
 from pushdesk.console.previews import ignored_by, preview, size_of
 from pushdesk.console.screens.compose import ComposeScreen
@@ -44,7 +44,7 @@ async def test_the_row_under_the_cursor_says_whom_it_is_for() -> None:
     app = console(busy_desk())
     async with app.run_test() as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await pilot.press("down", "down", "t")
         assert app.screen.query_one("#user", Input).value == "cy"
         assert app.focused is app.screen.query_one("#user", Input)
@@ -54,7 +54,7 @@ async def test_typing_replaces_the_suggested_user_and_tab_goes_on_to_the_title()
     app = console(busy_desk())
     async with app.run_test() as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await pilot.press("t", *"eve", "tab", *"Tea")
         assert app.screen.query_one("#user", Input).value == "eve"
         assert app.screen.query_one("#title", Input).value == "Tea"
@@ -106,7 +106,7 @@ async def test_a_refusal_leaves_what_was_written() -> None:
     app = console(desk)
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await pilot.press("t", "tab", *"Tea!", "ctrl+s")
         await until_says(pilot, "The queue is full.", " Send ", " Cancel ")
         assert toasts(app) == []
@@ -127,7 +127,7 @@ async def test_a_click_that_leads_elsewhere_is_refused_by_the_server_and_nothing
     app = console(desk)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await pilot.press("t")
         typed = {"user": "ada", "title": "Tea", "url": url}
         for name, value in typed.items():
@@ -164,12 +164,27 @@ async def test_a_message_that_is_too_large_is_seen_before_it_is_sent() -> None:
         await until_says(pilot, "✗ too large")
 
 
-async def test_a_user_without_devices_is_said_to_have_none() -> None:
+async def test_a_user_without_devices_is_said_to_have_none_and_what_was_written_stays() -> None:
     app = console(empty_desk())
     async with app.run_test(notifications=True) as pilot:
         await until(pilot, lambda: app.loaded)
         await pilot.press("t", *"nobody", "ctrl+s")
-        await until(pilot, lambda: toasts(app) == ["nobody has no devices: nobody was sent to."])
+        await until_says(pilot, "nobody has no devices: nobody was sent to.")
+        assert isinstance(app.screen, ComposeScreen)
+        assert app.screen.query_one("#user", Input).value == "nobody"
+        # It can be sent again, to whoever was meant.
+        assert not app.screen.query_one("#send", Button).disabled
+        assert toasts(app) == []
+
+
+async def test_what_had_no_turn_yet_is_not_said_to_reach_nobody() -> None:
+    app = console(empty_desk())
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("t")
+        app.screen.post_message(ComposeScreen.Sent("ada", {}, devices=0, is_done=False))
+        await until(pilot, lambda: toasts(app) == ["ada: queued"])
+        assert not isinstance(app.screen, ComposeScreen)
 
 
 async def test_the_test_push_tells_what_each_device_did() -> None:
@@ -178,7 +193,7 @@ async def test_the_test_push_tells_what_each_device_did() -> None:
     app = console(desk)
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await pilot.press("t", "ctrl+t")
         await until(pilot, lambda: toasts(app) == ["ada, 2 devices: ✓ 1 accepted, ✗ 1 gone"])
 
@@ -233,7 +248,7 @@ async def test_a_url_that_cannot_be_pushed_is_told_and_not_sent(url: str, says: 
     app = console(desk)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         await pilot.press("t")
         app.screen.query_one("#url", Input).value = url
         await pilot.press("ctrl+s")
@@ -349,7 +364,7 @@ async def test_every_field_is_gone_to_by_tab_and_is_then_in_sight(size: tuple[in
         await pilot.press("t")
         await settled(pilot)
         gone_to = []
-        for _ in range(20):
+        for _ in range(21):
             focused = app.focused
             assert focused is not None
             assert app.screen.can_view_entire(focused)
@@ -369,8 +384,8 @@ async def test_every_field_is_gone_to_by_tab_and_is_then_in_sight(size: tuple[in
             "silent",
             "again",
         ]
-        assert gone_to[:18] == [*fields, "urgency", "ttl", "topic", "send", "test", "cancel"]
-        assert gone_to[18:] == fields[:2]
+        assert gone_to[:19] == [*fields, "urgency", "ttl", "topic", "send-at", "send", "test", "cancel"]
+        assert gone_to[19:] == fields[:2]
 
 
 async def test_what_is_beside_the_fields_is_gone_to_where_it_is_longer_than_the_terminal() -> None:
@@ -381,7 +396,7 @@ async def test_what_is_beside_the_fields_is_gone_to_where_it_is_longer_than_the_
         fill(app, EVERYTHING)
         app.screen.query_one("#text", TextArea).text = "\n".join("abcdefg")
         await settled(pilot)
-        app.screen.query_one("#topic", Input).focus()
+        app.screen.query_one("#send-at", Input).focus()
         await pilot.press("tab")
         assert app.focused is app.screen.query_one("#shown")
         await pilot.press("end")

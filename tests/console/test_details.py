@@ -175,6 +175,31 @@ async def test_a_subscription_can_be_tested_and_removed_where_it_is_shown() -> N
         assert [name for name, _ in desk.calls] == ["test", "remove_subscriptions"]
 
 
+async def test_no_test_is_sent_to_a_device_that_has_ended_and_it_is_said_why() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    why = "Nothing is sent to this device: its push service no longer knows it."
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await _press(pilot, "3", "down")
+        await settled(pilot)
+        await pilot.press("T")
+        assert toasts(app) == [why]
+        await pilot.press("enter")
+        await until_says(pilot, "✗ gone", "subscribed")
+        await pilot.press("T", "escape", "2")
+        await until_says(pilot, "1 to 5 of 5")
+        await pilot.press("down", "enter")
+        await until_says(pilot, "1 device")
+        await pilot.press("T")
+        assert toasts(app) == [why]
+        assert desk.calls == []
+        desk.change("sub-0002", state=SubscriptionState.ACTIVE)
+        await until_says(pilot, "✓ active")
+        await pilot.press("T")
+        await until(pilot, lambda: len(toasts(app)) == 2)
+        assert desk.calls == [("test", ("bo", "sub-0002"))]
+
+
 async def test_a_subscription_that_was_removed_while_nobody_could_tell_is_shown_as_removed() -> None:
     desk = busy_desk()
     app = console(desk)

@@ -24,12 +24,19 @@ FIRST, LAST = (end.replace(tzinfo=UTC) for end in (datetime.min, datetime.max)) 
     [
         (NOW, "12:03:44"),
         (NOW - timedelta(days=1), "Nov 21 12:03"),
+        (NOW - timedelta(days=181), "2026-05-25"),
         (NOW - timedelta(days=400), "2025-10-18"),
+        (NOW + timedelta(days=60), "Jan 21 12:03"),
         (None, "never"),
     ],
 )
 def test_a_moment_is_as_exact_as_it_is_near(time: datetime | None, text: str) -> None:
     assert moment(time, NOW) == text
+
+
+def test_a_moment_before_the_year_began_has_its_time() -> None:
+    new_year = datetime(2027, 1, 1, 0, 0, 5, tzinfo=UTC)
+    assert moment(new_year - timedelta(seconds=10), new_year) == "Dec 31 23:59"
 
 
 def test_a_moment_may_be_any_that_a_server_tells() -> None:
@@ -75,7 +82,17 @@ def test_durations(value: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (0.4, "0.4"), (7.25, "7.2"), (412, "412"), (1234, "1.2k"), (12345, "12k")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.002, "<0.1"),
+        (0.05, "0.1"),
+        (0.4, "0.4"),
+        (7.25, "7.2"),
+        (412, "412"),
+        (1234, "1.2k"),
+        (12345, "12k"),
+    ],
 )
 def test_rates(value: float, text: str) -> None:
     assert rate(value) == text

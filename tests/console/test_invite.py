@@ -97,7 +97,7 @@ async def test_the_row_under_the_cursor_says_who_is_invited() -> None:
     app = console(desk_of("ada", "bo"))
     async with app.run_test() as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 2 · of all")
+        await until_says(pilot, "1 to 2 of 2 · ")
         await pilot.press("down", "e")
         assert app.screen.query_one("#user", Input).value == "ada"
         await pilot.press(*"eve")
@@ -274,7 +274,7 @@ async def test_a_name_that_cannot_be_typed_is_not_suggested() -> None:
     app = console(desk)
     async with app.run_test() as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 1 · of all")
+        await until_says(pilot, "1 to 1 of 1 · ")
         await pilot.press("e")
         assert app.screen.query_one("#user", Input).value == ""
 
@@ -288,7 +288,7 @@ async def test_a_name_is_shown_as_it_was_written_and_no_longer_than_there_is_roo
     app = console(desk_of(user))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 1 · of all")
+        await until_says(pilot, "1 to 1 of 1 · ")
         await pilot.press("e", "ctrl+s")
         await until_says(pilot, user[:12], CODE, "Close")
         code = wanted(LINK, border=4)

@@ -79,6 +79,8 @@ async def test_enter_shows_a_key_in_full_and_y_copies_its_public_half() -> None:
         )
         await pilot.press("escape")
         await until_says(pilot, "Access tokens")
+        await pilot.press("up", "enter", "y")
+        assert app.clipboard == "B7f3a92aa"
 
 
 async def test_keys_are_filtered_and_sorted_on_the_server() -> None:
@@ -93,7 +95,11 @@ async def test_keys_are_filtered_and_sorted_on_the_server() -> None:
         await pilot.press("slash", "z", "enter")
         await until_says(pilot, "No key's id contains")
         await pilot.press("escape")
-        await until_says(pilot, "1 to 3")
+        await until_says(pilot, "1 to 3 of 3")
+        # The newest first: the least age.
+        await pilot.press("s", "s")
+        await until_says(pilot, "age ▲")
+        await until(pilot, lambda: [key.id for key in rows.items] == ["7f3a92aa", "0badc0de", "00c0ffee"])
 
 
 async def test_what_happens_to_keys_and_devices_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,12 +246,20 @@ async def test_leaving_does_nothing() -> None:
         assert toasts(app) == []
 
 
-async def test_a_key_that_nothing_is_bound_to_is_retired_without_a_word() -> None:
+async def test_a_key_that_nothing_is_bound_to_is_retired_without_a_word_but_not_without_a_question() -> None:
     desk = rotated_desk()
     await desk.remove_subscriptions(["sub-0005", "sub-0007"])
     app = console(desk)
     async with app.run_test(notifications=True) as pilot:
         await show_keys(app, pilot, RETIRING, "d")
+        await until_says(pilot, "Retire the key 0badc0de?", "No device is bound to it.")
+        # The focus is on the button that does nothing.
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        assert not any(name == "retire_key" for name, _ in desk.calls)
+        await pilot.press("d")
+        await until_says(pilot, "No device is bound to it.")
+        await pilot.click("#do")
         await until(pilot, lambda: toasts(app) == ["The key 0badc0de is retired."])
         await until_says(pilot, "✗ retired")
 

@@ -288,7 +288,7 @@ async def test_what_happens_to_subscriptions_while_a_page_comes_is_newer_than_th
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all, 5 are sent to")
+        await until_says(pilot, "1 to 6 of 6 · 5 active")
         desk.answering.clear()
         await pilot.press("R")
         await pilot.pause()
@@ -347,11 +347,11 @@ async def test_a_subscription_changes_in_its_row() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("3", "down")
-        await until_says(pilot, "✗ gone", "1 to 6 · of all, 5 are sent to")
+        await until_says(pilot, "✗ gone", "1 to 6 of 6 · 5 active")
         desk.change("sub-0001", failures=17)
         await until_says(pilot, "17")
         desk.subscribe("fay", created_at=NOON + timedelta(seconds=1))
-        await until_says(pilot, "fay", "1 to 7 · of all, 6 are sent to")
+        await until_says(pilot, "fay", "1 to 7 of 7 · 6 active")
 
 
 async def test_sort_and_pages_are_the_servers() -> None:
@@ -407,7 +407,7 @@ async def test_removing_removes_only_after_it_was_confirmed() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all, 5 are sent to")
+        await until_says(pilot, "1 to 6 of 6 · 5 active")
         await pilot.press("d", "enter")
         await settled(pilot)
         assert desk.calls == []
@@ -423,7 +423,7 @@ async def test_one_device_can_be_tested() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all, 5 are sent to")
+        await until_says(pilot, "1 to 6 of 6 · 5 active")
         await pilot.press("down", "down", "T")
         await until(pilot, lambda: toasts(app) == ["cy, Safari · iPhone: ↻ 429 throttled"])
         assert desk.calls == [("test", ("cy", "sub-0003"))]
@@ -435,7 +435,7 @@ async def test_an_error_is_a_toast_and_a_row() -> None:
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all, 5 are sent to")
+        await until_says(pilot, "1 to 6 of 6 · 5 active")
         await pilot.press("T")
         await until(pilot, lambda: "The database is locked." in "".join(toasts(app)))
         await pilot.press("1")
@@ -459,7 +459,7 @@ async def test_a_small_overview_has_the_key_and_the_outcomes() -> None:
         await until_says(pilot, "key 7f3a92 · 12 d", "queue 3", "embedded", "12:03 ")
         desk.set_stats(queue=4821)
         await until_says(pilot, "key 7f3a92 · 12 d", "queue 4 821", "embedded", "12:03 ")
-        await until_says(pilot, "✓ accepted 48 213   ↻ retried 96   ✗ ended 12   ! failed 3", "✓ healthy", "✗ failing")
+        await until_says(pilot, "✓ accepted 48 213   ↻ retried 96   ✗ ended 12   ✗ failed 3", "✓ healthy", "✗ failing")
 
 
 REASON = (

@@ -49,7 +49,7 @@ async def test_each_kind_has_a_row_and_the_counts_are_those_of_the_rows() -> Non
     assert lines[0].startswith("✓ accepted 45")
     assert lines[1].startswith("↻ retried   0")
     assert lines[2].startswith("✗ ended     2")
-    assert lines[3].startswith("! failed    1")
+    assert lines[3].startswith("✗ failed    1")
     assert lines[4].split() == ["12:03", "now"]
     assert lines[0].endswith("▁▁▂▃▄▄▅▆▇█")
     assert lines[2].endswith("▁▁█▁▁▁▁▁▁▁")
@@ -58,28 +58,34 @@ async def test_each_kind_has_a_row_and_the_counts_are_those_of_the_rows() -> Non
 
 async def test_rows_are_as_high_as_there_is_room() -> None:
     lines = await drawn((57, 9))
-    assert [line[:6].strip() for line in lines] == ["", "✓ acce", "", "↻ retr", "", "✗ ende", "", "! fail", ""]
+    assert [line[:6].strip() for line in lines] == ["", "✓ acce", "", "↻ retr", "", "✗ ende", "", "✗ fail", ""]
     assert [line.endswith("█") for line in lines[6:8]] == [True, True]
     loose = await drawn((57, 8))
-    assert [line[:6].strip() for line in loose] == ["✓ acce", "", "↻ retr", "", "✗ ende", "", "! fail", ""]
+    assert [line[:6].strip() for line in loose] == ["✓ acce", "", "↻ retr", "", "✗ ende", "", "✗ fail", ""]
 
 
 async def test_without_room_for_times_there_are_the_rows() -> None:
     lines = await drawn((57, 4))
-    assert [line[0] for line in lines] == list("✓↻✗!")
+    assert [line[0] for line in lines] == list("✓↻✗✗")
     assert lines[3].endswith("█")
 
 
 async def test_without_room_beside_them_there_are_the_counts() -> None:
     lines = await drawn((30, 4))
-    assert lines == ["✓ accepted 45", "↻ retried   0", "✗ ended     2", "! failed    1"]
+    assert lines == ["✓ accepted 45", "↻ retried   0", "✗ ended     2", "✗ failed    1"]
 
 
 async def test_a_single_line_has_all_since_the_start() -> None:
-    assert await drawn((60, 1)) == ["✓ accepted 4 321   ↻ retried 3   ✗ ended 0   ! failed 0"]
-    assert await drawn((49, 1)) == ["✓ accepted 4 321 ↻ retried 3 ✗ ended 0 ! failed 0"]
+    loose, tight = (
+        "✓ accepted 4 321   ↻ retried 3   ✗ ended 0   ✗ failed 0",
+        "✓ accepted 4 321 ↻ retried 3 ✗ ended 0 ✗ failed 0",
+    )
+    assert await drawn((78, 1)) == [f"{loose}   since the start"]
+    assert await drawn((66, 1)) == [f"{tight} since the start"]
+    assert await drawn((60, 1)) == [loose]
+    assert await drawn((49, 1)) == [tight]
 
 
 async def test_without_a_history_the_counts_are_of_all_since_the_start() -> None:
     lines = await drawn((57, 5), axis=None)
-    assert lines == ["✓ accepted 4 321", "↻ retried      3", "✗ ended        0", "! failed       0", ""]
+    assert lines == ["✓ accepted 4 321", "↻ retried      3", "✗ ended        0", "✗ failed       0", ""]

@@ -105,7 +105,7 @@ async def test_warnings_are_hidden_until_there_are_others() -> None:
         await pilot.press("W")
         await until_says(pilot, "! Apple")
         await pilot.press("W", "3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         assert "warning" not in text_of(app)
         desk.set_stats(warnings=("Another.",))
         await until_says(pilot, "! 1 warning: see Overview")

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pushdesk.console.app import PushdeskApp
 from pushdesk.console.screens import overview
-from pushdesk.console.screens.words import WordsScreen
+from pushdesk.console.screens.push_service import ServiceScreen
 from pushdesk.console.widgets.drawing import Drawing
 from pushdesk.errors import PushdeskError
 from pushdesk.model import CacheStats, Outcome, PageQuery, Scope, Service, ServiceHealth, Span, SubscriptionState
 from tests.console.fake_desk import NOON, URL, FakeDesk
-from tests.console.looking import text_of, toasts, until, until_says
+from tests.console.looking import text_of, toasts, until, until_says, unwrapped
 from tests.console.scenes import busy_desk, console, empty_desk, past, rotated_desk
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ async def test_a_countdown_goes_on_after_another_screen_was_shown(monkeypatch: p
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "↻ resumes in 00:42")
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all")
+        await until_says(pilot, "1 to 6 of 6 · ")
         clock.go_on(10)
         await pilot.press("1")
         await until_says(pilot, "↻ resumes in 00:32")
@@ -129,9 +130,9 @@ async def test_what_is_counted_is_called_what_it_is() -> None:
     desk.set_stats(subscriptions=5, users=7)
     app = console(desk)
     async with app.run_test(size=WIDE) as pilot:
-        await until_says(pilot, "5 sent to   7 users")
+        await until_says(pilot, "subscriptions  5 active · 7 users")
         await pilot.press("3")
-        await until_says(pilot, "1 to 6 · of all, 5 are sent to")
+        await until_says(pilot, "1 to 6 of 6 · 5 active")
 
 
 async def test_enter_on_a_service_shows_all_of_it() -> None:
@@ -143,11 +144,11 @@ async def test_enter_on_a_service_shows_all_of_it() -> None:
     async with app.run_test(size=WIDE) as pilot:
         await until_says(pilot, "✗ failing")
         await pilot.press("tab", "enter")
-        assert isinstance(app.screen, WordsScreen)
+        assert isinstance(app.screen, ServiceScreen)
         await until_says(
             pilot, "4 since the server started", "0, 0.0 %", "in flight     2", "waiting       7", "12:03:44"
         )
-        assert text_of(app).count("connection reset by") == 20
+        assert unwrapped(app).count("connection reset by") == 20
         await pilot.press("escape")
         assert app.current_mode == "overview"
 
@@ -173,7 +174,7 @@ async def test_a_rotation_is_followed_as_devices_move(monkeypatch: pytest.Monkey
         desk.change(moving[0], key_id="7f3a92aa")
         await until_says(pilot, "↻ 0badc0de █████░  90 %")
         await pilot.press("3")
-        await until_says(pilot, "1 to 7 · of all")
+        await until_says(pilot, "1 to 7 of 7 · ")
         desk.change(moving[1], key_id="7f3a92aa")
         await pilot.press("1")
         await until_says(pilot, "↻ 0badc0de ██████ 100 %")
@@ -222,6 +223,51 @@ async def test_a_device_that_is_gone_is_told_once() -> None:
         assert len(lines) == 1
 
 
+async def test_a_device_that_is_removed_is_called_what_it_was_called_before() -> None:
+    desk = busy_desk()
+    told = desk.subscribe("hana", browser="Firefox", platform="Linux")
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "✓ 201")
+        desk.change(told.id, state=SubscriptionState.KEY_MISMATCH)
+        await until_says(pilot, "✗ other key", "Firefox · Linux")
+        await desk.remove_subscriptions([told.id])
+        await until(
+            pilot,
+            lambda: any("removed" in line and "Firefox · Linux" in line for line in text_of(app).splitlines()),
+        )
+
+
+async def test_a_version_with_a_long_name_leaves_room_for_the_age_of_the_server() -> None:
+    desk = busy_desk()
+    desk.set_stats(version="0.1.0.dev314+g1d2c3b4a5f6e7d8c")
+    app = console(desk)
+    async with app.run_test(size=(160, 60)) as pilot:
+        await until_says(pilot, "server         5 h, 0.1.0.dev")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 60)])
+async def test_the_first_steps_are_read_whole_beside_warnings(size: tuple[int, int]) -> None:
+    desk = empty_desk()
+    desk.set_stats(warnings=("The access URL is not https.", "Apple will refuse every push."))
+    app = console(desk)
+    async with app.run_test(size=size) as pilot:
+        await until_says(pilot, "Open http://localhost:8484", "press t to send", "pushdesk simulate")
+
+
+async def test_a_send_now_and_then_has_a_rate_and_a_scale() -> None:
+    desk = busy_desk()
+    hour = past(Span.HOUR)
+    rare = tuple(int(number % 20 == 0) for number in range(len(hour.sends)))
+    desk.histories[Span.HOUR] = msgspec.structs.replace(hour, sends=rare)
+    desk.set_stats(sends_per_s=0.0)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.loaded)
+        await pilot.press("h")
+        await until_says(pilot, "0/s · peak <0.1", "0.1/s")
+
+
 async def test_a_read_that_the_cache_discards_happens_now() -> None:
     desk = busy_desk()
     app = console(desk)
@@ -241,12 +287,27 @@ async def test_a_cache_that_is_off_is_said_to_be() -> None:
         await until_says(pilot, "The cache is off: every push reads the database.")
 
 
+async def test_the_ratio_of_the_cache_is_that_of_the_time_that_is_shown_in_a_line_too() -> None:
+    desk = busy_desk()
+    hour = desk.histories[Span.HOUR]
+    desk.histories[Span.HOUR] = msgspec.structs.replace(hour, cache_hits=(0,) * len(hour.cache_lookups))
+    desk.histories[Span.DAY] = past(Span.DAY, known=0.0)
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_says(pilot, "Cache 97.9 % hits")
+        await pilot.press("h")
+        await until_says(pilot, "Cache 0.0 % hits")
+        await pilot.press("h")
+        # Of a history of which no step is over nothing is known: it is of all since the start.
+        await until_says(pilot, "Cache 97.9 % hits")
+
+
 async def test_outcomes_are_those_of_the_time_that_is_shown() -> None:
     app = console(busy_desk())
     async with app.run_test(size=WIDE) as pilot:
-        await until_says(pilot, "✓ accepted 24 786", "↻ retried      81", "✗ ended         5", "! failed        2")
+        await until_says(pilot, "✓ accepted 24 786", "↻ retried      81", "✗ ended         5", "✗ failed        2")
     async with console(busy_desk()).run_test(size=(80, 24)) as pilot:
-        await until_says(pilot, "✓ accepted 48 213", "↻ retried 96", "✗ ended 12", "! failed 3")
+        await until_says(pilot, "✓ accepted 48 213", "↻ retried 96", "✗ ended 12", "✗ failed 3")
 
 
 async def test_outcomes_that_are_rare_are_told_when_there_are_any() -> None:
@@ -266,6 +327,27 @@ async def test_what_is_more_than_ever_is_the_most_though_its_step_is_not_over() 
         await until_says(pilot, "412/s · peak 412", "3 now · 2 in flight · most 40")
         desk.set_stats(sends_per_s=905.0, queue=99)
         await until_says(pilot, "905/s · peak 905", "99 now · 2 in flight · most 99")
+
+
+async def test_when_all_devices_have_ended_at_once_what_happened_is_shown_and_not_first_steps() -> None:
+    desk = busy_desk()
+    desk.set_stats(subscriptions=0)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "Push services", "Happening now", "subscriptions  0 active")
+        assert "No browser is subscribed yet." not in text_of(app)
+
+
+async def test_what_no_push_service_was_to_take_counts_for_nothing_in_what_was_accepted() -> None:
+    desk = busy_desk()
+    recent = past(Span.MINUTES)
+    nothing = (0,) * (len(recent.sends) - 1)
+    numbers = {Outcome.ACCEPTED: 3, Outcome.GONE: 1, Outcome.SUPERSEDED: 90, Outcome.CANCELLED: 9}
+    outcomes = {outcome: (*nothing, number) for outcome, number in numbers.items()}
+    desk.histories[Span.MINUTES] = msgspec.structs.replace(recent, outcomes=outcomes)
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "75.0 % accepted")
 
 
 async def test_first_steps_promise_nothing_while_push_is_switched_off() -> None:
@@ -299,7 +381,7 @@ async def test_every_size_has_every_figure(size: tuple[int, int]) -> None:
             *("http://localhost:8484", "queue 3", "7f3a92", "2 d", "sqlite", "embedded", "0badc0de ████░░  81 %"),
             *("412/s · peak 412", "█p50 73 ░p95 179 ms", "now", "500/s", "400 ms"),
             *("FCM", "Mozilla", "Apple", "WNS", "✓ healthy", "↻ resumes", "✗ failing", "210 ms", "98.3", "1 204"),
-            *("✓ accepted", "↻ retried", "✗ ended", "! failed"),
+            *("✓ accepted", "↻ retried", "✗ ended", "✗ failed"),
             *("97.9 % hits", "users 1 621", "loads 2", "discarded 4", "1.2 of 40 MB"),
             *("7", "6 users", "0.1.0", "Happening now", "✓ 201", "↻ 503 will retry"),
         )

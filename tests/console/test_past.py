@@ -10,7 +10,7 @@ import pytest
 from pushdesk.console.past import (
     axis_of,
     check,
-    hit_ratio,
+    hits_of_lookups,
     last,
     lookups_per_s,
     misses_per_s,
@@ -40,11 +40,11 @@ SHORT = History(
 )
 
 
-def test_series_are_per_second_and_ratios_of_nothing_are_none() -> None:
+def test_series_are_per_second_and_a_ratio_of_nothing_is_none() -> None:
     assert sends_per_s(SHORT) == (2.0, 0.0, 3.5)
     assert lookups_per_s(SHORT) == (2.0, 0.0, 2.5)
     assert misses_per_s(SHORT) == (0.5, 0.0, 0.0)
-    assert hit_ratio(SHORT) == (0.75, None, 1.0)
+    assert hits_of_lookups(SHORT) == ((3, 0, 5), (4, 0, 5))
     assert whole_hit_ratio(SHORT) == pytest.approx(8 / 9)
     assert whole_hit_ratio(History(Span.DAY, 600.0, 144, NOON)) is None
     assert last(SHORT.p50_ms) == 80.0
@@ -70,8 +70,8 @@ def test_spans_follow_one_another_and_begin_again() -> None:
 
 def test_the_newest_steps_are_paired_where_some_were_left_out() -> None:
     torn = msgspec.structs.replace(SHORT, cache_hits=(0, 5))
-    assert hit_ratio(torn) == (None, 1.0)
-    assert hit_ratio(msgspec.structs.replace(SHORT, cache_lookups=())) == ()
+    assert hits_of_lookups(torn) == ((0, 5), (0, 5))
+    assert hits_of_lookups(msgspec.structs.replace(SHORT, cache_lookups=())) == ((), ())
 
 
 @pytest.mark.parametrize("span", list(Span))

@@ -62,7 +62,7 @@ def storied_desk() -> FakeDesk:
 
 @every_size
 def test_subscriptions(snap: Snap, size: tuple[int, int]) -> None:
-    says = ["Firefox · Linux", "✗ gone", "Mozilla#3779b1", "1 to 6 · of all", "w Why?"]
+    says = ["Firefox · Linux", "✗ gone", "Mozilla#3779b1", "1 to 6 of 6 · ", "w Why?"]
     snap(console(busy_desk()), size, press=["3"], says=says)
 
 

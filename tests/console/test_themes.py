@@ -104,7 +104,7 @@ async def test_without_colours_a_terminal_keeps_its_own_two(theme: str, monkeypa
 @pytest.mark.parametrize(
     ("press", "says"),
     [
-        (["6"], ["✓ current", "(d Retire)"]),
+        (["6"], ["✓ current", "x Export"]),
         (["3", "t"], ["To user", "[ ] silent"]),
         (["6", "colon", *"revo"], ["Revoke (Access tokens)"]),
         (["6", "tab", "d"], ["Revoke this access token?", "Cancel"]),

@@ -9,7 +9,16 @@ import pytest
 from pushdesk.console.figures import duration
 from pushdesk.console.prospects import prospect
 from pushdesk.console.timeline import timeline
-from pushdesk.model import Attempt, Delivery, Outcome, Service, Subscription, SubscriptionState
+from pushdesk.model import (
+    Attempt,
+    Delivery,
+    LaneState,
+    Outcome,
+    Service,
+    ServiceHealth,
+    Subscription,
+    SubscriptionState,
+)
 from tests.console.fake_desk import NOON
 
 
@@ -103,7 +112,7 @@ def test_a_success_and_a_failure_that_are_older_than_what_is_kept_are_told() -> 
         (Outcome.THROTTLED, 42, "It is tried again at 12:04:26, in 00:42, until 13:03:44."),
         (Outcome.TRANSIENT, -1, "It is sent as soon as it is its turn, until 13:03:44."),
         (Outcome.TRANSIENT, 3600, "It is given up at 13:03:44: it would be tried again too late."),
-        (Outcome.HELD, None, "It is held back until somebody confirms or releases it, at most until 13:03:44."),
+        (Outcome.HELD, None, "Nothing: its device is held until somebody confirms that it has ended, or releases it."),
         (Outcome.EXPIRED, None, "Nothing: its time to live is over."),
     ],
 )
@@ -115,9 +124,36 @@ def test_what_happens_next_is_said(outcome: Outcome, next_s: int | None, says: s
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome.is_settled])
 def test_nothing_happens_next_to_what_is_settled(outcome: Outcome) -> None:
-    assert prospect(sent(1, outcome, 0), NOON, NOON).startswith("Nothing: ")
+    says = prospect(sent(1, outcome, 0), NOON, NOON)
+    assert says.startswith("Nothing: ")
+    # Its device may have been removed since, or have subscribed again.
+    assert not any(word in says for word in ("as before", "any more, until", "others"))
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(0, "0 d"), (90, "90 s"), (5400, "90 min"), (86400, "1 d")])
 def test_a_duration_is_said_in_its_largest_whole_unit(seconds: int, says: str) -> None:
     assert duration(seconds) == says
+
+
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        (
+            ServiceHealth(Service.FCM, state=LaneState.PAUSED),
+            "It waits until somebody resumes it, as FCM is paused; at 13:03:44 it is given up.",
+        ),
+        (
+            ServiceHealth(Service.FCM, state=LaneState.BROKEN, until=NOON + timedelta(seconds=90)),
+            "It waits until 12:05:14, in 01:30, as FCM is broken; at 13:03:44 it is given up.",
+        ),
+        (
+            ServiceHealth(Service.FCM, state=LaneState.THROTTLED),
+            "It waits until that is over, as FCM is throttled; at 13:03:44 it is given up.",
+        ),
+        (ServiceHealth(Service.FCM), "It is sent as soon as it is its turn, until 13:03:44."),
+        (ServiceHealth(Service.OTHER, state=LaneState.PAUSED), "It is sent as soon as it is its turn, until 13:03:44."),
+    ],
+)
+def test_what_is_for_a_push_service_whose_lane_is_shut_waits_for_that(health: ServiceHealth, says: str) -> None:
+    waiting = sent(1, Outcome.WAITING, 0)
+    assert prospect(waiting, NOON + timedelta(hours=1), NOON, [health]) == says

@@ -72,7 +72,7 @@ async def test_only_what_is_exactly_the_users_is_shown_of_one_user() -> None:
         await pilot.press("2", "s")
         await until_says(pilot, "user ▲", "1 to 5")
         await pilot.press("home", "down", "enter")
-        await until_says(pilot, "Browser of ada ", "1 device", "3 deliveries")
+        await until_says(pilot, "Browser of ada ", "1 device, 1 active", "3 deliveries")
         assert isinstance(app.screen, UserScreen)
         assert {each.user for each in rows(app, "user-devices").items} == {"ada"}
         assert {each.user for each in rows(app, "user-deliveries").items} == {"ada"}
@@ -212,11 +212,11 @@ async def test_a_user_is_removed_only_after_the_name_was_typed(keys: list[str]) 
         for key in keys:
             await settled(pilot)
             await pilot.press(key)
-        await until_says(pilot, "Remove ada?", "2 devices")
+        await until_says(pilot, "Remove ada?", "2 devices", "the name")
         await pilot.press("enter")
-        await until_says(pilot, "Nothing is done before the word is typed.")
+        await until_says(pilot, "Nothing is done before the name is typed.")
         await pilot.press(*"adam", "enter")
-        await until_says(pilot, "That is not the word; nothing was done.")
+        await until_says(pilot, "That is not the name; nothing was done.")
         assert desk.calls == []
         await pilot.press("backspace", "enter")
         await until(pilot, lambda: isinstance(app.screen, UsersScreen))

@@ -15,11 +15,11 @@ from pushdesk.console.screens.invite import InviteScreen
 from pushdesk.console.screens.verdict import VerdictScreen
 from pushdesk.console.status import VERDICTS
 from pushdesk.errors import NO_ROUTE, PushdeskError
-from pushdesk.model import Evidence, Outcome, Remedy, VerdictCode
+from pushdesk.model import Evidence, Measure, Outcome, Remedy, Service, VerdictCode
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import heard, settled, text_of, toasts, until, until_says, unwrapped
 from tests.console.scenes import busy_desk, console
-from tests.console.verdicts import ACCEPTED, GONE, OF_ADA, explained_desk
+from tests.console.verdicts import ACCEPTED, GONE, OF_ADA, THROTTLED, explained_desk
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -123,15 +123,28 @@ async def test_what_expired_is_sent_again() -> None:
         assert ("resend", "delivery-0048") in desk.calls
 
 
-async def test_what_cannot_be_sent_again_is_said() -> None:
+async def test_nothing_is_sent_to_a_device_that_has_ended_and_it_is_said() -> None:
     desk = explained_desk()
     app = console(desk)
     async with app.run_test(size=WIDE, notifications=True) as pilot:
         await _ask(pilot, "3", "down")
         await until_says(pilot, "✗ gone")
+        await pilot.press("T", "r")
+        assert toasts(app) == ["Nothing is sent to this device, until its browser subscribes again."]
+        assert not any(name in {"test", "resend"} for name, _ in desk.calls)
+
+
+async def test_what_cannot_be_sent_again_is_said() -> None:
+    desk = busy_desk()
+    # Of a delivery: its device may have subscribed again since, which the server knows.
+    desk.verdicts["delivery-0048"] = structs.replace(GONE, subscription="sub-0006", delivery="delivery-0048")
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await _ask(pilot, "5")
+        await until_says(pilot, "✗ gone")
         desk.refusals.append(PushdeskError("This device has ended.", code="subscription_gone", hint="Invite the user."))
         await pilot.press("r")
-        said = "The push service no longer knows this subscription: This device has ended. Invite the user."
+        said = "Nothing is sent to this subscription: This device has ended. Invite the user."
         await until(pilot, lambda: toasts(app) == [said])
 
 
@@ -276,6 +289,56 @@ async def test_evidence_without_a_time_and_too_long_for_a_line_stays_beside_the_
         await until_says(pilot, "✓ accepted")
 
 
+async def test_the_commands_that_help_are_shown_and_copied() -> None:
+    desk = busy_desk()
+    desk.verdicts["sub-0001"] = structs.replace(
+        ACCEPTED,
+        code=VerdictCode.WAITING,
+        remedy=Remedy.WAIT,
+        measures=(Measure.RESUME, Measure.CANCEL),
+        service=Service.MOZILLA,
+        dispatch="d-0001",
+    )
+    app = console(desk)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await _ask(pilot, "3")
+        await until_says(pilot, "pushdesk services resume mozilla", "pushdesk cancel d-0001")
+        await pilot.press("y")
+        assert "pushdesk services resume mozilla\npushdesk cancel d-0001" in app.clipboard
+        desk.verdicts["sub-0001"] = structs.replace(ACCEPTED, says="It goes on.")
+        await pilot.press("R")
+        await until_says(pilot, "It goes on.")
+        assert "pushdesk services" not in text_of(app)
+
+
+async def test_of_a_single_device_that_says_the_same_there_is_no_table() -> None:
+    desk = busy_desk()
+    desk.verdicts["ada"] = structs.replace(ACCEPTED, about="ada", devices=(ACCEPTED,))
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await _ask(pilot, "2")
+        await until_says(pilot, "Did ada get it?", "✓ accepted", "Evidence")
+        assert "verdict " not in text_of(app)
+        desk.verdicts["ada"] = structs.replace(THROTTLED, about="ada", devices=(ACCEPTED,))
+        await pilot.press("R")
+        await until_says(pilot, "↻ throttled", "verdict ", "✓ accepted")
+
+
+async def test_over_midnight_the_times_of_a_verdict_get_their_day() -> None:
+    desk = explained_desk()
+    clock = [NOON]
+
+    def now() -> datetime:
+        return clock[0]
+
+    app = PushdeskApp(desk, url=URL, mode="embedded", now=now)
+    async with app.run_test(size=WIDE) as pilot:
+        await _ask(pilot, "3")
+        await until_says(pilot, "12:03:26      Answered 201.")
+        clock[0] += timedelta(days=1, minutes=1)
+        await until_says(pilot, f"{NOON:%b %d} 12:03  Answered 201.", f"since {NOON:%b %d} 12:03")
+
+
 async def test_a_verdict_can_be_copied() -> None:
     app = console(explained_desk())
     async with app.run_test(size=WIDE, notifications=True) as pilot:
@@ -377,3 +440,57 @@ async def _ask(pilot: Pilot[Any], screen: str, *keys: str) -> None:
         await settled(pilot)
         await pilot.press(key)
     await until(pilot, lambda: isinstance(app.screen, VerdictScreen))
+
+
+@pytest.mark.parametrize(
+    ("measures", "service", "label", "leads_to"),
+    [
+        ((Measure.RESET,), Service.MOZILLA, "! See the push service", "Push service · Mozilla"),
+        ((Measure.RELEASE, Measure.CONFIRM), Service.APPLE, "! See the push service", "Push service · Apple"),
+        ((Measure.RESUME,), None, "8 See the broadcasts", "Nothing was sent to everybody yet."),
+        ((Measure.RESTORE,), Service.MOZILLA, "u Restore the device", "Restore this device?"),
+        ((Measure.CANCEL,), None, "x Take it back", "It is not sent. What is under way may still arrive"),
+    ],
+)
+async def test_what_an_operator_can_do_has_a_button(
+    measures: tuple[Measure, ...], service: Service | None, label: str, leads_to: str
+) -> None:
+    desk = busy_desk()
+    about = structs.replace(ACCEPTED, measures=measures, service=service, dispatch="dispatch-0001", remedy=Remedy.NONE)
+    desk.verdicts["sub-0001"] = about
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await _ask(pilot, "3")
+        await until_says(pilot, label)
+        await pilot.click("#measure")
+        await until_says(pilot, leads_to)
+
+
+async def test_a_device_is_restored_and_what_is_to_be_sent_taken_back_from_the_verdict() -> None:
+    desk = busy_desk()
+    measures = (Measure.RESTORE, Measure.CANCEL)
+    scheduled = desk.schedule("ada", "Later", NOON + timedelta(hours=1))
+    desk.verdicts["sub-0002"] = structs.replace(
+        ACCEPTED, measures=measures, subscription="sub-0002", dispatch=scheduled.id
+    )
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await _ask(pilot, "3", "down")
+        await until_says(pilot, "u Restore the device")
+        await pilot.press("u", "right", "enter")
+        await until(pilot, lambda: toasts(app) == ["Restored 1 device"])
+        await pilot.press("x", "right", "enter")
+        await until(pilot, lambda: "Later: taken back" in toasts(app))
+        assert [name for name, _ in desk.calls if name != "explain"] == ["restore_subscriptions", "cancel"]
+
+
+async def test_what_is_not_about_a_push_service_leads_to_none() -> None:
+    desk = busy_desk()
+    desk.verdicts["sub-0001"] = structs.replace(ACCEPTED, measures=(), service=None)
+    app = console(desk)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await _ask(pilot, "3")
+        await until_says(pilot, "✓ accepted")
+        await pilot.press("exclamation_mark", "u", "x")
+        reasons = ["It is not about a push service.", "There is no device that could be restored."]
+        await until(pilot, lambda: toasts(app) == [*reasons, "There is nothing left that could be taken back."])

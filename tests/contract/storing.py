@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pushdesk.engine.topics import topics_of
 from pushdesk.model import Delivery, DispatchKind, Outcome, Service, SubscriptionState, Urgency
 from pushdesk.storage.records import Disabling, IdempotencyKey, Job, Message, NewSubscription, Settlement
 from pushdesk.storage.times import to_datetime
@@ -78,7 +79,8 @@ async def spread(store: Store, accepted: Message) -> list[Job]:
         if accepted.subscription in (None, target.subscription)
     ]
     deliveries = [job.delivery for job in jobs]
-    await store.outbox.spread(deliveries, [], {delivery.id: CLAIM for delivery in deliveries})
+    claims = {delivery.id: CLAIM for delivery in deliveries}
+    await store.outbox.spread(deliveries, [], claims, topics=topics_of([accepted]), now_ms=NOW)
     return jobs
 
 

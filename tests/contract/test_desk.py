@@ -30,11 +30,14 @@ from pushdesk.model import (
     DispatchKind,
     DispatchState,
     KeyState,
+    LaneState,
     LogLevel,
     Notification,
     Outcome,
     PageQuery,
+    RestoreResult,
     Scope,
+    Service,
     Span,
     SubscriptionKeys,
     SubscriptionRequest,
@@ -48,11 +51,11 @@ from tests.server.running import ADMIN_TOKEN, browser_keys, running
 from tests.vapid_key_texts import NODE_JSON, OPENSSL_P384, OPENSSL_PUBLIC_ONLY, PHP_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from pushdesk.desk import AnyEvent, Desk
-    from pushdesk.model import Subscription, VapidKey
+    from pushdesk.model import Dispatch, Subscription, VapidKey
     from tests.server.running import Running
 
 EVERYTHING = PageQuery()
@@ -447,7 +450,7 @@ async def test_a_key_is_listed_with_what_was_made_with_it(bench: Bench) -> None:
 
 
 async def test_a_retiring_key_is_retired_with_its_word_if_somebody_is_lost(bench: Bench) -> None:
-    device = await bench.subscribe("anna")
+    await bench.subscribe("anna")
     first = (await bench.desk.stats()).key_id
     second = (await bench.desk.rotate_key(confirm="rotate")).id
     await bench.desk.rotate_key(confirm="rotate")
@@ -455,7 +458,7 @@ async def test_a_retiring_key_is_retired_with_its_word_if_somebody_is_lost(bench
     with pytest.raises(PushdeskError) as asked:
         await bench.desk.retire_key(first)
     assert asked.value.code == "confirm_required"
-    assert f"1 at {device.service}" in asked.value.detail
+    assert "1 subscription" in asked.value.detail
     assert '"retire"' in asked.value.hint
     assert (await key_of(bench, first)).state is KeyState.RETIRING
     assert (await bench.desk.retire_key(first, confirm="retire")).state is KeyState.RETIRED
@@ -488,7 +491,7 @@ async def test_revoking_ends_every_key_and_what_was_made_with_them(bench: Bench)
     await bench.subscribe("bert")
     with pytest.raises(PushdeskError) as asked:
         await bench.desk.revoke_keys()
-    assert (asked.value.code, f"2 at {device.service}" in asked.value.detail) == ("confirm_required", True)
+    assert (asked.value.code, "2 subscriptions" in asked.value.detail) == ("confirm_required", True)
     revoked = await bench.desk.revoke_keys(confirm="revoke")
     assert revoked.lost == {device.service: 2}
     assert (await bench.desk.stats()).key_id == revoked.key.id
@@ -804,6 +807,30 @@ async def test_a_stream_tells_of_a_gap_where_it_cannot_go_on(bench: Bench, lost:
     assert isinstance(gap, Gap)
 
 
+async def test_a_push_service_is_paused_resumed_and_reset(bench: Bench) -> None:
+    paused = await bench.desk.pause_service(Service.WNS)
+    assert (paused.service, paused.state) == (Service.WNS, LaneState.PAUSED)
+    assert (await bench.desk.resume_service(Service.WNS)).state is LaneState.OPEN
+    assert (await bench.desk.reset_service(Service.WNS)).state is LaneState.OPEN
+
+
+@pytest.mark.parametrize("confirm", ["", "release", "confirm"])
+async def test_a_brake_that_is_not_on_is_not_taken_off(bench: Bench, confirm: str) -> None:
+    await bench.subscribe("anna")
+    for decide in (bench.desk.confirm_brake, bench.desk.release_brake):
+        assert await code_of(decide(Service.FCM, confirm=confirm)) == ("bad_field", ("service",))
+
+
+async def test_what_is_active_or_not_known_is_not_restored(bench: Bench) -> None:
+    device = await bench.subscribe("anna")
+    found = await bench.desk.restore_subscriptions([device.id, "nobody's", device.id])
+    assert [(one.id, one.result) for one in found] == [
+        (device.id, RestoreResult.ALREADY_ACTIVE),
+        ("nobody's", RestoreResult.NOT_FOUND),
+    ]
+    assert all(one.reason for one in found)
+
+
 async def test_an_access_token_is_made_listed_and_revoked(bench: Bench) -> None:
     made = await bench.desk.create_token("nightly backup", {Scope.READ, Scope.NOTIFY})
     assert made.token.startswith(f"pdk_{made.access.id}_")
@@ -838,6 +865,37 @@ async def test_a_delivery_is_told_of_in_full(bench: Bench) -> None:
     assert (record.urgency, record.topic, record.ttl_s) == (Urgency.NORMAL, None, 86400)
     assert record.expires_at == record.dispatch.accepted_at + timedelta(days=1)
     assert record.size > len("Hello")
+
+
+async def test_what_is_scheduled_is_cancelled_and_that_is_told(bench: Bench) -> None:
+    await bench.subscribe("anna")
+    send_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    scheduled = await bench.desk.notify("anna", Notification("Later", send_at=send_at))
+    assert (scheduled.state, scheduled.send_at, scheduled.deliveries) == (DispatchState.SCHEDULED, send_at, ())
+    assert (await bench.desk.dispatches(PageQuery(filter="state:scheduled"))).items == (scheduled,)
+    assert scheduled not in (await bench.desk.dispatches(PageQuery(filter="state:done"))).items
+    assert await bench.desk.dispatch(scheduled.id) == scheduled
+    async with asyncio.timeout(10), aclosing(bench.desk.events()) as events:
+        await anext(events)
+        cancelled = await bench.desk.cancel(scheduled.id)
+        told = [event async for event in _until_cancelled(events)]
+    assert (cancelled.state, cancelled.send_at, cancelled.counts) == (DispatchState.CANCELLED, None, {})
+    assert told == [structs.replace(cancelled, deliveries=())]
+    done = await bench.desk.notify("anna", Notification("Now"), wait_s=10)
+    for dispatch, code in (
+        (scheduled.id, "already_ended"),
+        (done.id, "already_ended"),
+        ("unknown/one", "not_found"),
+    ):
+        assert await code_of(bench.desk.cancel(dispatch)) == (code, ())
+
+
+async def _until_cancelled(events: AsyncGenerator[Sequence[AnyEvent], None]) -> AsyncIterator[Dispatch]:
+    async for batch in events:
+        for event in batch:
+            if isinstance(event, DispatchChanged) and event.dispatch.state is DispatchState.CANCELLED:
+                yield event.dispatch
+                return
 
 
 async def test_a_delivery_is_sent_again_to_its_subscription_only(bench: Bench) -> None:

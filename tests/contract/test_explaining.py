@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import structs
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import DispatchKind, DispatchState, KeyState, Outcome, SubscriptionState
@@ -18,17 +18,17 @@ from pushdesk.storage.records import Disabling, Settlement, StoredKey
 from pushdesk.storage.schema import deliveries, dispatches
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
-from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
+from tests.contract.storing import CLAIM, NOW, find_gone, message, outcome, put, spread, subscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from pushdesk.storage.explaining import Sending
+    from pushdesk.storage.sendings import Sending
     from tests.contract.tracing import Trace
 
-MOST_STATEMENTS = 8
-"""Of one look, with the two of its transaction."""
+MOST_STATEMENTS = 11
+"""Of one look, where something is superseded and there is a broadcast."""
 
 
 @pytest.fixture
@@ -173,6 +173,55 @@ async def test_the_latest_attempts_of_a_delivery_are_told(store: Store) -> None:
     of_device = (await store.explaining.device(new.id)).latest
     assert of_device is not None
     assert [attempt.number for attempt in of_device.earlier] == expected
+
+
+async def on_topic(store: Store, name: str, precedence: int, topic: str = "mail") -> None:
+    await spread(store, replace(message(name), topic=topic, precedence=precedence))
+
+
+async def test_what_is_superseded_comes_with_the_newest_of_its_topic(store: Store, trace: Trace) -> None:
+    await put(store, subscription("one"))
+    await put(store, subscription("two"))
+    for number in (1, 2, 3):
+        await on_topic(store, f"m{number}", number)
+    await on_topic(store, "m4", 4, "other")
+    for older in ("m1", "m2"):
+        newer = (await store.explaining.delivery(f"{older}-id-one")).sent.newer
+        assert newer is not None
+        assert (newer.topic, newer.dispatch.id, newer.dispatch.title) == ("mail", "m3", "Title of m3")
+        assert newer.outcome is Outcome.WAITING
+    assert (await store.explaining.delivery("m3-id-one")).sent.newer is None
+    # It comes late: the latest of each device is one that is superseded.
+    await on_topic(store, "m9", 0)
+    trace.statements.clear()
+    devices = (await store.explaining.user("ada", NOW)).devices
+    assert len(trace.statements) - 2 <= MOST_STATEMENTS
+    latest_ = [device.latest for device in devices]
+    assert [one.newer.dispatch.id for one in latest_ if one is not None and one.newer is not None] == ["m3", "m3"]
+    async with store._database.write() as transaction:
+        await transaction.execute(delete(dispatches).where(dispatches.c.id == "m3"))
+    # What took its place is not kept any more.
+    assert (await store.explaining.delivery("m2-id-one")).sent.newer is None
+
+
+async def test_what_took_the_place_of_something_is_found_by_an_index(store: Store, path: Path, trace: Trace) -> None:
+    await put(store, subscription("one"))
+    await on_topic(store, "m1", 1)
+    await on_topic(store, "m2", 2)
+    trace.statements.clear()
+    await store.explaining.delivery("m1-id-one")
+    (statement,) = [one for one in trace.statements if "AS newer" in one]
+    with closing(sqlite3.connect(path)) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert not any(step.startswith(("SCAN", "USE TEMP")) for step in plan), plan
+    assert any("ix_deliveries_subscription_topic_precedence" in step for step in plan), plan
+
+
+async def test_a_device_that_is_disabled_says_since_when(store: Store) -> None:
+    new = await put(store, subscription())
+    assert (await store.explaining.device(new.subscription.id)).disabled_at is None
+    await find_gone(store, new)
+    assert (await store.explaining.device(new.subscription.id)).disabled_at == to_datetime(NOW)
 
 
 async def test_a_delivery_comes_with_its_device_while_its_user_has_it(store: Store) -> None:

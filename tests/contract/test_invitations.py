@@ -10,7 +10,6 @@ import pytest
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import DeviceGrant, InvitationFault, PageQuery, SubscriptionState
-from pushdesk.storage.invitations import KEPT_MS, PURGED_AT_ONCE
 from pushdesk.storage.records import Enrollment, Redemption
 from pushdesk.storage.store import Store
 from tests.contract.storing import NOW, find_gone, put, subscription
@@ -95,20 +94,6 @@ class TestInvitations:
 
     async def test_what_was_never_made_is_unknown(self, store: Store) -> None:
         assert await redeem(store) == Redemption(None, InvitationFault.UNKNOWN)
-
-    async def test_those_that_ended_long_ago_go_when_new_ones_are_made_some_at_a_time(self, store: Store) -> None:
-        old = [number.to_bytes(32, "big") for number in range(PURGED_AT_ONCE + 1)]
-        for code in old:
-            await invite(store, code=code)
-        late = NOW + HOUR_MS + KEPT_MS
-        await invite(store, code=b"d" * 32, now=late)
-        assert {(await redeem(store, code, now=late)).fault for code in old} == {InvitationFault.EXPIRED}
-        await invite(store, code=b"e" * 32, now=late + 1)
-        faults = [(await redeem(store, code, now=late)).fault for code in old]
-        assert faults.count(InvitationFault.UNKNOWN) == PURGED_AT_ONCE
-        await invite(store, code=b"f" * 32, now=late + 1)
-        assert {(await redeem(store, code, now=late)).fault for code in old} == {InvitationFault.UNKNOWN}
-        assert await redeem(store, b"d" * 32, now=late) == Redemption("ada")
 
 
 class TestTheSubscriptionOfAnInvitedBrowser:

@@ -75,7 +75,7 @@ async def subscribe(store: Store, name: str, user: str = "ada", key: str = "old"
 async def sweep(store: Store, limit: int = 500) -> list[Swept]:
     """Sweep until nothing is left; return the batches."""
     batches = []
-    while (swept := await store.key_bindings.sweep(limit)) != Swept():
+    while (swept := await store.key_bindings.sweep(limit, NOW)) != Swept():
         batches.append(swept)
     await store.key_bindings.end_restoring()
     return batches
@@ -459,11 +459,11 @@ class TestTheSweep:
         for number in range(4):
             await subscribe(store, f"{number}", f"user-{number}")
         await store.keys.retire("old")
-        assert len((await store.key_bindings.sweep(3)).disabled) == 3
+        assert len((await store.key_bindings.sweep(3, NOW)).disabled) == 3
         async with Store(path) as again:
             assert [len(batch.disabled) for batch in await sweep(again)] == [1]
             await again.keys.bring_back("old", RETIRING, LATER)
-            assert len((await again.key_bindings.sweep(3)).restored) == 3
+            assert len((await again.key_bindings.sweep(3, NOW)).restored) == 3
         async with Store(path) as third:
             assert {key.id for key in await third.keys.all() if key.is_restoring} == {"old"}
             assert [len(batch.restored) for batch in await sweep(third)] == [1]
@@ -536,7 +536,7 @@ class TestBringingBack:
         await store.keys.retire("old")
         await sweep(store)
         await store.keys.bring_back("old", back, LATER)
-        assert len((await store.key_bindings.sweep(1)).restored) == 1
+        assert len((await store.key_bindings.sweep(1, NOW)).restored) == 1
         if back is CURRENT:
             await store.keys.make_current(stored("newer", LATER))
         assert (await states(store))["old"] is RETIRING
@@ -551,7 +551,7 @@ class TestBringingBack:
         await store.keys.retire("old")
         await sweep(store)
         await store.keys.bring_back("old", RETIRING, LATER)
-        await store.key_bindings.sweep(1)
+        await store.key_bindings.sweep(1, NOW)
         await store.keys.retire("old")
         await sweep(store)
         assert set((await rows(store)).values()) == {SubscriptionState.KEY_MISMATCH}

@@ -242,6 +242,12 @@ async def test_dispatches_are_walked_through_in_their_order(file: Path, sort: st
         assert not [step for step in steps if "TEMP B-TREE FOR ORDER BY" in step]
 
 
+async def test_what_is_scheduled_is_found_by_the_index_of_what_is_to_be_sent(file: Path) -> None:
+    steps = await plans(file, "dispatches", PageQuery(filter="state:scheduled"))
+    assert any("ix_dispatches_open_due_at" in step for step in steps)
+    assert not [step for step in steps if step == "SCAN dispatches"]
+
+
 def test_postgresql_would_take_the_filters() -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     for filter_, words in (("ada", "strpos("), ("^ada", "substr(")):

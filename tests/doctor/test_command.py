@@ -94,7 +94,8 @@ async def test_warnings_count_if_it_is_strict(
 
 async def test_what_is_broken_makes_it_end_with_1(tmp_path: Path, environment: dict[str, str]) -> None:
     data = tmp_path / "data"
-    data.mkdir(mode=0o755)
+    data.mkdir()
+    data.chmod(0o755)
     (data / "pushdesk.db").write_bytes(b"no database" * 1000)
     finished = await doctor(environment, "--json", "--data-dir", str(data))
     assert finished.code == EXIT_NO
@@ -129,7 +130,8 @@ async def test_the_data_directory_is_the_one_that_a_wrong_configuration_names(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     data, file = tmp_path / "data", tmp_path / "our.toml"
-    data.mkdir(mode=0o750)
+    data.mkdir()
+    data.chmod(0o750)
     file.write_text(f'[server]\ndata_dir = "{data}"\nprot = 1\n', encoding="utf-8")
     finished = await doctor(environment, "--json", "--config", str(file))
     assert finished.code == EXIT_USAGE

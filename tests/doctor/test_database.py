@@ -230,12 +230,10 @@ def test_many_subscriptions_of_another_key_are_a_warning_and_few_are_not(path: P
     change(path, "UPDATE subscriptions SET state = 'key_mismatch' WHERE id = 'id-one'")
     assert found(look(path)[0], Check.DEVICES).level is Level.WARNING
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute(
-            "INSERT INTO subscriptions SELECT 's' || value, user, randomblob(32), endpoint, p256dh, auth, token_digest,"
-            " key_id, service, browser, platform, 'active', version, created_at, NULL, NULL, 0, NULL"
-            " FROM subscriptions, (WITH RECURSIVE n(value) AS (SELECT 1 UNION SELECT value + 1 FROM n LIMIT 20)"
-            " SELECT value FROM n) WHERE id = 'id-two'"
-        )
+        database.execute("CREATE TEMP TABLE another AS SELECT * FROM subscriptions WHERE id = 'id-two'")
+        for number in range(20):
+            database.execute("UPDATE another SET id = ?, endpoint_digest = randomblob(32)", (f"id-{number}",))
+            database.execute("INSERT INTO subscriptions SELECT * FROM another")
     assert found(look(path)[0], Check.DEVICES).level is Level.OK
 
 

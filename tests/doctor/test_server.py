@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from pushdesk.doctor.findings import Check, Level
 from pushdesk.doctor.server import page_problems, worker_problems
 from pushdesk.errors import StartUpError
 from pushdesk.model import Experiment
+from tests.database_changes import change_database
 from tests.doctor.surroundings import Authority, Target, circumstances, found, listening, proxy
 from tests.server.running import ADMIN_TOKEN, running
 
@@ -98,10 +98,9 @@ async def test_without_its_token_the_version_is_not_known(tmp_path: Path, token:
 
 async def test_a_server_whose_database_does_not_answer_is_not_ready(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
-        with closing(sqlite3.connect(tmp_path / "pushdesk.db", isolation_level=None)) as database:
-            database.execute("ALTER TABLE server_state RENAME TO gone")
-            findings = await look(tmp_path, server.url)
-            database.execute("ALTER TABLE gone RENAME TO server_state")
+        await change_database(tmp_path / "pushdesk.db", "ALTER TABLE server_state RENAME TO gone")
+        findings = await look(tmp_path, server.url)
+        await change_database(tmp_path / "pushdesk.db", "ALTER TABLE gone RENAME TO server_state")
     finding = found(findings, Check.READINESS)
     assert finding.level is Level.BROKEN
     assert "no such table" in finding.what
@@ -109,8 +108,9 @@ async def test_a_server_whose_database_does_not_answer_is_not_ready(tmp_path: Pa
 
 async def test_a_key_that_is_not_the_databases_is_broken(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
-        with closing(sqlite3.connect(tmp_path / "pushdesk.db", isolation_level=None)) as database:
-            database.execute("UPDATE vapid_keys SET public_key = 'B' || substr(public_key, 3) || 'A'")
+        await change_database(
+            tmp_path / "pushdesk.db", "UPDATE vapid_keys SET public_key = 'B' || substr(public_key, 3) || 'A'"
+        )
         findings = await look(tmp_path, server.url)
     assert levels(findings, Check.SERVER_KEY, Check.VAPID_KEY) == [Level.BROKEN, Level.BROKEN]
 

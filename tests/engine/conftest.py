@@ -57,6 +57,7 @@ async def engine(start: OpenEngine) -> AsyncIterator[Engine]:
 @pytest.fixture
 async def bench(service: PushService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OutboxBench]:
     """An engine whose database does what a test says."""
-    monkeypatch.setattr("pushdesk.engine.outbox.BACK_OFF_S", 0.01)
+    for module in ("worker", "settling"):
+        monkeypatch.setattr(f"pushdesk.engine.{module}.BACK_OFF_S", 0.01)
     async with open_bench(service, tmp_path, monkeypatch) as running:
         yield running

@@ -8,6 +8,8 @@ from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
 from pushdesk.config import Config, PushConfig
 from pushdesk.engine.engine import Engine
 from pushdesk.errors import DatabaseError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pushdesk.model import Delivery, Dispatch, Subscription
+    from pushdesk.model import Delivery, Dispatch, Stats, Subscription
     from pushdesk.storage.records import Targets
     from tests.push_service import PushService
 
@@ -77,13 +79,13 @@ class Watched:
         self.seems_to_fail = False
         """Whether the next call reports an error after it was committed."""
 
-    async def __call__(self, *args: Any) -> Any:
+    async def __call__(self, *args: Any, **options: Any) -> Any:
         self.begun.put_nowait(args)
         if self.hold is not None:
             await self.hold.wait()
         if self.fails:
             raise broken_disk()
-        result = await self._method(*args)
+        result = await self._method(*args, **options)
         if self.seems_to_fail:
             self.seems_to_fail = False
             raise broken_disk()
@@ -142,6 +144,14 @@ class OutboxBench:
         """Wait until nothing is left to do for a dispatch."""
         return await done(self.engine, dispatch)
 
+    async def until(self, holds: Callable[[Stats], bool]) -> Stats:
+        """Wait until the state of the server is so."""
+        async with asyncio.timeout(10):
+            # It is told once a second: what comes and goes in between is no event.
+            while not holds(stats := await self.engine.stats()):  # noqa: ASYNC110 (see above)
+                await asyncio.sleep(0.01)
+        return stats
+
     async def failures(self) -> list[int]:
         """Return how often each subscription has failed."""
         return [subscription.failures for subscription in (await self.engine.subscriptions(PageQuery())).items]
@@ -168,7 +178,11 @@ class OutboxBench:
 
 @asynccontextmanager
 async def open_bench(
-    service: PushService, directory: Path, monkeypatch: pytest.MonkeyPatch
+    service: PushService,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    push: PushConfig = PushConfig(),  # noqa: B008 (frozen)
 ) -> AsyncIterator[OutboxBench]:
     clock = FrozenClock()
     file = directory / DATABASE_NAME
@@ -177,7 +191,7 @@ async def open_bench(
     async with Store(file) as store:
         reads = Reads(store.subscriptions.targets)
         monkeypatch.setattr(store.subscriptions, "targets", reads)
-        config = Config(data_dir=directory, push=PushConfig(allow_endpoint=(service.origin,)))
+        config = Config(data_dir=directory, push=structs.replace(push, allow_endpoint=(service.origin,)))
         async with Engine(
             config, access_url=ACCESS_URL, store=store, transport=transport, clock=clock, uniform=min
         ) as engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, update
 
@@ -39,37 +39,45 @@ async def populate(store: Store, devices: Mapping[str, int], *, key_id: str) -> 
 
     One transaction: to subscribe them one by one takes longer than whole tests.
     """
-    p256dh, auth = decode_keys(*(getattr(Device("").keys, name) for name in ("p256dh", "auth")))
+    made = Device("").keys
+    keys = decode_keys(made.p256dh, made.auth)
     numbers = count()
     users, rows = [], []
     for generation, (user, number_of_devices) in enumerate(devices.items(), start=1):
         users.append({"user": user, "generation": generation, "created_at": 0})
-        for number in (next(numbers) for _ in range(number_of_devices)):
-            service = list(ENDPOINTS)[number % len(ENDPOINTS)]
-            beginning, length = ENDPOINTS[service]
-            browser, platform = BROWSERS[service]
-            endpoint = beginning + hashlib.shake_256(str(number).encode()).hexdigest(length // 2)
-            rows.append(
-                {
-                    "id": os.urandom(13).hex(),
-                    "user": user,
-                    "endpoint_digest": store.subscriptions.digest(endpoint),
-                    "endpoint": endpoint,
-                    "p256dh": p256dh,
-                    "auth": auth,
-                    "token_digest": bytes(32),
-                    "key_id": key_id,
-                    "service": service,
-                    "browser": browser,
-                    "platform": platform,
-                    "state": SubscriptionState.ACTIVE,
-                    "version": 1,
-                    "created_at": 0,
-                    "failures": 0,
-                }
-            )
+        rows += [
+            subscription(store, next(numbers), user, os.urandom(13).hex(), key_id=key_id, keys=keys)
+            for _ in range(number_of_devices)
+        ]
     async with store._database.write() as transaction:
         await transaction.execute(insert(user_state), users)
         if rows:
             await transaction.execute(insert(subscriptions), rows)
         await transaction.execute(update(server_state).values(generation=len(users)))
+
+
+def subscription(
+    store: Store, number: int, user: str, id_: str, *, key_id: str, keys: tuple[bytes, bytes]
+) -> dict[str, Any]:
+    """Return the row of a subscription, at a push service by its number."""
+    service = list(ENDPOINTS)[number % len(ENDPOINTS)]
+    beginning, length = ENDPOINTS[service]
+    browser, platform = BROWSERS[service]
+    endpoint = beginning + hashlib.shake_256(str(number).encode()).hexdigest(length // 2)
+    return {
+        "id": id_,
+        "user": user,
+        "endpoint_digest": store.subscriptions.digest(endpoint),
+        "endpoint": endpoint,
+        "p256dh": keys[0],
+        "auth": keys[1],
+        "token_digest": bytes(32),
+        "key_id": key_id,
+        "service": service,
+        "browser": browser,
+        "platform": platform,
+        "state": SubscriptionState.ACTIVE,
+        "version": 1,
+        "created_at": 0,
+        "failures": 0,
+    }

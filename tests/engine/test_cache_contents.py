@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 
-from pushdesk.engine.reporting import LOOK_UPS
 from pushdesk.engine.subscriptions import NEGATIVE_SHARE, NEGATIVE_TTL_S
 from pushdesk.errors import DatabaseError
-from pushdesk.model import CacheChange
+from pushdesk.model import LOOK_UPS, CacheChange
 from pushdesk.storage.records import Targets
 from tests.engine.cache_bench import NOBODY, ONE, TTL_S, Bench, devices, settle, soon
 

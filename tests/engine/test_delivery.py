@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushdesk.engine.outbox import IN_FLIGHT_PER_SERVICE
+from pushdesk.engine.lanes import IN_FLIGHT_PER_SERVICE
 from pushdesk.errors import PayloadTooLargeError, PushdeskError
 from pushdesk.model import (
     DispatchKind,
@@ -119,8 +119,8 @@ async def test_a_failing_service_is_tried_again_later(engine: Engine, service: P
 
 async def test_what_cannot_be_tried_again_within_its_ttl_is_expired(engine: Engine, service: PushService) -> None:
     await subscribe(engine, service, "one")
-    service.answer("one", 503, headers={"Retry-After": "3600"})
-    dispatch = await engine.notify("ada", Notification("Hello", ttl=60), wait_s=WAIT_S)
+    service.answer("one", 503)
+    dispatch = await engine.notify("ada", Notification("Hello", ttl=1), wait_s=WAIT_S)
     (delivery,) = dispatch.deliveries
     assert delivery.outcome is Outcome.EXPIRED
     assert "TTL" in delivery.reason

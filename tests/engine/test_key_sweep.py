@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from pushdesk.engine.events import EventBus
-from pushdesk.engine.key_sweep import KeySweep, wait_at_most
+from pushdesk.engine.key_sweep import KeySweep
 from pushdesk.engine.publisher import Publisher
+from pushdesk.engine.rest import wait_at_most
 from pushdesk.engine.statistics import Statistics
 from pushdesk.errors import DatabaseError
 from pushdesk.model import KeyState
@@ -40,12 +41,12 @@ class SlowBindings(KeyBindings):
         self._clock = clock
         self.takes_s = list(BATCHES_S)
 
-    async def sweep(self, limit: int) -> Swept:
+    async def sweep(self, limit: int, now_ms: int) -> Swept:
         takes_s = self.takes_s.pop(0)
         if takes_s < 0:
             raise DatabaseError("The disk is full.")
         self._clock.advance(takes_s)
-        return await super().sweep(limit)
+        return await super().sweep(limit, now_ms)
 
 
 class Bench(NamedTuple):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.errors import DatabaseError
-from pushdesk.model import DispatchState, Outcome, PageQuery
+from pushdesk.model import DispatchState, Notification, Outcome, PageQuery
+from pushdesk.storage.times import to_datetime
+from tests.contract.storing import NOW
 from tests.engine.cache_bench import settle, soon
 from tests.engine.outbox_bench import HELLO, RETRY_S
 
@@ -74,11 +76,20 @@ async def test_what_was_accepted_by_a_commit_that_seemed_to_fail_is_sent_and_cou
     bench.watch("accept").seems_to_fail = True
     with pytest.raises(DatabaseError):
         await bench.engine.notify("ada", HELLO)
-    await bench.later(1)
     await soon(bench.service.wait_for_pushes(1))
-    _, dispatch = (await bench.engine.dispatches(PageQuery(limit=2))).items
+    dispatch = (await bench.engine.dispatches(PageQuery(limit=1))).items[0]
     assert dispatch.user == "ada"
     assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    await bench.assert_at_rest()
+
+
+async def test_what_was_cancelled_by_a_commit_that_seemed_to_fail_is_not_counted(bench: OutboxBench) -> None:
+    dispatch = await bench.engine.notify("ada", Notification("later", send_at=to_datetime(NOW + 60_000)))
+    bench.watch("cancel").seems_to_fail = True
+    with pytest.raises(DatabaseError):
+        await bench.engine.cancel(dispatch.id)
+    assert (await bench.engine.dispatch(dispatch.id)).state is DispatchState.CANCELLED
+    await bench.until(lambda stats: stats.queue == 0)
     await bench.assert_at_rest()
 
 
@@ -95,4 +106,22 @@ async def test_stock_is_not_taken_between_a_commit_and_its_being_counted(bench: 
     written.hold.set()
     await soon(taking_stock)
     assert (await bench.done(await notifying)).counts == {Outcome.ACCEPTED: 1}
+    await bench.assert_at_rest()
+
+
+async def test_what_could_not_be_written_by_a_mistake_is_not_lost(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    bench.service.pushes.clear()
+    settle = bench.store.outbox.settle
+    mistakes = [ValueError("a mistake")]
+
+    async def mistaken(*args: object, **options: object) -> object:
+        if mistakes:
+            raise mistakes.pop()
+        return await settle(*args, **options)  # type: ignore[arg-type]
+
+    bench.monkeypatch.setattr(bench.store.outbox, "settle", mistaken)
+    dispatch = await bench.engine.notify("ada", HELLO)
+    assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
+    assert len(bench.service.pushes) == 2
     await bench.assert_at_rest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pushdesk.engine.outbox import IN_FLIGHT_PER_SERVICE
+from pushdesk.engine.lanes import IN_FLIGHT_PER_SERVICE
 from pushdesk.model import Outcome, PageQuery, PushTest
 from tests.engine.reads import BURST, DEVICES, NOTIFICATIONS, TTL_S, USERS, bursts, town
 from tests.push_service import Device

@@ -271,7 +271,8 @@ async def test_a_turn_reads_nothing_beyond_the_cache(
                 if name == "turn":
                     await runner.turn(turn(model="m", provider="p", url="/"))
                 else:
-                    await runner.engine.notify("ada", Notification("Hello"))
+                    # With a topic, as every turn.
+                    await runner.engine.notify("ada", Notification("Hello", topic="news"))
                 await runner.shown()
                 async with asyncio.timeout(10), aclosing(runner.engine.events()) as events:
                     async for _ in events:
@@ -288,9 +289,10 @@ async def test_a_turn_reads_nothing_beyond_the_cache(
     assert [read["turn"][each] for each in taken_out] == [1]
     assert not any(re.search(r"\b(?:FROM|JOIN) (?:subscriptions|vapid_keys)\b", each) for each in read["turn"])
     released = ["UPDATE dispatches SET message=?"] if has_summariser else []
-    accept, *rest = written["notification"]
+    accept, order, *rest = written["notification"]
     assert [each.split(",")[0] if "message=?" in each else each for each in written["turn"]] == [
         accept,
+        order,
         *released,
         *rest,
     ]

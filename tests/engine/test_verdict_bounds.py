@@ -8,10 +8,25 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushdesk.engine.verdict_evidence import MAX_FACTS, MAX_TEXT
-from pushdesk.engine.verdicts import MAX_ABOUT, of_delivery, of_device, of_user
-from pushdesk.model import Attempt, Delivery, Dispatch, KeyState, Subscription, Verdict
-from pushdesk.storage.explaining import DeliveryFacts, Device, Sending, Sent, UserFacts
+from pushdesk.engine.verdict_evidence import MAX_ABOUT, MAX_FACTS, MAX_TEXT
+from pushdesk.engine.verdict_surroundings import Surroundings
+from pushdesk.engine.verdicts import of_delivery, of_device, of_user
+from pushdesk.model import (
+    Attempt,
+    BrakeOn,
+    Delivery,
+    Dispatch,
+    KeyState,
+    Outcome,
+    Service,
+    ServiceHealth,
+    StoppedKey,
+    Subscription,
+    Verdict,
+)
+from pushdesk.storage.explaining import DeliveryFacts, Device, Newer, Sent, UserFacts
+from pushdesk.storage.explaining_broadcasts import Reach
+from pushdesk.storage.sendings import Sending
 
 MAX_SAYS: Final = 640
 """A sentence on all devices, one device, and what is said of it."""
@@ -66,9 +81,39 @@ ATTEMPTS = st.builds(
     Attempt, number=st.integers(1), at=TIMES, status=st.none() | st.integers(), reason=HOSTILE, headers=st.just({})
 )
 SENDINGS = st.builds(Sending, DISPATCHES, TIMES, TIMES, st.integers(0, 2419200), st.none() | st.just("s1"))
-SENT = st.builds(Sent, DELIVERIES, SENDINGS, st.lists(ATTEMPTS, max_size=5).map(tuple))
+NEWER = st.builds(Newer, HOSTILE, DISPATCHES, st.sampled_from(Outcome))
+SENT = st.builds(Sent, DELIVERIES, SENDINGS, st.lists(ATTEMPTS, max_size=5).map(tuple), st.none() | NEWER)
+SENDING = st.builds(Sending, DISPATCHES, TIMES, TIMES, st.integers(0, 2419200), st.none())
+REACHES = st.builds(Reach, SENDING, st.booleans(), st.booleans(), st.none() | TIMES, st.none() | TIMES, st.booleans())
 DEVICES = st.builds(
-    Device, SUBSCRIPTIONS, HOSTILE, st.none() | st.sampled_from(KeyState), st.none() | SENT, st.none() | SENT
+    Device,
+    SUBSCRIPTIONS,
+    HOSTILE,
+    st.none() | st.sampled_from(KeyState),
+    st.none() | SENT,
+    st.none() | SENT,
+    st.booleans(),
+    st.none() | TIMES,
+    st.none() | REACHES,
+)
+HEALTH = st.builds(
+    ServiceHealth,
+    service=st.sampled_from(Service),
+    waiting=st.integers(0),
+    since=st.none() | TIMES,
+    reason=HOSTILE,
+    until=st.none() | TIMES,
+    stopped=st.lists(st.builds(StoppedKey, HOSTILE, TIMES, HOSTILE, TIMES), max_size=2).map(tuple),
+    brake=st.none() | st.builds(BrakeOn, TIMES, HOSTILE, st.integers(0)),
+)
+AROUND = st.builds(
+    Surroundings,
+    TIMES,
+    sends=st.booleans(),
+    services=st.dictionaries(st.sampled_from(Service), HEALTH),
+    queued=st.integers(0),
+    rate=st.integers(0),
+    keeps_disabled_s=st.integers(0, 10**10),
 )
 USERS = st.builds(
     UserFacts,
@@ -93,7 +138,9 @@ def assert_fit(verdict: Verdict, now: datetime) -> None:
     assert len(verdict.evidence) <= MAX_FACTS
     assert all(0 < len(fact.text) <= MAX_TEXT for fact in verdict.evidence)
     times = [fact.time for fact in verdict.evidence if fact.time is not None]
-    assert times == sorted(times, key=lambda time: (time <= now, time), reverse=True)
+    past, to_come = [time for time in times if time <= now], [time for time in times if time > now]
+    assert times == sorted(past, reverse=True) + sorted(to_come)
+    assert {fact.time is None for fact in verdict.evidence[len(times) :]} <= {True}
     for text in (verdict.about, verdict.says, verdict.advice, *(fact.text for fact in verdict.evidence)):
         text.encode()
         assert not any(character in text for character in "\x1b\n\r\u202e")
@@ -102,16 +149,16 @@ def assert_fit(verdict: Verdict, now: datetime) -> None:
         assert_fit(each, now)
 
 
-@given(facts=USERS, sends=st.booleans(), now=TIMES)
-def test_any_facts_of_a_user_have_a_verdict(facts: UserFacts, *, sends: bool, now: datetime) -> None:
-    assert_fit(of_user(facts, sends=sends, now=now), now)
+@given(facts=USERS, around=AROUND)
+def test_any_facts_of_a_user_have_a_verdict(facts: UserFacts, around: Surroundings) -> None:
+    assert_fit(of_user(facts, around), around.now)
 
 
-@given(on=DEVICES, sends=st.booleans(), now=TIMES)
-def test_any_facts_of_a_device_have_a_verdict(on: Device, *, sends: bool, now: datetime) -> None:
-    assert_fit(of_device(on, sends=sends, now=now), now)
+@given(on=DEVICES, around=AROUND)
+def test_any_facts_of_a_device_have_a_verdict(on: Device, around: Surroundings) -> None:
+    assert_fit(of_device(on, around), around.now)
 
 
-@given(facts=st.builds(DeliveryFacts, SENT, st.none() | DEVICES, st.booleans()), sends=st.booleans(), now=TIMES)
-def test_any_facts_of_a_delivery_have_a_verdict(facts: DeliveryFacts, *, sends: bool, now: datetime) -> None:
-    assert_fit(of_delivery(facts, sends=sends, now=now), now)
+@given(facts=st.builds(DeliveryFacts, SENT, st.none() | DEVICES, st.booleans()), around=AROUND)
+def test_any_facts_of_a_delivery_have_a_verdict(facts: DeliveryFacts, around: Surroundings) -> None:
+    assert_fit(of_delivery(facts, around), around.now)

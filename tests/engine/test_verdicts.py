@@ -29,8 +29,10 @@ from pushdesk.storage.records import KEY_NOT_USED
 from pushdesk.storage.times import to_milliseconds
 from tests.engine.verdict_facts import (
     ANSWERED_AT,
+    HERE,
     LATER,
     NOW,
+    OFF,
     SENT_AT,
     delivery,
     device,
@@ -51,7 +53,7 @@ RETIRED, REVOKED = KeyState.RETIRED, KeyState.REVOKED
 
 def of_sent(outcome: Outcome, to: Device | None = None, **changes: Any) -> Verdict:
     """Return the verdict on a delivery, to a device that is sent to unless one is given."""
-    return of_delivery(of_a_delivery(outcome, to or device(), **changes), sends=True, now=NOW)
+    return of_delivery(of_a_delivery(outcome, to or device(), **changes), HERE)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,10 @@ def of_sent(outcome: Outcome, to: Device | None = None, **changes: Any) -> Verdi
         (Outcome.TRANSIENT, {"status": 503}, VerdictCode.TRANSIENT, Remedy.WAIT),
         (Outcome.EXPIRED, {"status": 503}, VerdictCode.EXPIRED, Remedy.SEND_AGAIN),
         (Outcome.SUPERSEDED, {}, VerdictCode.SUPERSEDED, Remedy.NONE),
-        (Outcome.HELD, {}, VerdictCode.HELD, Remedy.SEE_KEYS),
+        (Outcome.HELD, {"to": device(state=HELD)}, VerdictCode.HELD, Remedy.SEE_KEYS),
+        # Released, and confirmed, since.
+        (Outcome.HELD, {}, VerdictCode.HELD, Remedy.SEND_AGAIN),
+        (Outcome.HELD, {"to": device(state=GONE)}, VerdictCode.HELD, Remedy.INVITE),
         (Outcome.CANCELLED, {}, VerdictCode.CANCELLED, Remedy.SEND_AGAIN),
         (Outcome.CANCELLED, {"to": device(state=GONE), "has_live": False}, VerdictCode.CANCELLED, Remedy.INVITE),
         (Outcome.GONE, {"to": device(state=GONE), "status": 410}, VerdictCode.GONE, Remedy.INVITE),
@@ -114,13 +119,13 @@ def test_the_document_lists_the_verdicts_the_worst_first() -> None:
 
 def test_without_its_device_a_delivery_whose_key_had_ended_is_told_so() -> None:
     facts = of_a_delivery(Outcome.KEY_MISMATCH, reason=KEY_NOT_USED)
-    assert of_delivery(facts, sends=True, now=NOW).code is VerdictCode.KEY_ENDED
+    assert of_delivery(facts, HERE).code is VerdictCode.KEY_ENDED
     facts = of_a_delivery(Outcome.KEY_MISMATCH, reason="The subscription was found to belong to another key.")
-    assert of_delivery(facts, sends=True, now=NOW).code is VerdictCode.KEY_MISMATCH
+    assert of_delivery(facts, HERE).code is VerdictCode.KEY_MISMATCH
 
 
 def test_of_what_was_accepted_what_is_still_to_come_is_not_told_first() -> None:
-    verdict = of_delivery(of_a_delivery(Outcome.ACCEPTED, status=201), sends=True, now=NOW)
+    verdict = of_delivery(of_a_delivery(Outcome.ACCEPTED, status=201), HERE)
     times = [fact.time for fact in verdict.evidence if fact.time is not None]
     assert times[0] <= NOW < times[-1]
 
@@ -129,7 +134,7 @@ def test_what_is_tried_again_says_since_when_and_when_and_what_was_tried() -> No
     again = Attempt(1, SENT_AT, Outcome.TRANSIENT, reason="The push service did not answer in time.")
     last = Attempt(2, ANSWERED_AT, Outcome.THROTTLED, 429, "Too many.")
     tried = delivery(Outcome.THROTTLED, status=429, reason="Too many.", attempts=2, next_attempt_at=LATER)
-    verdict = of_delivery(DeliveryFacts(Sent(tried, sending(), (last, again)), device(), True), sends=True, now=NOW)
+    verdict = of_delivery(DeliveryFacts(Sent(tried, sending(), (last, again)), device(), True), HERE)
     assert (verdict.since, verdict.until) == (SENT_AT, LATER)
     said = [(fact.text, fact.time) for fact in verdict.evidence]
     assert ("Answered 429: Too many.", ANSWERED_AT) in said
@@ -144,7 +149,7 @@ def test_what_is_tried_again_says_since_when_and_when_and_what_was_tried() -> No
 @pytest.mark.parametrize("has_live", [False, True])
 def test_to_a_device_that_was_removed_nothing_is_sent_again(outcome: Outcome, *, has_live: bool) -> None:
     removed = of_a_delivery(outcome, None, has_live=has_live, status=400, next_attempt_at=LATER)
-    verdict = of_delivery(removed, sends=True, now=NOW)
+    verdict = of_delivery(removed, HERE)
     assert (verdict.code, verdict.remedy, verdict.until) == (outcome.value, Remedy.INVITE, None)
     assert "by itself" not in verdict.advice
     assert ("no other" in verdict.advice) != has_live
@@ -157,7 +162,7 @@ def test_what_is_due_by_now_has_no_end_ahead() -> None:
 
 def test_a_delivery_that_waits_where_push_is_off_is_told_so_and_a_settled_one_is_not() -> None:
     for outcome in Outcome:
-        verdict = of_delivery(of_a_delivery(outcome, device(state=GONE)), sends=False, now=NOW)
+        verdict = of_delivery(of_a_delivery(outcome, device(state=GONE)), OFF)
         assert (verdict.code is VerdictCode.PUSH_DISABLED) == (not outcome.is_settled)
 
 
@@ -182,10 +187,10 @@ def test_a_delivery_that_waits_where_push_is_off_is_told_so_and_a_settled_one_is
     ],
 )
 def test_what_keeps_a_device_from_getting_anything(on: Device, code: VerdictCode, remedy: Remedy) -> None:
-    verdict = of_device(on, sends=True, now=NOW)
+    verdict = of_device(on, HERE)
     assert (verdict.code, verdict.remedy) == (code, remedy)
     assert (verdict.about, verdict.user, verdict.subscription) == ("Firefox · Linux", "ada", "s1")
-    off = of_device(on, sends=False, now=NOW)
+    off = of_device(on, OFF)
     assert (off.code, off.remedy) == (VerdictCode.PUSH_DISABLED, Remedy.CONFIGURE)
 
 
@@ -193,14 +198,14 @@ def test_a_device_that_is_gone_says_since_when_and_on_which_answer() -> None:
     ending = sent(Outcome.GONE, status=410, reason="errno 106: No such subscription")
     found_so = sent(Outcome.GONE, id_="v2", at=NOW, reason="The subscription was found to be gone.")
     gone = device(state=GONE, latest=found_so, ending=ending, last_failure_at=NOW)
-    verdict = of_device(gone, sends=True, now=NOW)
+    verdict = of_device(gone, HERE)
     assert (verdict.since, verdict.delivery) == (ANSWERED_AT, "v1")
     assert "Answered 410: errno 106: No such subscription" in {fact.text for fact in verdict.evidence}
     # What ended it once is not what it is held for.
     held = device(state=HELD, ending=ending, last_failure_at=NOW)
-    assert of_device(held, sends=True, now=NOW).since == NOW
+    assert of_device(held, HERE).since == NOW
     # Where no answer of then is kept, its last failure is when it ended.
-    assert of_device(device(state=GONE, last_failure_at=NOW), sends=True, now=NOW).since == NOW
+    assert of_device(device(state=GONE, last_failure_at=NOW), HERE).since == NOW
 
 
 @pytest.mark.parametrize(
@@ -231,32 +236,32 @@ def test_a_device_that_is_gone_says_since_when_and_on_which_answer() -> None:
     ],
 )
 def test_why_a_user_did_not_get_it(facts: UserFacts, code: VerdictCode, remedy: Remedy) -> None:
-    verdict = of_user(facts, sends=True, now=NOW)
+    verdict = of_user(facts, HERE)
     assert (verdict.code, verdict.remedy) == (code, remedy)
     assert (verdict.about, verdict.user) == ("ada", "ada")
     assert len(verdict.devices) == len(facts.devices)
-    off = of_user(facts, sends=False, now=NOW)
+    off = of_user(facts, OFF)
     assert (off.code, off.remedy) == (VerdictCode.PUSH_DISABLED, Remedy.CONFIGURE)
 
 
 def test_every_code_is_told_by_something() -> None:
     told = {
         *(of_sent(outcome, device(state=GONE)).code for outcome in Outcome),
-        of_device(device(key=RETIRED), sends=True, now=NOW).code,
-        of_user(of_a_user(is_known=False), sends=True, now=NOW).code,
-        of_user(of_a_user(), sends=True, now=NOW).code,
-        of_user(of_a_user(device()), sends=True, now=NOW).code,
-        of_user(of_a_user(device()), sends=False, now=NOW).code,
-        of_user(of_a_user(device(), latest=sending(DispatchState.SCHEDULED, due_at=LATER)), sends=True, now=NOW).code,
+        of_device(device(key=RETIRED), HERE).code,
+        of_user(of_a_user(is_known=False), HERE).code,
+        of_user(of_a_user(), HERE).code,
+        of_user(of_a_user(device()), HERE).code,
+        of_user(of_a_user(device()), OFF).code,
+        of_user(of_a_user(device(), latest=sending(DispatchState.SCHEDULED, due_at=LATER)), HERE).code,
     }
     assert told == set(VerdictCode)
 
 
 def test_what_is_scheduled_says_for_when() -> None:
-    verdict = of_user(of_a_user(device(), latest=sending(DispatchState.SCHEDULED, due_at=LATER)), sends=True, now=NOW)
+    verdict = of_user(of_a_user(device(), latest=sending(DispatchState.SCHEDULED, due_at=LATER)), HERE)
     assert (verdict.since, verdict.until) == (SENT_AT, LATER)
     turn = sending(DispatchState.SCHEDULED, due_at=LATER, kind=DispatchKind.TURN)
-    assert "summary" in of_user(of_a_user(device(), latest=turn), sends=True, now=NOW).says
+    assert "summary" in of_user(of_a_user(device(), latest=turn), HERE).says
 
 
 def on_three(*outcomes: Outcome) -> UserFacts:
@@ -270,16 +275,16 @@ def on_three(*outcomes: Outcome) -> UserFacts:
 
 
 def test_of_several_devices_the_worst_is_told_and_how_many_got_it() -> None:
-    verdict = of_user(on_three(Outcome.ACCEPTED, Outcome.THROTTLED, Outcome.ACCEPTED), sends=True, now=NOW)
+    verdict = of_user(on_three(Outcome.ACCEPTED, Outcome.THROTTLED, Outcome.ACCEPTED), HERE)
     assert (verdict.code, verdict.remedy, verdict.delivery) == (VerdictCode.THROTTLED, Remedy.WAIT, "v1")
     assert verdict.says.startswith("It was taken for 2 of 3 devices. Firefox · Linux 1: Mozilla's push service asks")
     assert {f"Firefox · Linux {number}: Answered 400." for number in range(3)} <= {one.text for one in verdict.evidence}
 
-    verdict = of_user(on_three(Outcome.REFUSED, Outcome.EXPIRED, Outcome.OUR_CONFIGURATION), sends=True, now=NOW)
+    verdict = of_user(on_three(Outcome.REFUSED, Outcome.EXPIRED, Outcome.OUR_CONFIGURATION), HERE)
     assert (verdict.code, verdict.delivery) == (VerdictCode.OUR_CONFIGURATION, "v2")
     assert verdict.says.startswith("It was taken for 0 of 3 devices.")
 
-    verdict = of_user(on_three(Outcome.ACCEPTED, Outcome.ACCEPTED), sends=True, now=NOW)
+    verdict = of_user(on_three(Outcome.ACCEPTED, Outcome.ACCEPTED), HERE)
     assert verdict.code is VerdictCode.ACCEPTED
     assert verdict.says.startswith("It was taken for all 2 devices.")
 
@@ -290,40 +295,40 @@ def test_what_was_sent_to_one_device_alone_counts_for_that_device() -> None:
     alone = sending(subscription="s0")
     after = Sent(delivery(Outcome.ACCEPTED, "v9", subscription="s0", device="Firefox · Linux 0"), alone)
     again = replace(facts, devices=(replace(first, latest=after), second))
-    verdict = of_user(again, sends=True, now=NOW)
+    verdict = of_user(again, HERE)
     assert (verdict.code, verdict.delivery) == (VerdictCode.EXPIRED, "v1")
     assert verdict.says.startswith("It was taken for 1 of 2 devices.")
     # What was sent to it alone before, and what was sent to all, is what the sum was of.
     for other in (replace(after, sending=sending()), replace(after, delivery=delivery(Outcome.ACCEPTED, "v"))):
-        told = of_user(replace(facts, devices=(replace(first, latest=other), second)), sends=True, now=NOW)
+        told = of_user(replace(facts, devices=(replace(first, latest=other), second)), HERE)
         assert told.code is VerdictCode.REFUSED
 
 
 def test_what_is_scheduled_besides_is_evidence() -> None:
     later = sending(DispatchState.SCHEDULED, due_at=LATER, title="Later")
     refused = of_a_user(device(), latest=sending(), upcoming=later, deliveries=(delivery(Outcome.REFUSED),))
-    verdict = of_user(refused, sends=True, now=NOW)
+    verdict = of_user(refused, HERE)
     assert verdict.code is VerdictCode.REFUSED
     assert {fact.text: fact.time for fact in verdict.evidence}["The notification “Later” is scheduled."] == LATER
 
 
 def test_what_was_for_one_device_that_was_removed_says_nothing_of_the_others() -> None:
-    verdict = of_user(of_a_user(device(), latest=sending(subscription="s9")), sends=True, now=NOW)
+    verdict = of_user(of_a_user(device(), latest=sending(subscription="s9")), HERE)
     assert (verdict.code, verdict.remedy) == (VerdictCode.NO_SUBSCRIPTION, Remedy.TEST)
     assert verdict.says.startswith("It was for one device only, which was removed")
 
 
 def test_of_more_devices_than_are_told_of_none_is_counted_or_taken_for_removed() -> None:
     ended = of_a_user(device("s1", state=GONE), device("s2", state=GONE), has_more_devices=True)
-    assert of_user(ended, sends=True, now=NOW).says.startswith("None of the user's more than 50 devices is sent to")
+    assert of_user(ended, HERE).says.startswith("None of the user's more than 50 devices is sent to")
     untold = delivery(Outcome.EXPIRED, subscription="s2")
     facts = of_a_user(device("s1"), latest=sending(), deliveries=(untold,), has_more_devices=True)
-    assert of_user(facts, sends=True, now=NOW).remedy is Remedy.SEND_AGAIN
+    assert of_user(facts, HERE).remedy is Remedy.SEND_AGAIN
 
 
 def test_of_devices_none_of_which_is_sent_to_the_worst_is_told() -> None:
     facts = of_a_user(device("s1", state=GONE), device("s2", key=RETIRED), latest=sending())
-    verdict = of_user(facts, sends=True, now=NOW)
+    verdict = of_user(facts, HERE)
     assert (verdict.code, verdict.subscription) == (VerdictCode.KEY_ENDED, "s2")
     assert verdict.says.startswith("None of the user's 2 devices is sent to any more. Firefox · Linux: ")
 
@@ -331,7 +336,7 @@ def test_of_devices_none_of_which_is_sent_to_the_worst_is_told() -> None:
 def test_a_device_that_is_left_out_by_now_does_not_spoil_what_the_others_got() -> None:
     taken = delivery(Outcome.ACCEPTED, subscription="s2")
     facts = of_a_user(device("s2"), device("s1", state=GONE), latest=sending(), deliveries=(taken,))
-    verdict = of_user(facts, sends=True, now=NOW)
+    verdict = of_user(facts, HERE)
     assert verdict.code is VerdictCode.ACCEPTED
     assert "1 other device is not sent to any more." in {fact.text for fact in verdict.evidence}
 
@@ -340,24 +345,24 @@ def test_who_has_subscribed_since_is_to_be_sent_it_again() -> None:
     lost = delivery(Outcome.GONE, status=410)
     since = device("s2", created_at=SENT_AT + timedelta(minutes=1))
     facts = of_a_user(since, device("s1", state=GONE), latest=sending(), deliveries=(lost,))
-    verdict = of_user(facts, sends=True, now=NOW)
+    verdict = of_user(facts, HERE)
     assert (verdict.code, verdict.remedy) == (VerdictCode.GONE, Remedy.SEND_AGAIN)
     # To the user: to the device it cannot be sent.
     assert (verdict.subscription, verdict.delivery) == (None, None)
     removed = of_a_user(since, latest=sending(), deliveries=(delivery(Outcome.EXPIRED),))
-    assert of_user(removed, sends=True, now=NOW).advice == verdict.advice
+    assert of_user(removed, HERE).advice == verdict.advice
     # Whom another device has got it for needs it no second time.
     taken = delivery(Outcome.ACCEPTED, "v2", subscription="s3")
     facts = of_a_user(since, device("s3"), device("s1", state=GONE), latest=sending(), deliveries=(lost, taken))
-    assert of_user(facts, sends=True, now=NOW).remedy is Remedy.INVITE
+    assert of_user(facts, HERE).remedy is Remedy.INVITE
     before = device("s2")
     facts = of_a_user(before, device("s1", state=GONE), latest=sending(), deliveries=(lost,))
-    assert of_user(facts, sends=True, now=NOW).remedy is Remedy.INVITE
+    assert of_user(facts, HERE).remedy is Remedy.INVITE
 
 
 def test_who_has_no_device_any_more_is_told_what_there_was_and_why_it_may_be_gone() -> None:
     facts = of_a_user(lost=sent(Outcome.ACCEPTED, status=201), invited_until=LATER, revoked_at=NOW)
-    verdict = of_user(facts, sends=True, now=NOW)
+    verdict = of_user(facts, HERE)
     assert "any more" in verdict.says
     assert "invitation" in verdict.advice
     said = {fact.text: fact.time for fact in verdict.evidence}
@@ -366,7 +371,7 @@ def test_who_has_no_device_any_more_is_told_what_there_was_and_why_it_may_be_gon
     assert said["An invitation that nobody has used ends."] == LATER
     # Before its last push, a revocation is not what took the device away.
     earlier = of_a_user(lost=sent(Outcome.ACCEPTED, status=201), revoked_at=SENT_AT)
-    assert not any("revoked" in fact.text for fact in of_user(earlier, sends=True, now=NOW).evidence)
+    assert not any("revoked" in fact.text for fact in of_user(earlier, HERE).evidence)
 
 
 @pytest.mark.parametrize(
@@ -438,9 +443,9 @@ def test_what_the_engine_itself_says_is_understood() -> None:
         (delivery(Outcome.TRANSIENT, reason="A mistake of this server's; its log tells more."), "log"),
         (delivery(Outcome.TRANSIENT, reason="The push service did not answer in time."), "doctor"),
     ):
-        assert part in of_delivery(DeliveryFacts(Sent(made, sending()), device(), True), sends=True, now=NOW).advice
+        assert part in of_delivery(DeliveryFacts(Sent(made, sending()), device(), True), HERE).advice
     ended = cancelled(waits, to_milliseconds(NOW)).delivery
-    verdict = of_delivery(DeliveryFacts(Sent(ended, sending()), None, False), sends=True, now=NOW)
+    verdict = of_delivery(DeliveryFacts(Sent(ended, sending()), None, False), HERE)
     assert (verdict.code, verdict.remedy) == (VerdictCode.CANCELLED, Remedy.INVITE)
 
 

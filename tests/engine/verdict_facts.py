@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
+from pushdesk.engine.verdict_surroundings import Surroundings
 from pushdesk.model import (
     Delivery,
     Dispatch,
@@ -18,12 +19,15 @@ from pushdesk.model import (
     Subscription,
     SubscriptionState,
 )
-from pushdesk.storage.explaining import DeliveryFacts, Device, Sending, Sent, UserFacts
+from pushdesk.storage.explaining import DeliveryFacts, Device, Sent, UserFacts
+from pushdesk.storage.sendings import Sending
 
 NOW: Final = datetime(2027, 1, 15, 3, 0, tzinfo=UTC)
 SENT_AT: Final = NOW - timedelta(hours=1)
 ANSWERED_AT: Final = SENT_AT + timedelta(seconds=1)
 LATER: Final = NOW + timedelta(minutes=5)
+HERE: Final = Surroundings(NOW)
+OFF: Final = Surroundings(NOW, sends=False)
 
 
 def subscription(id_: str = "s1", **changes: Any) -> Subscription:

@@ -186,12 +186,25 @@ async def test_a_fault_of_the_push_service_is_waited_for(scene: Scene) -> None:
     assert "Answered 503." in said(verdict)
 
 
+async def test_what_is_asked_to_wait_beyond_its_time_has_its_last_chance_before_its_end(scene: Scene) -> None:
+    await scene.notify(Notification("Hello", ttl=60), wait_s=0, status=503, headers={"Retry-After": "3600"})
+    delivery = await scene.tried()
+    verdict = await scene.why(VerdictCode.THROTTLED, Remedy.WAIT, delivery)
+    assert any("It asks to wait for longer than this is kept" in text for text in said(verdict))
+    ends = said(verdict)["Its time to live of 1 min ends."]
+    assert ends is not None
+    assert verdict.until == delivery.next_attempt_at
+    assert verdict.until is not None
+    assert verdict.until < ends
+
+
 async def test_what_a_service_did_not_take_within_its_time_has_expired(scene: Scene) -> None:
-    delivery = await scene.notify(Notification("Hello", ttl=60), status=503, headers={"Retry-After": "3600"})
+    delivery = await scene.notify(Notification("Hello", ttl=3), status=503, headers={"Retry-After": "3600"})
     assert delivery is not None
     verdict = await scene.why(VerdictCode.EXPIRED, Remedy.SEND_AGAIN, delivery)
     assert verdict.since == delivery.at
-    assert said(verdict)["Its time to live of 1 min ends."] is not None
+    assert "before a push service took it" in verdict.says
+    assert any(text.startswith("Answered 503: Its TTL ends before it could be tried again.") for text in said(verdict))
 
 
 async def test_what_is_too_large_for_the_service_is_refused(scene: Scene) -> None:

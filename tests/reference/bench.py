@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import aclosing, asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from pushdesk.model import Service
 from pushdesk.storage.records import NewSubscription
 from pushdesk.webpush.encryption import decode_keys
 from tests.clocks import FrozenClock
+from tests.database_changes import change_database
 from tests.reference.watching import WatchedStore
 from tests.server.running import Running, Surroundings, running
 
@@ -142,6 +142,11 @@ class Bench:
         answer = await self.server.admin("POST", "/api/v1/admin/cache/invalidate", {"user": user})
         assert answer.status == 200, answer.content
 
+    async def forget_faults(self) -> None:
+        """Have the push service's lane forget what it answered: by many faults it would be shut."""
+        answer = await self.server.admin("POST", "/api/v1/admin/services/reset", {"service": Service.OTHER})
+        assert answer.status == 200, answer.content
+
     def reads_of(self, user: str) -> int:
         return self.store.reads_of(user)
 
@@ -162,14 +167,7 @@ class Bench:
 
     async def sql(self, *statements: str) -> None:
         """Do something to the database behind the server's back."""
-        # In a thread: a transaction of the server's may have to be ended first, which takes its loop.
-        await asyncio.to_thread(self._sql, statements)
-
-    def _sql(self, statements: Sequence[str]) -> None:
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA foreign_keys = OFF")
-            for statement in statements:
-                connection.execute(statement)
+        await change_database(self.path, *statements)
 
 
 @asynccontextmanager

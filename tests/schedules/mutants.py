@@ -196,7 +196,7 @@ MUTANTS: Final = (
     Mutant(
         "prune keeping the old generation",
         "a pruned entry has the generation of before",
-        (("Targets(after, left)", "Targets(before, left)"),),
+        (("Targets(after, left, held)", "Targets(before, left, held)"),),
     ),
     Mutant(
         "prune not dooming the load",
@@ -267,7 +267,7 @@ MORE_MUTANTS: Final = (
         "and read again",
         (
             (
-                "self._put(Entry(user, Targets(after, left), entry.started_at, entry.expires_at))",
+                "self._put(Entry(user, Targets(after, left, held), entry.started_at, entry.expires_at))",
                 "self._drop(user, CacheChange.INVALIDATED)",
             ),
         ),

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import random
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from msgspec import structs
 from yarl import URL
 
 from pushdesk.clock import SystemClock
-from pushdesk.config import ON_BY_DEFAULT, Config, PushConfig
+from pushdesk.config import ON_BY_DEFAULT, Config, OutboxConfig, PushConfig, RetentionConfig
 from pushdesk.engine.engine import Engine
 from pushdesk.log_ring import LogRing
 from pushdesk.model import PageQuery
@@ -32,7 +33,8 @@ from pushdesk.webpush.transport import AiohttpTransport
 from tests.push_service import PushService
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from pushdesk.clock import Clock
@@ -157,10 +159,18 @@ class Surroundings:
     """Origins of other push services that may be sent to."""
     timeout_s: float = 15.0
     """How long the push service may take for an answer."""
+    proxy: str | None = None
+    """Through which the known push services are reached."""
+    tls: ssl.SSLContext | None = None
+    """Whose certificates are trusted; the system's by default."""
+    uniform: Callable[[float, float], float] = random.uniform
+    """Draws the jitter of retries."""
     summariser: Summariser | None = None
     """What sums up turns besides pushdesk itself."""
     patience: Patience = field(default_factory=Patience)
     """How long clients are waited for."""
+    outbox: OutboxConfig = field(default_factory=OutboxConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
 
 
 @asynccontextmanager
@@ -196,9 +206,15 @@ async def _running(
     log_ring = LogRing()
     async with PushService() as push_service:
         allowed = (*((push_service.origin,) if around.is_allowed else ()), *around.also_allowed)
-        config = structs.replace(config, push=PushConfig(allow_endpoint=allowed))
+        config = structs.replace(
+            config, push=PushConfig(allow_endpoint=allowed), outbox=around.outbox, retention=around.retention
+        )
         transport = AiohttpTransport(
-            allowed_origins=frozenset(allowed), clock=around.clock.monotonic, total_timeout_s=around.timeout_s
+            allowed_origins=frozenset(allowed),
+            clock=around.clock.monotonic,
+            total_timeout_s=around.timeout_s,
+            tls=around.tls,
+            proxy=around.proxy,
         )
         try:
             async with (
@@ -209,6 +225,7 @@ async def _running(
                     store=store,
                     transport=transport,
                     clock=around.clock,
+                    uniform=around.uniform,
                     log_ring=log_ring,
                     summariser=around.summariser,
                 ) as engine,

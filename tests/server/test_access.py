@@ -253,7 +253,7 @@ async def test_health_and_readiness_are_open(server: Running) -> None:
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("path", ["/api/v1/broadcasts", "/api/v1/users", "/api"])
+@pytest.mark.parametrize("path", ["/api/v1/postcards", "/api/v1/users", "/api"])
 async def test_what_is_not_there_is_not_found(server: Running, path: str) -> None:
     missing = assert_problem(await server.admin("POST", path, {}), 404, "not_found")
     # By these words a newer console tells that this server is too old for what it asks.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
+import itertools
 from typing import TYPE_CHECKING
 
+from tests.database_changes import change_database
 from tests.server.running import running
 from tests.server.test_bad_input import assert_problem
 
@@ -46,11 +46,14 @@ async def test_the_deliveries_of_a_large_dispatch_follow_one_another(tmp_path: P
         dispatch = (await server.admin("POST", f"{PATH}?wait=5", {"title": "Hello"})).json["dispatch"]
         only = dispatch["deliveries"][0]["id"]
         made = [f"{only}-{number:03}" for number in range(449)]
-        with closing(sqlite3.connect(tmp_path / "pushdesk.db")) as database, database:
-            database.execute("CREATE TEMP TABLE copy AS SELECT * FROM deliveries WHERE id = ?", (only,))
-            for delivery in made:
-                database.execute("UPDATE copy SET id = ?, subscription = id", (delivery,))
-                database.execute("INSERT INTO deliveries SELECT * FROM copy")
+        await change_database(
+            tmp_path / "pushdesk.db",
+            f"CREATE TEMP TABLE copy AS SELECT * FROM deliveries WHERE id = '{only}'",  # noqa: S608 (an id of ours)
+            *itertools.chain.from_iterable(
+                (f"UPDATE copy SET id = '{copy}', subscription = id", "INSERT INTO deliveries SELECT * FROM copy")  # noqa: S608 (an id of ours)
+                for copy in made
+            ),
+        )
         seen: list[str] = []
         sizes: list[int] = []
         cursor: str | None = ""

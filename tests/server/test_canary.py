@@ -428,7 +428,7 @@ async def outputs(env: Mapping[str, str]) -> list[tuple[str, str]]:
 async def broken(world: World) -> None:
     """Take the database's tables away, one by one."""
     for table in ("deliveries", "subscriptions", "vapid_keys", "invitations", "access_tokens", "dispatches"):
-        await asyncio.to_thread(drop, world.folder, table)
+        await drop(world.folder, table)
         await world.subscribe("anna", f"without {table}")
         await world.client.ask("DELETE", SUBSCRIPTION.format("anna"), world.body("laptop"), token=None)
         await world.client.ask("POST", "/api/v1/users/anna/notifications", NOTIFICATION)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
+from tests.database_changes import change_database
 from tests.server.running import running
 from tests.server.test_bad_input import assert_problem
 
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
     from tests.logs import Log
 
 
-def drop(data_dir: Path, table: str) -> None:
-    with closing(sqlite3.connect(data_dir / "pushdesk.db")) as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute(f"DROP TABLE {table}")
+async def drop(data_dir: Path, table: str) -> None:
+    await change_database(data_dir / "pushdesk.db", f"DROP TABLE {table}")
 
 
 async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, log: Log) -> None:
@@ -27,10 +24,11 @@ async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, log: L
         body = server.subscription("canary-endpoint")
         path = "/api/v1/users/anna/webpush/subscription"
         assert (await server.ask("POST", path, body)).status == 201
-        drop(tmp_path, "subscriptions")
+        await drop(tmp_path, "subscriptions")
         for method, content in (("DELETE", {"endpoint": body["endpoint"]}), ("POST", body)):
             answer = await server.ask(method, path, content)
             assert_problem(answer, 500, "database_error")
+            assert int(answer.headers["Retry-After"]) > 0
             assert b"canary" not in answer.content
         answer = await server.admin("GET", "/api/v1/admin/subscriptions")
         assert_problem(answer, 500, "database_error")
@@ -46,7 +44,7 @@ async def test_a_failing_database_is_told_without_secrets(tmp_path: Path, log: L
 
 async def test_readiness_names_a_failing_database(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
-        drop(tmp_path, "server_state")
+        await drop(tmp_path, "server_state")
         answer = await server.ask("GET", "/readyz")
         assert answer.status == 503
         assert answer.json["status"] == "not_ready"

@@ -87,8 +87,18 @@ async def test_what_is_gone_is_not_sent_again(server: Running) -> None:
     delivery = await delivered(server)
     server.push_service.answer("a", 410)
     await server.admin("POST", "/api/v1/admin/test", {"user": "anna"})
-    problem = assert_problem(await server.admin("POST", RESEND, {"delivery": delivery["id"]}), 422, "subscription_gone")
-    assert problem["hint"]
+    again = assert_problem(await server.admin("POST", RESEND, {"delivery": delivery["id"]}), 422, "subscription_gone")
+    assert again["hint"]
+    # A test of it is refused in the same words; to its browser it is no subscription at all.
+    of_it = {"user": "anna", "subscription": delivery["subscription"]}
+    test = assert_problem(await server.admin("POST", "/api/v1/admin/test", of_it), 422, "subscription_gone")
+    assert {field: test[field] for field in ("title", "detail", "hint")} == {
+        field: again[field] for field in ("title", "detail", "hint")
+    }
+    of_browser = {"endpoint": server.push_service.endpoint("a")}
+    assert_problem(
+        await server.ask("POST", "/api/v1/users/anna/webpush/test", of_browser), 404, "subscription_not_found"
+    )
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,7 @@ async def test_a_day_of_work_and_of_failures_leaves_no_secret_in_the_log(
             await server.ask("DELETE", path, {"endpoint": bodies["laptop"]["endpoint"]})
         await server.admin("POST", "/api/v1/admin/keys/rotate", {"confirm": "rotate"})
         for table in ("subscriptions", "deliveries", "dispatches"):
-            # In a thread: the server may have to end a transaction first.
-            await asyncio.to_thread(drop, tmp_path, table)
+            await drop(tmp_path, table)
             await subscribe(server, secrets.body(server, f"without {table}"))
             await _notify(server)
             await server.ask("DELETE", path, {"endpoint": bodies["phone"]["endpoint"]})
@@ -222,5 +221,5 @@ async def _mistakes(server: Running, monkeypatch: pytest.MonkeyPatch, endpoint: 
         await server.ask("POST", "/api/v1/users/anna/webpush/test", {"endpoint": endpoint})
         await server.ask("DELETE", "/api/v1/users/anna/webpush/subscription", {"endpoint": endpoint})
     with monkeypatch.context() as mistaken:
-        mistaken.setattr(server.engine._outbox._pusher, "_build", fail_at_once)
+        mistaken.setattr(server.engine._outbox._worker._pusher, "_build", fail_at_once)
         await _notify(server)

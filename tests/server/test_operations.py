@@ -87,6 +87,8 @@ async def test_the_metrics_page_lists_every_metric_and_no_other(server: Running)
     # There is more to be told of a key that is retiring, once a subscription has left it.
     await server.admin("POST", "/api/v1/admin/keys/rotate", {"confirm": "rotate"})
     await server.admin("POST", "/api/v1/admin/subscriptions/remove", {"ids": made[:1]})
+    # And of a push service that is not sent to.
+    await server.admin("POST", "/api/v1/admin/services/pause", {"service": "wns"})
     text = (await server.ask("GET", "/metrics")).content.decode()
     exposed = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
     listed = set(re.findall(r"`(pushdesk_\w+)`", (DOCS / "metrics.md").read_text()))
@@ -142,7 +144,10 @@ async def test_parameters_bodies_and_answers_are_described(description: dict[str
     assert {"200", "202", "default"} == set(notify["responses"])
     assert set(schemas["Problem"]["properties"]) >= {"type", "title", "status", "code", "detail", "hint", "fields"}
     events = description["paths"]["/api/v1/admin/events"]["get"]
-    assert len(events["x-events"]["items"]["anyOf"]) == 14
+    assert len(events["x-events"]["items"]["anyOf"]) == 15
+    broadcast = description["paths"]["/api/v1/broadcasts"]["post"]
+    assert {p["name"] for p in broadcast["parameters"]} == {"plan", "skip_bad", "Idempotency-Key"}
+    assert set(broadcast["requestBody"]["content"]) == {"application/json", "application/x-ndjson"}
 
 
 async def test_what_a_body_may_not_have_is_described_too(description: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ async def test_status_counts(control: Control, simulator: Simulator, endpoint: s
     assert endpoint.startswith(simulator.origin)
     assert await control.ask("GET", "") == (
         200,
-        {"personality": "mozilla", "origin": simulator.origin, "browsers": 1, "connected": 1, "subscriptions": 1},
+        {"personalities": ["other"], "origin": simulator.origin, "browsers": 1, "connected": 1, "subscriptions": 1},
     )
 
 
@@ -58,7 +58,18 @@ async def test_browsers_subscriptions_and_pushes_are_listed(
 
     subscription = endpoint.rpartition("/")[2]
     uaid = browsers["items"][0]["uaid"]
-    assert browsers == {"items": [{"uaid": uaid, "connected": True, "waiting": 1, "subscriptions": [subscription]}]}
+    assert browsers == {
+        "items": [
+            {
+                "uaid": uaid,
+                "number": 1,
+                "service": "other",
+                "connected": True,
+                "waiting": 1,
+                "subscriptions": [subscription],
+            }
+        ]
+    }
     assert subscriptions == {
         "items": [{"id": subscription, "browser": uaid, "channel": CHANNEL, "key": application.public_key}]
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.simulator.fleet import personas, run_browsers
+from pushdesk.simulator.personality import THE_FOUR, Personality
 from tests.programs import PUSHDESK, bare_environment, run, serving
 from tests.simulator.application import Application, encrypted
 from tests.simulator.desk_server import DeskServer
@@ -36,6 +37,17 @@ def test_personas_are_the_same_every_time_and_some_users_have_two_browsers() -> 
     assert [persona.user for persona in twenty[:3]] == ["ada", "ada", "bo"]
     assert len({(persona.user, persona.browser) for persona in twenty}) == 20
     assert len({persona.user_agent for persona in twenty}) >= 5
+
+
+def test_a_browser_is_at_its_own_push_service_if_that_is_there() -> None:
+    own = {persona.browser: persona.service(THE_FOUR) for persona in islice(personas(), 20)}
+
+    assert own["Firefox on Android"] is Personality.MOZILLA
+    assert own["Chrome on Windows"] is Personality.FCM
+    assert own["Safari on iPhone"] is Personality.APPLE
+    assert own["Edge on Windows"] is Personality.WNS
+    two = (Personality.APPLE, Personality.WNS)
+    assert {persona.service(two) for persona in islice(personas(), 20) if "Chrome" in persona.browser} == {two[0]}
 
 
 @asynccontextmanager

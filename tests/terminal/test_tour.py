@@ -21,7 +21,8 @@ pytestmark = pytest.mark.pty
 ENTER, ESCAPE, CTRL_S, DOWN = "\r", "\x1b", "\x13", "\x1b[B"
 CLOSES = "esc closes"
 """On the frame of every dialog."""
-SCREENS = ("Overview", "Users", "Subscriptions", "Cache", "Deliveries", "Keys", "Log")
+SCREENS = ("Overview", "Users", "Subscri", "Cache", "Deliveries", "Keys", "Log", "Broadcasts")
+"""Of one that is called otherwise where columns are few, what is the same."""
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
@@ -60,6 +61,9 @@ async def test_a_tour_of_the_console(size: tuple[int, int], tmp_path: Path) -> N
             await show(terminal, "6", "VAPID keys", "✓ current", "Access tokens", "There are no access tokens.")
             await show(terminal, "7", "following", "server_listening", "delivery_not_accepted")
 
+            await show(terminal, "8", "Nothing was sent to everybody yet.", "Nothing is scheduled.")
+            await show(terminal, "7", "following")
+
             await show(terminal, "?", "To be mended", "This screen", "Show what matters more")
             await close_dialog(terminal)
             await show(terminal, ":", "Search for commands")
@@ -75,7 +79,7 @@ async def test_a_tour_of_the_console(size: tuple[int, int], tmp_path: Path) -> N
             assert [push.path for push in push_service.pushes[before:]] == ["/phone"]
 
             terminal.press("q")
-            assert await terminal.end(within_s=5) == EXIT_DONE
+            assert await terminal.end(within_s=10) == EXIT_DONE
             assert terminal.is_restored
 
 

@@ -86,5 +86,5 @@ async def test_ctrl_c_removes_nobody(environment: dict[str, str]) -> None:
     async with Terminal(*PUSHDESK, "users", "remove", "ada", env=environment) as terminal:
         await terminal.shows("type ada to confirm:")
         terminal.press("\x03")
-        assert await terminal.end(within_s=5) == EXIT_INTERRUPTED
+        assert await terminal.end(within_s=10) == EXIT_INTERRUPTED
     assert (await run(*PUSHDESK, "users", "remove", "ada", "--yes", env=environment)).code == EXIT_DONE

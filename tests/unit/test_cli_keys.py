@@ -69,7 +69,7 @@ async def test_a_server_that_runs_follows_at_once(environment: dict[str, str]) -
             asked = await keys(environment, "retire", old)
             assert (asked.code, asked.out) == (EXIT_USAGE, "")
             assert asked.err == (
-                f"pushdesk: Retiring the key {old} ends 1 subscription (1 at others), until their browsers come by and "
+                f"pushdesk: Retiring the key {old} ends 1 subscription, until their browsers come by and "
                 "subscribe again. 1 user is left without any device. Confirm with --yes.\n"
             )
             retired = await keys(environment, "retire", old, "--yes")

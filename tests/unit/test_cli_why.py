@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from pushdesk.cli.why import FINE
 from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
-from pushdesk.model import Evidence, Remedy, Verdict, VerdictCode
+from pushdesk.model import Evidence, Measure, Remedy, Service, Verdict, VerdictCode
 from pushdesk.simulator.answers import PreparedAnswer
 from pushdesk.simulator.browser import VirtualBrowser
 from pushdesk.simulator.service import Simulator
@@ -150,6 +151,35 @@ async def test_a_server_may_tell_any_times(environment: dict[str, str]) -> None:
         assert (finished.code, finished.err) == (EXIT_NO, "")
         assert "Long ago." in finished.out
         assert "Far ahead." in finished.out
+
+
+async def test_what_an_operator_can_do_is_told_as_a_command_and_a_pause_is_no_yes(environment: dict[str, str]) -> None:
+    device = Verdict(
+        VerdictCode.WAITING,
+        "Firefox · Linux",
+        "It is paused.",
+        "Resume it.",
+        Remedy.WAIT,
+        "ada",
+        measures=(Measure.RESUME, Measure.CANCEL),
+        service=Service.MOZILLA,
+        dispatch="d1",
+    )
+    told = structs.replace(device, about="ada", devices=(device,))
+
+    async def tells(peer: Peer) -> None:
+        await peer.answer(msgspec.json.encode(told))
+
+    environment["PUSHDESK_TOKEN"] = "x" * 32
+    async with tricking(tells) as server:
+        finished = await run(*PUSHDESK, "why", "ada", "--server", server.url, env=environment)
+    assert (finished.code, finished.err) == (EXIT_NO, "")
+    assert finished.out.splitlines() == [
+        "✗ ada: It is paused.",
+        "  → Resume it.",
+        "    pushdesk services resume mozilla",
+        "    pushdesk cancel d1",
+    ]
 
 
 def test_what_is_no_fault_is_a_yes() -> None:

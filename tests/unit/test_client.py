@@ -214,3 +214,107 @@ async def test_a_desk_that_was_never_used_or_is_closed_twice_closes() -> None:
     desk = HttpDesk("http://localhost:1", TOKEN)
     await desk.aclose()
     await desk.aclose()
+
+
+async def users(count: int = 3) -> AsyncIterator[str]:
+    for number in range(count):
+        yield f"user-{number}"
+
+
+async def test_a_list_is_sent_as_it_comes_and_not_held() -> None:
+    asked = 0
+    arrived = asyncio.Event()
+
+    async def waiting_in_between() -> AsyncIterator[str]:
+        nonlocal asked
+        for number in range(20_000):
+            asked = number
+            yield f"user-{number}"
+        # Most of it is there before its end is.
+        await arrived.wait()
+
+    async def take(request: web.Request) -> web.Response:
+        assert (request.content_type, request.content_length) == ("application/x-ndjson", None)
+        lines = [await request.content.readline() for _ in range(15_000)]
+        arrived.set()
+        lines += (await request.content.read()).splitlines(keepends=True)
+        assert lines[0] == b'{"title":"Hello"}\n'
+        assert lines[1:] == [b'"user-%d"\n' % number for number in range(20_000)]
+        dispatch = {"id": "d", "user": None, "kind": "broadcast", "title": "Hello", "state": "queued"}
+        return web.json_response({"dispatch": dispatch | {"accepted_at": "2030-01-01T00:00:00Z"}}, status=202)
+
+    async with asyncio.timeout(10), answering(take) as desk:
+        assert (await desk.broadcast(Notification("Hello"), waiting_in_between())).id == "d"
+    assert asked == 19_999
+
+
+async def test_what_a_list_raises_is_what_is_raised_and_the_server_has_no_whole_list() -> None:
+    ends: list[str] = []
+
+    async def broken() -> AsyncIterator[str]:
+        yield "anna"
+        raise PushdeskError("The file is broken.", code="bad_field")
+
+    async def take(request: web.Request) -> web.Response:
+        try:
+            await request.content.read()
+            ends.append("whole")
+        except Exception:
+            ends.append("broken off")
+            raise
+        return web.Response()
+
+    async with answering(take) as desk:
+        with pytest.raises(PushdeskError, match="The file is broken") as caught:
+            await desk.broadcast(Notification("Hello"), broken())
+        assert caught.value.__cause__ is None
+    assert "whole" not in ends
+
+
+async def test_an_answer_that_comes_before_the_list_is_read_is_the_answer() -> None:
+    async def refuse(_request: web.Request) -> web.Response:
+        problem = {"code": "queue_full", "detail": "Too much waits."}
+        headers = {"Retry-After": "10"}
+        return web.json_response(problem, status=503, content_type="application/problem+json", headers=headers)
+
+    async def endless() -> AsyncIterator[str]:
+        yield "anna"
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10), answering(refuse) as desk:
+        for some in (users(), endless()):
+            with pytest.raises(PushdeskError) as caught:
+                await desk.broadcast(Notification("Hello"), some)
+            assert (caught.value.code, caught.value.retry_after_s) == ("queue_full", 10)
+
+
+async def test_a_server_that_takes_a_list_and_says_nothing_is_not_waited_for_for_ever() -> None:
+    async def say_nothing(request: web.Request) -> web.Response:
+        await request.content.read()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with (
+        asyncio.timeout(10),
+        answering(say_nothing) as made,
+        HttpDesk(made.url, TOKEN, patience=Patience(piece_s=0.2)) as desk,
+    ):
+        with pytest.raises(UnreachableError) as caught:
+            await desk.broadcast(Notification("Hello"), users())
+        assert "does not answer in time" in caught.value.detail
+
+
+async def test_a_desk_that_is_read_only_broadcasts_nothing() -> None:
+    async def take(_request: web.Request) -> web.Response:
+        raise AssertionError
+
+    async with answering(take) as made, HttpDesk(made.url, TOKEN, read_only=True) as desk:
+        for question in (
+            desk.broadcast(Notification("Hello")),
+            desk.broadcast(Notification("Hello"), users()),
+            desk.plan_broadcast(Notification("Hello"), users()),
+            desk.abort_broadcast("d"),
+        ):
+            with pytest.raises(PushdeskError) as caught:
+                await question
+            assert caught.value.code == "forbidden"

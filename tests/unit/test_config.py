@@ -12,10 +12,11 @@ from msgspec import structs
 
 from pushdesk.config import (
     SETTINGS,
-    UNSET_TABLES,
     CacheConfig,
     Config,
     ConsoleConfig,
+    OutboxConfig,
+    RetentionConfig,
     SummaryConfig,
     load,
     refuse_unknown_bindings,
@@ -85,9 +86,15 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "connect_timeout": "3s",
         "total_timeout": "1m",
         "concurrency": "9",
+        "rate": "500",
         "max_devices": "3",
         "ttl": "10m",
         "max_size": "2GB",
+        "max_queue": "500",
+        "min_free": "1GB",
+        "days": "7",
+        "rows": "0",
+        "disabled": "90d",
         "web-push": "false",
         "turn-summaries": "true",
         "base_url": "http://llm.internal:11434/v1/",
@@ -111,6 +118,8 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_file.server == from_variables.server
     assert from_file.push == from_variables.push
     assert from_file.cache == from_variables.cache == CacheConfig(ttl_s=600, max_size=2_000_000_000)
+    assert from_file.outbox == from_variables.outbox == OutboxConfig(max_queue=500, min_free=1_000_000_000)
+    assert from_file.retention == from_variables.retention == RetentionConfig(days=7, rows=0, disabled_s=90 * 86400)
     assert from_file.console == from_variables.console == ConsoleConfig(theme="nord")
     assert from_file.summary == from_variables.summary
     assert from_variables.summary == SummaryConfig(
@@ -178,10 +187,9 @@ def test_a_size_is_read_in_decimal_units(tmp_path: Path, written: str, meant: in
         ("[server]\nport = 'x'", "line 2: `port` in [server] must be a whole number from 0 to 65535."),
         ("[server]\nport = true", "line 2: `port` in [server] must be a whole number from 0 to 65535."),
         ("server.port = 70000", "line 1: `port` in [server] must be a whole number"),
-        (
-            "[outbox]\nttl = '1m'",
-            "line 2: `ttl` in [outbox] is no setting of pushdesk's. This table holds no settings",
-        ),
+        ("[outbox]\nttl = '1m'", "line 2: `ttl` in [outbox] is no setting of pushdesk's. Known: max_queue, min_free"),
+        ("[outbox]\nmin_free = 5", "line 2: `min_free` in [outbox] must be 0 or a size from 1MB to 1000000GB"),
+        ("[retention]\ndays = '30d'", "line 2: `days` in [retention] must be a whole number from 0 to 3650."),
         (
             "[push]\ntotal_timeout = 90",
             "line 2: `total_timeout` in [push] must be a duration from 1s to 5m, with its unit.",
@@ -251,7 +259,8 @@ def test_a_wrong_variable_and_a_wrong_flag_are_named(tmp_path: Path) -> None:
         ("PUSHDESK_SERVER_PORT", "Did you mean `PUSHDESK_PORT`?"),
         ("PUSHDESK_LOG_LEVLE", "Did you mean `PUSHDESK_LOG_LEVEL`?"),
         ("PUSHDESK_IDENTITY_", "Did you mean `PUSHDESK_IDENTITY_LOCAL`?"),
-        *((f"PUSHDESK_{table.upper()}_SIZE", f"[{table}] has no variables.") for table in (*UNSET_TABLES, "keymap")),
+        ("PUSHDESK_RETENTION_DAY", "Did you mean `PUSHDESK_RETENTION_DAYS`?"),
+        ("PUSHDESK_KEYMAP_SIZE", "[keymap] has no variables."),
     ],
 )
 def test_a_variable_that_is_almost_a_setting_is_refused_with_the_nearest(tmp_path: Path, name: str, hint: str) -> None:
@@ -324,9 +333,14 @@ def test_a_theme_that_there_is_not_is_refused_with_the_nearest(tmp_path: Path, w
             read(tmp_path, environ={"PUSHDESK_THEME": written})
 
 
-def test_a_table_that_holds_nothing_yet_may_stand_empty(tmp_path: Path) -> None:
-    source = "".join(f"[{table}]\n" for table in UNSET_TABLES)
-    assert read(tmp_path, source) == read(tmp_path)
+def test_a_table_may_stand_empty(tmp_path: Path) -> None:
+    assert read(tmp_path, "[outbox]\n[retention]\n[keymap]\n") == read(tmp_path)
+
+
+@pytest.mark.parametrize("nothing", ["0", "'0MB'"])
+def test_no_free_disk_at_all_may_be_asked_for(tmp_path: Path, nothing: str) -> None:
+    assert read(tmp_path, f"[outbox]\nmin_free = {nothing}\n").outbox.min_free == 0
+    assert read(tmp_path, environ={"PUSHDESK_OUTBOX_MIN_FREE": nothing.strip("'")}).outbox.min_free == 0
 
 
 def test_a_named_file_must_be_there_and_the_usual_one_need_not(tmp_path: Path) -> None:

@@ -7,10 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from pushdesk.desk import AnyEvent, DeliveryChanged, Gap, StatsChanged
 from pushdesk.lenient import MOST_LEFT_OUT, understand
-from pushdesk.model import CacheChange, Delivery, History, Outcome, Page, Scope, Service, Span, Stats, Verdict
+from pushdesk.model import (
+    CacheChange,
+    Delivery,
+    History,
+    Measure,
+    Outcome,
+    Page,
+    Remedy,
+    Scope,
+    Service,
+    Span,
+    Stats,
+    Verdict,
+    VerdictCode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +112,34 @@ def test_a_series_is_whole_or_left_out() -> None:
     assert (understood.sends, understood.queue, understood.p50_ms) == ((1, 2), (), ())
     assert understood.outcomes == {Outcome.ACCEPTED: (1, 1)}
     assert left_out == 3
+
+
+def test_measures_and_services_that_are_not_known_are_left_out_of_a_verdict() -> None:
+    verdict = Verdict(
+        VerdictCode.WAITING,
+        "ada",
+        "It waits.",
+        "Resume it.",
+        Remedy.WAIT,
+        "ada",
+        measures=(Measure.RESUME,),
+        service=Service.FCM,
+        dispatch="d",
+    )
+    assert understand(encode(verdict), Verdict) == (verdict, 0)
+    newer = wire(verdict, measures=["rewind", "resume"], service="semaphore")
+    assert understand(encode(newer), Verdict) == (structs.replace(verdict, service=None), 2)
+    # A server that is older says nothing of them.
+    older = {name: value for name, value in wire(verdict).items() if name not in {"measures", "service", "dispatch"}}
+    assert understand(encode(older), Verdict) == (
+        structs.replace(verdict, measures=(), service=None, dispatch=None),
+        0,
+    )
+
+
+def test_a_verdict_s_remedy_is_one_that_every_version_knows() -> None:
+    known = {"none", "wait", "invite", "test", "send_again", "see_keys", "configure"}
+    assert {remedy.value for remedy in Remedy} == known
 
 
 @pytest.mark.parametrize(

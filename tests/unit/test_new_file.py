@@ -36,6 +36,17 @@ def test_after_an_error_there_is_no_file_even_if_it_was_filled(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+def test_after_an_error_there_is_no_file_even_if_it_cannot_be_closed(tmp_path: Path) -> None:
+    def fail() -> None:
+        with NewFile(tmp_path / "key") as file:
+            os.close(file._handle)
+            raise KeyboardInterrupt
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     file, dangling = tmp_path / "file", tmp_path / "dangling"
     file.write_text("mine")

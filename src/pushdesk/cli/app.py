@@ -10,13 +10,19 @@ import typer
 
 from pushdesk import __version__
 from pushdesk.cli import options
+from pushdesk.cli.broadcast import broadcast
+from pushdesk.cli.broadcasts import broadcasts
+from pushdesk.cli.cancel import cancel
+from pushdesk.cli.db import db
 from pushdesk.cli.doctor import doctor
 from pushdesk.cli.ending import end
 from pushdesk.cli.enroll import enroll
 from pushdesk.cli.keys import keys
 from pushdesk.cli.output import say, tell
 from pushdesk.cli.seal import seal
+from pushdesk.cli.services import services
 from pushdesk.cli.simulate import simulate
+from pushdesk.cli.subscriptions import subscriptions
 from pushdesk.cli.tokens import tokens
 from pushdesk.cli.turn import turn
 from pushdesk.cli.usage import Commands, run_to_end
@@ -24,7 +30,7 @@ from pushdesk.cli.users import users
 from pushdesk.cli.why import why
 from pushdesk.errors import EXIT_USAGE
 
-GROUPS: Final = (keys, tokens, users)
+GROUPS: Final = (broadcasts, db, keys, services, subscriptions, tokens, users)
 
 app = Commands(
     name="pushdesk",
@@ -113,15 +119,11 @@ def send(
     tag: Annotated[
         str | None, typer.Option("--tag", metavar="TEXT", help="A later one with this tag replaces it on the screen")
     ] = None,
-    topic: Annotated[
-        str | None, typer.Option("--topic", metavar="TEXT", help="A later one with this topic replaces it on its way")
-    ] = None,
-    urgency: Annotated[
-        str | None, typer.Option("--urgency", metavar="WORD", help="very-low, low, normal or high [default: normal]")
-    ] = None,
-    ttl: Annotated[
-        int | None, typer.Option("--ttl", metavar="SECONDS", help="How long the push service keeps it [default: 86400]")
-    ] = None,
+    topic: options.Topic = None,
+    urgency: options.Urgency = None,
+    ttl: options.Ttl = None,
+    send_at: options.SendAt = None,
+    idempotency_key: options.IdempotencyKey = None,
     wait: options.Wait = 10.0,
     as_json: options.AsJson = False,
     reach: options.Reach,
@@ -130,7 +132,7 @@ def send(
 
     Exit code 0 if a push service took it, 1 if there was nobody to send to or none took it.
     """
-    from pushdesk.cli.send import Sending, run_send
+    from pushdesk.cli.send import Sending, read_key, run_send
 
     message = {
         "title": title,
@@ -142,16 +144,23 @@ def send(
         "topic": topic,
         "urgency": urgency,
         "ttl": ttl,
+        "send_at": send_at,
     }
-    sending = Sending(user, message, wait, as_json, reach)
-    end(lambda: run_send(sending, os.environ))
+
+    def run() -> int:
+        waits_s = wait if send_at is None else 0
+        return run_send(Sending(user, message, waits_s, as_json, read_key(idempotency_key), reach), os.environ)
+
+    end(run)
 
 
+app.command(short_help="Send a notification to all users, or to a list.")(broadcast)
 app.command(short_help="Tell of a turn of an agent that has ended.")(turn)
 app.command(short_help="Say why a user did not get what was sent to them.")(why)
 app.command(short_help="Look at everything that keeps pushes from arriving.")(doctor)
 app.command(short_help="Seal the secrets in the database, or unseal them.")(seal)
 app.command(short_help="Run a push service on this machine, for trying out.")(simulate)
+app.command(short_help="Send nothing more of what was accepted.")(cancel)
 app.command(short_help="Invite one browser to get a user's notifications.")(enroll)
 for group in GROUPS:
     app.add_typer(group)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushdesk.cli.datadir import client_token
 from pushdesk.cli.hosting import read_config
 from pushdesk.cli.keymap import check_keymap
+from pushdesk.cli.output import tell
 from pushdesk.cli.remote import server_url
 from pushdesk.cli.terminal import console_state_file, local_time, require_terminal, run_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pushdesk.client import HttpDesk
     from pushdesk.config import Config
+    from pushdesk.model import Stats
+
+SLOW_S: Final = 1.0
+"""After how long it is said what is waited for."""
 
 
 class Attaching(NamedTuple):
@@ -53,7 +59,7 @@ async def _attach(url: str, token: str, config: Config, *, read_only: bool) -> i
 
     async with HttpDesk(url, token, read_only=read_only) as desk:
         # Asked once before the screen is taken: a wrong address or token is a line, not a console that reconnects.
-        stats = await desk.stats()
+        stats = await _first_stats(desk)
         app = PushdeskApp(
             desk,
             url=stats.url,
@@ -66,3 +72,11 @@ async def _attach(url: str, token: str, config: Config, *, read_only: bool) -> i
             read_only=read_only,
         )
         return await run_app(app)
+
+
+async def _first_stats(desk: HttpDesk) -> Stats:
+    waiting = asyncio.get_running_loop().call_later(SLOW_S, tell, f"Waiting for {desk.url} to answer…")
+    try:
+        return await desk.stats()
+    finally:
+        waiting.cancel()

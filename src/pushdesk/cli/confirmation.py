@@ -32,11 +32,16 @@ def confirm(warning: str, word: str) -> None:
         PushdeskError: `confirm_required` if anything else is typed, or nobody sits there.
     """
     if not sys.stdin.isatty():
-        raise PushdeskError(warning, code=_CODE, hint=_SCRIPTS)
+        raise not_confirmed(warning)
     tell(warning)
     tell(f"type {word} to confirm:")
     if sys.stdin.readline().strip() != word:
         raise PushdeskError("That was something else: nothing was done.", code=_CODE)
+
+
+def not_confirmed(warning: str) -> PushdeskError:
+    """Return the error for what nobody can be asked about."""
+    return PushdeskError(warning, code=_CODE, hint=_SCRIPTS)
 
 
 def do_confirmed(
@@ -66,7 +71,7 @@ def do_confirmed(
             raise
         warning = error.detail
     if not can_ask:
-        raise PushdeskError(warning, code=_CODE, hint=_SCRIPTS)
+        raise not_confirmed(warning)
     # Between two visits to the desk: whoever thinks it over holds no data directory meanwhile.
     confirm(warning, word)
     return _do(act, word, reach)

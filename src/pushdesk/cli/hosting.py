@@ -137,6 +137,7 @@ async def host(
 
     from pushdesk.cli.open_files import make_room
     from pushdesk.engine.opening import open_engine
+    from pushdesk.garbage import keep_what_is_there
     from pushdesk.log import write
     from pushdesk.log_events import ServerEnded, ServerListening
     from pushdesk.log_fields import Origin, Word
@@ -165,6 +166,7 @@ async def host(
                     url=Origin(prepared.url), access_url=Origin(prepared.access_url), version=Word(__version__)
                 )
             )
+            keep_what_is_there()
             on_ready(await engine.stats())
             await stop.wait()
             for site in list(runner.sites):

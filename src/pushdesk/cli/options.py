@@ -68,6 +68,18 @@ CacheTtl: TypeAlias = Annotated[
         "--cache-ttl", metavar="DURATION", help="How long subscriptions are remembered; 0 for not at all [default: 3m]"
     ),
 ]
+RetentionDays: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--retention-days", metavar="NUMBER", help="For how many days what is done is kept; 0 for ever [default: 30]"
+    ),
+]
+RetentionRows: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--retention-rows", metavar="NUMBER", help="How many deliveries are kept at most; 0 for all [default: 1000000]"
+    ),
+]
 ExperimentsWebPush: TypeAlias = Annotated[
     str | None,
     typer.Option("--experiments-web-push", metavar="true|false", help="Whether there is push [default: true]"),
@@ -94,6 +106,21 @@ Server: TypeAlias = Annotated[str | None, typer.Option("--server", metavar="URL"
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 Url: TypeAlias = Annotated[str | None, typer.Option("--url", metavar="URL", help="What a click opens")]
+Topic: TypeAlias = Annotated[
+    str | None, typer.Option("--topic", metavar="TEXT", help="A later one with this topic replaces it on its way")
+]
+Urgency: TypeAlias = Annotated[
+    str | None, typer.Option("--urgency", metavar="WORD", help="very-low, low, normal or high [default: normal]")
+]
+Ttl: TypeAlias = Annotated[
+    int | None, typer.Option("--ttl", metavar="SECONDS", help="How long the push service keeps it [default: 86400]")
+]
+SendAt: TypeAlias = Annotated[
+    str | None, typer.Option("--send-at", metavar="TIME", help="When, such as 2030-01-31T08:00:00Z [default: now]")
+]
+IdempotencyKey: TypeAlias = Annotated[
+    str | None, typer.Option("--idempotency-key", metavar="KEY", help="Makes a repeat harmless for 24 hours")
+]
 Wait: TypeAlias = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, max=30, help="How long to wait for the outcome")
 ]
@@ -113,6 +140,8 @@ class ServerSettings(NamedTuple):
     seal_key_file: SealKeyFile = None
     allow_endpoint: AllowEndpoint = None
     cache_ttl: CacheTtl = None
+    retention_days: RetentionDays = None
+    retention_rows: RetentionRows = None
     experiments_web_push: ExperimentsWebPush = None
     dev: Dev = False
     log_level: LogLevel = None

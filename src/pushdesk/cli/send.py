@@ -11,9 +11,10 @@ from pushdesk.cli.datadir import ServerLock
 from pushdesk.cli.hosting import read_config
 from pushdesk.cli.one_shot import ASK_AGAIN_S, DRAIN_S, drain, open_own, open_remote, server_or_lock
 from pushdesk.cli.output import say, say_json, tell
-from pushdesk.errors import EXIT_DONE, EXIT_NO
+from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.model import DispatchState, Notification, Outcome
 from pushdesk.server.fields import fit
+from pushdesk.server.parameters import IDEMPOTENCY_KEY
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Sending(NamedTuple):
     """The fields of a `Notification` that were given."""
     wait_s: float
     as_json: bool
+    idempotency_key: str | None
     reach: Reach
 
 
@@ -77,11 +79,25 @@ def read_fields(fields: Mapping[str, object], shape: type[S]) -> S:
     return fit({name: value for name, value in fields.items() if value is not None}, shape)
 
 
+def read_key(key: str | None) -> str | None:
+    """Return an idempotency key as it was typed, if one was.
+
+    Raises:
+        PushdeskError: `bad_field`.
+    """
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        detail = "--idempotency-key must be 1 to 255 visible ASCII characters."
+        raise PushdeskError(detail, code="bad_field", fields=("idempotency_key",))
+    return key
+
+
 async def _send(sending: Sending, notification: Notification, config: Config, environ: Mapping[str, str]) -> int:
     found = await server_or_lock(sending.reach, config)
     if isinstance(found, str):
         async with open_remote(found, sending.reach, config, environ) as desk:
-            dispatch = await desk.notify(sending.user, notification, wait_s=sending.wait_s)
+            dispatch = await desk.notify(
+                sending.user, notification, wait_s=sending.wait_s, idempotency_key=sending.idempotency_key
+            )
     else:
         dispatch = await _send_alone(found, sending, notification, config)
     if sending.as_json:
@@ -95,8 +111,11 @@ async def _send_alone(lock: ServerLock, sending: Sending, notification: Notifica
     """Send with an engine of our own: tried at least once, however short the wait, as nobody goes on with it."""
     async with open_own(lock, config) as engine:
         try:
-            accepted = await engine.notify(sending.user, notification, wait_s=sending.wait_s)
-            await begun(engine, accepted.id)
+            accepted = await engine.notify(
+                sending.user, notification, wait_s=sending.wait_s, idempotency_key=sending.idempotency_key
+            )
+            if notification.send_at is None:
+                await begun(engine, accepted.id)
         finally:
             await drain(engine)
         return await engine.dispatch(accepted.id)
@@ -129,7 +148,9 @@ def report(dispatch: Dispatch, *, later: str) -> None:
         say(_line(delivery))
     if dispatch.next is not None:
         say(f"… and {sum(dispatch.counts.values()) - len(dispatch.deliveries)} more")
-    if dispatch.state is not DispatchState.DONE:
+    if dispatch.send_at is not None:
+        tell(f"dispatch {dispatch.id} is scheduled for {dispatch.send_at:%Y-%m-%d %H:%M:%S} UTC.{later}")
+    elif dispatch.state is not DispatchState.DONE:
         tell(f"dispatch {dispatch.id} is accepted and not settled yet.{later}")
     elif not dispatch.deliveries:
         tell(f"nobody to send to: {dispatch.user} has no device that gets notifications.")

@@ -9,7 +9,7 @@ import typer
 from pushdesk.cli.ending import end
 from pushdesk.errors import StartUpError
 from pushdesk.setting_values import origin
-from pushdesk.simulator.personality import Personality
+from pushdesk.simulator.personality import THE_FOUR, Personality
 
 
 def simulate(
@@ -21,21 +21,53 @@ def simulate(
         int, typer.Option(metavar="NUMBER", min=0, max=1000, help="How many virtual browsers to subscribe")
     ] = 0,
     server: Annotated[str | None, typer.Option(metavar="URL", help="The server that they subscribe with")] = None,
-    personality: Annotated[Personality, typer.Option(help="Which push service to take after")] = Personality.MOZILLA,
+    personality: Annotated[
+        list[Personality] | None,
+        typer.Option(help="Which push service to take after; may be repeated [default: other, with --tls all four]"),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Be at the services' own names, behind a proxy, with certificates of its own")
+    ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FAULT", help="What goes wrong, such as 429:retry-after=30@10%; may be repeated"),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Of what is drawn for faults at a rate")] = 0,
+    change: Annotated[
+        bool, typer.Option("--change", help="Only set the faults of the simulator that runs at --port; none: all well")
+    ] = False,
 ) -> None:
     """Run a push service on this machine, for trying out and testing without internet."""
-    end(lambda: _simulate(port, browsers, server, personality))
+    personalities, faults = tuple(dict.fromkeys(personality or ())), tuple(fault or ())
+
+    def run() -> int:
+        # Here, so that the other commands don't wait for it.
+        from pushdesk.cli import simulation
+
+        if change:
+            if browsers or server or tls or personalities:
+                raise StartUpError("--change goes with --port and --fault only.")
+            return simulation.change(port=port, faults=faults)
+        _check_personalities(personalities, tls=tls)
+        return simulation.run(
+            port=port,
+            browsers=browsers,
+            server=_check_server(browsers, server),
+            personalities=personalities,
+            tls=tls,
+            faults=faults,
+            seed=seed,
+        )
+
+    end(run)
 
 
-def _simulate(port: int, browsers: int, server: str | None, personality: Personality) -> int:
-    checked = _check(browsers, server)
-    # Here, so that the other commands don't wait for it.
-    from pushdesk.cli.simulation import run
-
-    return run(port=port, browsers=browsers, server=checked, personality=personality)
+def _check_personalities(personalities: tuple[Personality, ...], *, tls: bool) -> None:
+    if tls and not set(personalities) <= set(THE_FOUR):
+        raise StartUpError(f"With --tls --personality is one of {', '.join(THE_FOUR)}: the others have no name.")
 
 
-def _check(browsers: int, server: str | None) -> str | None:
+def _check_server(browsers: int, server: str | None) -> str | None:
     if server is None:
         if browsers:
             raise StartUpError("--browsers needs a server.", hint="Add --server http://localhost:8484")

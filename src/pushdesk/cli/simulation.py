@@ -3,44 +3,94 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pushdesk.cli.ending import EndBySignal
 from pushdesk.cli.output import say, tell
+from pushdesk.errors import EXIT_DONE, StartUpError
 from pushdesk.simulator.fleet import run_browsers
-from pushdesk.simulator.service import Simulator
+from pushdesk.simulator.running import put_faults
+from pushdesk.simulator.service import HOST, Simulator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pushdesk.simulator.personality import Personality
 
 
-def run(*, port: int, browsers: int, server: str | None, personality: Personality) -> int:
+def run(
+    *,
+    port: int,
+    browsers: int,
+    server: str | None,
+    personalities: Sequence[Personality],
+    tls: bool,
+    faults: Sequence[str],
+    seed: int,
+) -> int:
     """Run the simulator until SIGINT, SIGTERM or SIGHUP; returns the exit code.
 
     Raises:
-        PushdeskError: It could not start, or the server refused a virtual browser.
+        PushdeskError: A fault is none, it could not start, or the server refused a virtual browser.
     """
-    return asyncio.run(_run(port, browsers, server, personality))
+    chance = Random(seed)  # noqa: S311  (the same every time)
+    simulator = Simulator(port=port, personalities=personalities, tls=tls, chance=chance)
+    try:
+        simulator.set_faults(faults)
+    except ValueError as error:
+        raise StartUpError(f"--fault: {error}") from None
+    return asyncio.run(_run(simulator, browsers, server))
 
 
-async def _run(port: int, browsers: int, server: str | None, personality: Personality) -> int:
+def change(*, port: int, faults: Sequence[str]) -> int:
+    """Set the faults of a simulator that runs, and show them; returns the exit code.
+
+    Raises:
+        PushdeskError: There is none at that port, or it refused.
+    """
+    for line in asyncio.run(put_faults(f"http://{HOST}:{port}", faults)) or ["no faults"]:
+        say(line)
+    return EXIT_DONE
+
+
+async def _run(simulator: Simulator, browsers: int, server: str | None) -> int:
     ending = EndBySignal()
-    async with Simulator(port=port, personality=personality) as simulator:
-        say(f"pushdesk simulator: listening on {simulator.url}")
-        say(f"start the server with: pushdesk --allow-endpoint {simulator.origin}")
-        asked = asyncio.create_task(ending.asked.wait())
-        if server is None:
-            await asked
+    async with simulator:
+        with TemporaryDirectory(prefix="pushdesk-simulator-") as folder:
+            say(f"pushdesk simulator: listening on {simulator.url}")
+            say(f"start the server with: {_invitation(simulator, Path(folder))}")
+            asked = asyncio.create_task(ending.asked.wait())
+            if server is None:
+                await asked
+                return ending.exit_code
+            crowd = asyncio.create_task(
+                run_browsers(
+                    browsers,
+                    push_service=simulator.url,
+                    server=server,
+                    say=say,
+                    complain=tell,
+                    personalities=simulator.personalities,
+                )
+            )
+            both: list[asyncio.Task[Any]] = [asked, crowd]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                asked.cancel()
+                # It only ends by itself when it fails.
+                await crowd
+            crowd.cancel()
+            await asyncio.gather(crowd, return_exceptions=True)
             return ending.exit_code
-        crowd = asyncio.create_task(
-            run_browsers(browsers, push_service=simulator.url, server=server, say=say, complain=tell)
-        )
-        both: list[asyncio.Task[Any]] = [asked, crowd]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not asked.done():
-            asked.cancel()
-            # It only ends by itself when it fails.
-            await crowd
-        crowd.cancel()
-        await asyncio.gather(crowd, return_exceptions=True)
-        return ending.exit_code
+
+
+def _invitation(simulator: Simulator, folder: Path) -> str:
+    """Return what a server has to be started with that is to send here."""
+    if simulator.certificate is None:
+        return f"pushdesk --allow-endpoint {simulator.origin}"
+    file = folder / "ca.pem"
+    file.write_bytes(simulator.certificate)
+    return f"SSL_CERT_FILE={file} PUSHDESK_PUSH_EGRESS_PROXY={simulator.origin} pushdesk"

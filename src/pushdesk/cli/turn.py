@@ -70,9 +70,7 @@ def turn(
         str | None, typer.Option("--parent", metavar="ID", help="Of a sub-agent's turn, of which nobody is notified")
     ] = None,
     url: options.Url = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option("--idempotency-key", metavar="KEY", help="Makes a repeat harmless for 24 hours")
-    ] = None,
+    idempotency_key: options.IdempotencyKey = None,
     wait: options.Wait = 10.0,
     as_json: options.AsJson = False,
     reach: options.Reach,
@@ -85,6 +83,7 @@ def turn(
     took it.
     """
     from pushdesk.cli.hosting import read_config
+    from pushdesk.cli.send import read_key
 
     fields = {
         "user": user,
@@ -101,7 +100,7 @@ def turn(
         made = _read_turn(fields, status, text, text_file)
         if error is not None and status != "failed":
             tell("note: --error is only shown with --status failed.")
-        telling = Telling(made, _read_key(idempotency_key), wait, as_json, reach)
+        telling = Telling(made, read_key(idempotency_key), wait, as_json, reach)
         return asyncio.run(_tell(telling, read_config(reach.flags, os.environ)))
 
     end(run)
@@ -137,14 +136,6 @@ def _read_text(name: str) -> str:
         raise _bad("text", f"--text-file: {name} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise _bad("text", f"--text-file: {name} is not UTF-8.") from None
-
-
-def _read_key(key: str | None) -> str | None:
-    from pushdesk.server.parameters import IDEMPOTENCY_KEY
-
-    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
-        raise _bad("idempotency_key", "--idempotency-key must be 1 to 255 visible ASCII characters.")
-    return key
 
 
 def _bad(field: str, detail: str) -> PushdeskError:

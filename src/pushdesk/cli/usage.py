@@ -66,14 +66,17 @@ class Commands(typer.Typer):
 def _flat(
     add: Callable[[Callable[..., Any]], Callable[..., Any]],
 ) -> Callable[[CommandFunctionType], CommandFunctionType]:
-    """Return a decorator that adds a function for whose NamedTuples typer is shown their fields."""
+    """Return a decorator that adds a function for whose NamedTuples typer is shown their fields.
+
+    It raises a `ValueError` for a field that two of them share, or that is a parameter of its own.
+    """
 
     def decorate(function: CommandFunctionType) -> CommandFunctionType:
         bundles: dict[str, Any] = {}
         options: list[Parameter] = []
         for parameter in signature(function, eval_str=True).parameters.values():
             kind: Any = parameter.annotation
-            if not hasattr(kind, "_field_defaults"):
+            if not _is_named_tuple(kind):
                 options.append(parameter)
                 continue
             bundles[parameter.name] = kind
@@ -93,6 +96,11 @@ def _flat(
         return function
 
     return decorate
+
+
+def _is_named_tuple(kind: object) -> bool:
+    # There is no class that they share.
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def show_help(context: typer.Context) -> None:

@@ -13,7 +13,8 @@ from pushdesk.cli.one_shot import run_on_desk
 from pushdesk.cli.output import say, say_json
 from pushdesk.errors import EXIT_DONE, EXIT_NO, PushdeskError
 from pushdesk.local_time import in_zone
-from pushdesk.model import VerdictCode
+from pushdesk.measures import commands
+from pushdesk.model import Measure, VerdictCode
 from pushdesk.user_id import check_user
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def why(
             say_json(msgspec.to_builtins(verdict))
         else:
             _show(verdict)
-        return EXIT_DONE if verdict.code in FINE else EXIT_NO
+        return EXIT_DONE if _is_fine(verdict) else EXIT_NO
 
     def run() -> int:
         asked = {"USER": user, "--subscription": subscription, "--delivery": delivery}
@@ -74,24 +75,29 @@ def why(
 
 
 def _show(verdict: Verdict) -> None:
-    """Write a verdict, then those on each device, unless there is one and nothing more to be said of it."""
+    """Write a verdict, then those on each device where they say more."""
     _show_one(verdict)
-    if [device.says for device in verdict.devices] == [verdict.says]:
-        return
-    for device in verdict.devices:
+    for device in verdict.apart:
         say("")
         _show_one(device)
 
 
 def _show_one(verdict: Verdict) -> None:
-    say(f"{'✓' if verdict.code in FINE else '✗'} {verdict.about}: {verdict.says}")
+    say(f"{'✓' if _is_fine(verdict) else '✗'} {verdict.about}: {verdict.says}")
     if verdict.since is not None:
         say(f"  since {_local(verdict.since)}")
     if verdict.until is not None:
         say(f"  until {_local(verdict.until)}")
     say(f"  → {verdict.advice}")
+    for command in commands(verdict):
+        say(f"    {command}")
     for fact in verdict.evidence:
         say(f"  {_local(fact.time)}  {fact.text}" if fact.time is not None else f"  {fact.text}")
+
+
+def _is_fine(verdict: Verdict) -> bool:
+    """Whether nothing is wrong: what waits because somebody paused it waits for somebody."""
+    return verdict.code in FINE and Measure.RESUME not in verdict.measures
 
 
 def _local(time: datetime) -> str:

@@ -22,6 +22,7 @@ from pushdesk.console.text import plain
 from pushdesk.console.themes import DARK, LIGHT, filters_in
 from pushdesk.console.workers import begin
 from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, NoAnswerError, PushdeskError, UnreachableError
+from pushdesk.garbage import keep_what_is_there
 from pushdesk.model import Scope
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ TOAST_S: Final = 5.0
 MOST_TOASTS: Final = 5
 MINUTE_S: Final = 60
 KEPT_FAILURES: Final = 20
+PAINTED_AFTER_S: Final = 0.001
 PREPARING_PAUSE_S: Final = 0.2
 """Between the making of two screens: keys are answered in it."""
 WIDTHS: Final = [(0, "-narrow"), (81, "-wide"), (160, "-huge")]
@@ -175,6 +177,7 @@ class PushdeskApp(App[int]):
         self._remembered = load_state(state_file)
         server = self._remembered.servers.get(url, ServerState())
         self._focus, self._views = dict(server.focus), dict(server.views)
+        self._simulator = server.simulator
         self._configured_theme = theme
         chosen = self._remembered.chosen_theme(theme)
         self.theme = chosen if chosen in self.available_themes else theme
@@ -227,6 +230,10 @@ class PushdeskApp(App[int]):
         del markup
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
 
+    def delay_update(self, delay: float = PAINTED_AFTER_S) -> None:
+        """Paint soon, where Textual waits for 0.05 s to hide how a screen is made: ours are made before."""
+        super().delay_update(min(delay, PAINTED_AFTER_S))
+
     def on_notify(self, event: Notify) -> None:
         """Show what is said once at a time, and only the last few: every toast makes the next one dearer."""
         shown, new = list(self._notifications), event.notification
@@ -273,6 +280,25 @@ class PushdeskApp(App[int]):
     def remember_focus(self, screen: str, widget: str) -> None:
         """Keep which widget has the focus on a screen; written down with what is written next."""
         self._focus[screen] = widget
+
+    @property
+    def simulator(self) -> str:
+        """Where the simulator is whose faults were last set; empty if none were."""
+        return self._simulator
+
+    def remember_simulator(self, url: str) -> None:
+        """Keep where the simulator is for the next run."""
+        self._simulator = url
+        self._save_state()
+
+    def action_simulator(self) -> None:
+        """Show what goes wrong in a simulator on this machine."""
+        from pushdesk.console.screens.simulator import SimulatorScreen  # noqa: PLC0415 - hardly ever needed
+
+        if self.read_only:
+            self.notify(self.read_only, severity="warning")
+        elif not isinstance(self.screen, SimulatorScreen):
+            self.push_screen(SimulatorScreen())
 
     def _meet(self, stats: Stats) -> None:
         """Begin on the overview where nobody is subscribed: the screen that is remembered may be of another server."""
@@ -361,6 +387,7 @@ class PushdeskApp(App[int]):
             await asyncio.sleep(PREPARING_PAUSE_S)
             # Textual has no other way to make the screen of a mode than to show it.
             await self._init_mode(mode)
+        keep_what_is_there()
 
     async def _publish(self, news: News) -> None:
         message = self.NewsArrived(news)
@@ -374,7 +401,7 @@ class PushdeskApp(App[int]):
         self.set_timer(MINUTE_S - now.second, self._tell_minute)
 
     def _save_state(self) -> None:
-        server = ServerState(self.current_mode, self._focus, self._views)
+        server = ServerState(self.current_mode, self._focus, self._views, self._simulator)
         themes = {"theme": self.theme, "configured_theme": self._configured_theme}
         self._remembered = structs.replace(self._remembered, **themes).with_server(self._url, server)
         try:

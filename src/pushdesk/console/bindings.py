@@ -77,6 +77,12 @@ def commands_of(screen: Screen[Any]) -> list[Command]:
     return sorted(commands.values(), key=lambda command: order.index(command.group))
 
 
+def key_of(screen: Screen[Any], action: str) -> str:
+    """Return the key that does something on a screen now, as it is written for a person; empty if none does."""
+    bindings = (each.binding for each in screen.active_bindings.values())
+    return next((screen.app.get_key_display(each) for each in bindings if each.action == action), "")
+
+
 def _elsewhere(screen: Screen[Any]) -> Iterator[Command]:
     here = set((screen.focused or screen).ancestors_with_self)
     for pane in screen.query(Panel):

@@ -11,21 +11,13 @@ from pushdesk.console.past import whole_hit_ratio
 from pushdesk.console.status import QUIET, STRONG
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.drawing import beside
-from pushdesk.model import CacheChange
+from pushdesk.model import LOOK_UPS, CacheChange
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pushdesk.model import CacheStats, Discarded, History
 
-LOOK_UPS: Final = (
-    CacheChange.HIT,
-    CacheChange.MISS,
-    CacheChange.EXPIRED,
-    CacheChange.OUTDATED,
-    CacheChange.JOINED,
-)
-"""What looking a user up comes to."""
 COUNTED: Final = (
     (("hits", CacheChange.HIT), ("stored", CacheChange.STORED)),
     (("misses", CacheChange.MISS), ("evicted", CacheChange.EVICTED)),

@@ -14,7 +14,7 @@ from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain
 from pushdesk.console.workers import begin
 from pushdesk.errors import PushdeskError, UnreachableError
-from pushdesk.model import Outcome
+from pushdesk.model import Outcome, RestoreResult
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Hashable, Mapping
@@ -124,6 +124,19 @@ async def remove_device(desk: Desk, subscription: str) -> Said:
         PushdeskError: It was refused.
     """
     return Said(f"Removed {plural(await desk.remove_subscriptions([subscription]), 'subscription')}")
+
+
+async def restore(desk: Desk, subscription: str) -> Said:
+    """Send again to a device that was disabled.
+
+    Raises:
+        PushdeskError: It was refused.
+    """
+    results = await desk.restore_subscriptions([subscription])
+    if any(each.result in {RestoreResult.RESTORED, RestoreResult.ALREADY_ACTIVE} for each in results):
+        return Said("Restored 1 device")
+    reasons = " ".join(plain(each.reason) for each in results)
+    return Said(f"It was not restored. {reasons}".strip(), good=False)
 
 
 async def _give(screen: RefusingScreen[Any], command: partial[Coroutine[Any, Any, Said]]) -> None:

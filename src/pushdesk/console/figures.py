@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pushdesk.local_time import in_zone
@@ -12,16 +13,20 @@ if TYPE_CHECKING:
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+NEAR = timedelta(days=180)
+"""Within so long, a day is told without its year."""
+LEAST_RATE = 0.05
+"""Told as a tenth."""
 
 
 def moment(time: datetime | None, now: datetime) -> str:
-    """Return a time in the zone of `now`: with seconds today, with the day this year, else the date alone."""
+    """Return a time in the zone of `now`: with seconds today, with the day within half a year, else the date alone."""
     if time is None:
         return "never"
     local = in_zone(time, now.tzinfo)
     if local.date() == now.date():
         return f"{local:%H:%M:%S}"
-    if local.year == now.year:
+    if abs(local - now) < NEAR:
         return f"{local:%b %d %H:%M}"
     return f"{local:%Y-%m-%d}"
 
@@ -61,14 +66,20 @@ def count(number: int) -> str:
 
 
 def rate(number: float) -> str:
-    """Return a rate in at most four characters: `0`, `0.4`, `412`, `1.2k`."""
+    """Return a rate in at most four characters: `0`, `<0.1`, `0.4`, `412`, `1.2k`."""
     if number >= 10_000:
         return f"{number / 1000:.0f}k"
     if number >= 1000:
         return f"{number / 1000:.1f}k"
     if number >= 10 or number == int(number):
         return f"{number:.0f}"
-    return f"{number:.1f}"
+    # One that rounds to nothing is something.
+    return f"{number:.1f}" if number >= LEAST_RATE else f"<{2 * LEAST_RATE}"
+
+
+def rate_on_scale(number: float) -> str:
+    """Return a rate as what a scale ends at: `412/s`, `0.15/s`."""
+    return f"{rate(number)}/s" if number >= 1 else f"{number:g}/s"
 
 
 def percent(share: float) -> str:

@@ -39,6 +39,12 @@ class Happening(NamedTuple):
     error: str = ""
     """The whole text of an error."""
 
+    def is_of(self, subscription: str) -> bool:
+        """Return whether it happened to this subscription."""
+        return self.key.startswith(f"subscription/{subscription}/") or (
+            self.delivery is not None and self.delivery.subscription == subscription
+        )
+
 
 def attempt_key(delivery: Delivery) -> str:
     """Return the key of an attempt: a delivery that waits becomes its own first attempt."""

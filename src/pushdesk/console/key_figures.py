@@ -84,5 +84,5 @@ def in_full(key: VapidKey, now: datetime) -> Content:
             ("retired now", Content.assemble(who_loses(key), " would get nothing any more")),
         ]
     lines = [Content.assemble((name.ljust(16), QUIET), value) for name, value in facts]
-    public = Content.assemble(("public key (y copies it in the table)\n", QUIET), plain(key.public_key))
+    public = Content.assemble(("public key (y copies it)\n", QUIET), plain(key.public_key))
     return Content("\n").join([*lines, Content(""), public])

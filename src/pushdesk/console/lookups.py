@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from pushdesk.errors import PushdeskError
 from pushdesk.filters import BEGINNING
 from pushdesk.model import PageQuery
 
@@ -11,13 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pushdesk.desk import Desk
-    from pushdesk.model import CacheEntry, Delivery, KeyState, Page, Subscription, User
+    from pushdesk.model import Broadcast, CacheEntry, Delivery, KeyState, Page, Subscription, User
 
 T = TypeVar("T")
 
 PAGE: Final = 200
 MOST_PAGES: Final = 5
 """Pages that are looked through: many users may have names that begin like the one that is looked for."""
+LONGEST_TITLE: Final = 100
+"""Characters of a title that are looked for."""
 WANTED: Final = 100
 """Deliveries of one user that are enough."""
 
@@ -65,6 +68,24 @@ async def deliveries_of(desk: Desk, user: str) -> Found:
         if cursor is None or len(found) >= WANTED:
             break
     return Found(found[:WANTED], cursor is None and len(found) <= WANTED)
+
+
+async def broadcast_found(desk: Desk, broadcast: Broadcast) -> Broadcast:
+    """Return a broadcast as it is now: looked for among those that are called alike.
+
+    Raises:
+        PushdeskError: `not_found`, or why they could not be listed.
+    """
+    wanted = f"{BEGINNING}{broadcast.title[:LONGEST_TITLE]}"
+    cursor = None
+    for _ in range(MOST_PAGES):
+        page = await desk.broadcasts(PageQuery(cursor=cursor, limit=PAGE, filter=wanted))
+        if (found := next((one for one in page.items if one.id == broadcast.id), None)) is not None:
+            return found
+        cursor = page.next
+        if cursor is None:
+            break
+    raise PushdeskError("This broadcast is not there any more.", code="not_found")
 
 
 async def key_states(desk: Desk) -> dict[str, KeyState]:

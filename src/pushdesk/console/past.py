@@ -77,9 +77,10 @@ def sends_per_s(history: History) -> Values:
     return tuple(number / history.step_s for number in history.sends)
 
 
-def hit_ratio(history: History) -> Values:
-    """Return the share of look-ups in the cache that were served, from 0 to 1; None where there were none."""
-    return tuple(hits / lookups if lookups else None for hits, lookups in _paired(history))
+def hits_of_lookups(history: History) -> tuple[Values, Values]:
+    """Return how many look-ups in the cache were served, and how many there were."""
+    pairs = tuple(_paired(history))
+    return tuple(hits for hits, _ in pairs), tuple(lookups for _, lookups in pairs)
 
 
 def lookups_per_s(history: History) -> Values:
@@ -93,7 +94,7 @@ def misses_per_s(history: History) -> Values:
 
 
 def whole_hit_ratio(history: History) -> float | None:
-    """Return the same of the whole history."""
+    """Return the share of all look-ups in the cache that were served, from 0 to 1; None if there were none."""
     lookups = sum(history.cache_lookups)
     return sum(history.cache_hits) / lookups if lookups else None
 

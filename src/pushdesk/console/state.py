@@ -32,6 +32,8 @@ class ServerState(msgspec.Struct, frozen=True):
     """The id of the widget that had the focus, by screen."""
     views: dict[str, View] = {}
     """By the id of the list or the chart."""
+    simulator: str = ""
+    """Where the simulator is that it sends to, if faults were set there."""
 
 
 class UiState(msgspec.Struct, frozen=True):

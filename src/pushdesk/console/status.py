@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.content import Content
 
-from pushdesk.model import DispatchState, KeyState, Outcome, Service, SubscriptionState, VerdictCode
+from pushdesk.model import (
+    BroadcastState,
+    DispatchState,
+    KeyState,
+    LaneState,
+    Outcome,
+    Service,
+    SubscriptionState,
+    VerdictCode,
+)
 
 if TYPE_CHECKING:
     from pushdesk.model import Attempt, Delivery
@@ -68,6 +77,21 @@ DISPATCHES: Final[dict[DispatchState, Look]] = {
     DispatchState.CANCELLED: Look("-", "cancelled", QUIET),
 }
 
+BROADCASTS: Final[dict[BroadcastState, Look]] = {
+    BroadcastState.SCHEDULED: Look("…", "scheduled", QUIET),
+    BroadcastState.SENDING: Look("↻", "sending", BUSY),
+    BroadcastState.PAUSED: Look("‖", "paused", BUSY),
+    BroadcastState.DONE: Look("✓", "done", GOOD),
+    BroadcastState.CANCELLED: Look("-", "cancelled", QUIET),
+}
+
+LANES: Final[dict[LaneState, Look]] = {
+    LaneState.OPEN: Look("✓", "open", GOOD),
+    LaneState.THROTTLED: Look("↻", "throttled", BUSY),
+    LaneState.BROKEN: Look("✗", "broken", BAD),
+    LaneState.PAUSED: Look("‖", "paused", BUSY),
+}
+
 VERDICTS: Final[dict[VerdictCode, Look]] = {
     VerdictCode.PUSH_DISABLED: Look("!", "push is switched off", BAD),
     VerdictCode.UNKNOWN_USER: Look("✗", "unknown user", BAD),
@@ -88,6 +112,13 @@ VERDICTS: Final[dict[VerdictCode, Look]] = {
     VerdictCode.HELD: OUTCOMES[Outcome.HELD],
     VerdictCode.CANCELLED: OUTCOMES[Outcome.CANCELLED],
 }
+
+NOT_SENT_TO: Final[dict[SubscriptionState, str]] = {
+    SubscriptionState.GONE: "Nothing is sent to this device: its push service no longer knows it.",
+    SubscriptionState.KEY_MISMATCH: "Nothing is sent to this device: it subscribed with another key.",
+    SubscriptionState.HELD: "Nothing is sent to this device: it is held.",
+}
+"""Why a test is not sent to a device in this state."""
 
 SERVICES: Final[dict[Service, str]] = {
     Service.FCM: "FCM",

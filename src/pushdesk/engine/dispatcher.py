@@ -22,13 +22,15 @@ from pushdesk.webpush.request import message as pushed_message
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
     from msgspec import Struct
 
     from pushdesk.clock import Clock
+    from pushdesk.engine.acceptance import FirstDispatch
     from pushdesk.engine.identifiers import Identifiers
     from pushdesk.engine.keyring import Keyring
-    from pushdesk.engine.outbox import FirstDispatch, Outbox
+    from pushdesk.engine.outbox import Outbox
     from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.model import Delivery, VapidKey
     from pushdesk.storage.listings import Listings
@@ -37,6 +39,9 @@ ADMIN: Final = "admin"
 """Who asks with the admin token, or in this program itself; others go by the id of their access token."""
 ANSWER_S: Final = 1.0
 """How much longer than its outcomes the answer to a test may take: the reading of what came of it."""
+SKEW_MS: Final = 60_000
+"""How long ago something may be to be sent that is accepted now."""
+_DAY_MS: Final = 86_400_000
 TEST_NOTIFICATION: Final = Notification(
     title="It's working!",
     body="You've subscribed to push notifications.",
@@ -84,7 +89,8 @@ class Dispatcher(Protocol):
 
         Raises:
             PayloadTooLargeError: The pushed message would be over 3993 bytes.
-            PushdeskError: `bad_field` when a click would lead to an origin that is not allowed.
+            PushdeskError: `bad_field` when a click would lead to an origin that is not allowed, or `send_at` is past
+                or too far ahead.
             PushdeskError: `idempotency_conflict` when the key was used with another body; `push_disabled`.
             DatabaseError: It was not accepted.
         """
@@ -145,6 +151,7 @@ class WebPushDispatcher:
         listings: Listings,
         access_url: str,
         click_origins: Collection[str],
+        kept_days: int,
         identifiers: Identifiers,
         clock: Clock,
     ) -> None:
@@ -154,6 +161,7 @@ class WebPushDispatcher:
         self._listings = listings
         self._access_url = access_url
         self._click_origins = click_origins
+        self._kept_days = kept_days
         self._identifiers = identifiers
         self._clock = clock
         self._accepting: set[asyncio.Task[Accepted]] = set()
@@ -181,13 +189,20 @@ class WebPushDispatcher:
         """Accept a notification."""
         ends_at = self._clock.monotonic() + wait_s
         key = to_key(sender, idempotency_key, (user, request or notification))
-        message = self._message(check_user(user), notification, key, kind, subscription)
+        now_ms = round(self._clock.time() * 1000)
+        fault = schedule_fault(notification.send_at, now_ms, self._kept_days)
+        if fault is not None:
+            # Its time may have come since it was first asked for.
+            first = None if key is None else await self._outbox.remembered(key)
+            if first is None:
+                raise PushdeskError(f"send_at: {fault}.", code="bad_field", fields=("send_at",))
+            return await self._repeated(first, key)
+        message = self._message(check_user(user), notification, key, kind, subscription, sender, now_ms)
         done = self._outbox.done(message.id) if wait_s > 0 else None
         try:
             first = await self._outbox.accept(message)
             if first is not None:
-                check_repeat(first, key)
-                return Accepted(await self._listings.dispatch(first.dispatch), repeated=True)
+                return await self._repeated(first, key)
             if wants(DispatchAccepted):
                 write(DispatchAccepted(dispatch=Id(message.id), kind=kind, user=UserId(user)))
             if done is None:
@@ -202,10 +217,11 @@ class WebPushDispatcher:
         ends_at = self._clock.monotonic() + wait_s
         try:
             async with asyncio.timeout(wait_s):
-                targets = (await self._cache.get(check_user(user))).targets
+                known = await self._cache.get(check_user(user))
         except TimeoutError:
             raise _too_slow("The subscriptions could not be read in time.") from None
-        if not any(subscription in (None, target.subscription) for target in targets):
+        ids = [target.subscription for target in known.targets] + [device.subscription for device in known.held]
+        if not ids or subscription not in (None, *ids):
             raise not_found(user)
         left_s = max(0.0, ends_at - self._clock.monotonic())
         accepting = asyncio.create_task(
@@ -218,6 +234,10 @@ class WebPushDispatcher:
         if not done:
             raise _too_slow("The test could not be stored in time; it may be sent later.")
         return accepting.result().dispatch.deliveries
+
+    async def _repeated(self, first: FirstDispatch, key: IdempotencyKey | None) -> Accepted:
+        check_repeat(first, key)
+        return Accepted(await self._listings.dispatch(first.dispatch), repeated=True)
 
     def _accepted(self, accepting: asyncio.Task[Accepted]) -> None:
         self._accepting.discard(accepting)
@@ -232,9 +252,10 @@ class WebPushDispatcher:
         idempotency: IdempotencyKey | None,
         kind: DispatchKind,
         subscription: str | None,
+        sender: str,
+        now_ms: int,
     ) -> Message:
         dispatch = self._identifiers.new()
-        now_ms = round(self._clock.time() * 1000)
         due_ms = now_ms if notification.send_at is None else max(now_ms, to_milliseconds(notification.send_at))
         return Message(
             id=dispatch,
@@ -252,7 +273,28 @@ class WebPushDispatcher:
             expires_at_ms=due_ms + notification.ttl * 1000,
             idempotency=idempotency,
             request=current_request(),
+            sender=sender,
         )
+
+
+def schedule_fault(send_at: datetime | None, now_ms: int, kept_days: int) -> str | None:
+    """Return what is wrong with when something is to be sent, or None.
+
+    A moment that is just past is now: the clocks of two machines are never quite in step.
+
+    Args:
+        send_at: When it is to be sent; None for now.
+        now_ms: The time.
+        kept_days: Days for which anything is kept, 0 for ever: nothing is scheduled for later than that.
+    """
+    if send_at is None:
+        return None
+    in_ms = to_milliseconds(send_at) - now_ms
+    if in_ms < -SKEW_MS:
+        return "must not be past"
+    if kept_days and in_ms > kept_days * _DAY_MS:
+        return f"must be within the {kept_days} days for which [retention] days keeps what was sent"
+    return None
 
 
 def to_key(sender: str, key: str | None, asked: object) -> IdempotencyKey | None:

@@ -10,7 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.engine.access_tokens import AccessTokens
+from pushdesk.engine.brake_commands import BrakeCommands
+from pushdesk.engine.brakes import Brakes
+from pushdesk.engine.broadcasts import Broadcasts, share_of
 from pushdesk.engine.device_tokens import DeviceTokens
+from pushdesk.engine.disabled import DisabledSubscriptions
 from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPushDispatcher
 from pushdesk.engine.events import EventBus
 from pushdesk.engine.explainer import Explainer
@@ -19,31 +23,36 @@ from pushdesk.engine.invitations import Invitations
 from pushdesk.engine.key_census import KeyCensus
 from pushdesk.engine.key_commands import KeyCommands
 from pushdesk.engine.keyring import Keyring
+from pushdesk.engine.lane_commands import LaneCommands
+from pushdesk.engine.lanes import Lanes
+from pushdesk.engine.maintenance import Maintenance
 from pushdesk.engine.memory_listings import cache_page, log_page
 from pushdesk.engine.outbox import Outbox
+from pushdesk.engine.pressure import Pressure
 from pushdesk.engine.publisher import Publisher
 from pushdesk.engine.pusher import Pusher
 from pushdesk.engine.registration import Registration
 from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.resending import Resending
+from pushdesk.engine.retention import Trimming
 from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics, utc
 from pushdesk.engine.subscriptions import SubscriptionCache
-from pushdesk.engine.tellers import CacheTeller, LogTeller
+from pushdesk.engine.tellers import BroadcastTeller, CacheTeller, LogTeller
 from pushdesk.engine.turns import Turns
 from pushdesk.engine.user_removal import UserRemoval
-from pushdesk.errors import DatabaseError
+from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S
 from pushdesk.log import write
-from pushdesk.log_events import CacheCleared, CacheInvalidated
-from pushdesk.log_fields import UserId
+from pushdesk.log_events import CacheCleared, CacheInvalidated, DispatchCancelled
+from pushdesk.log_fields import Id, UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Scope, Stats
 from pushdesk.user_id import check_user
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.config import Config
@@ -53,7 +62,10 @@ if TYPE_CHECKING:
         Accepted,
         AcceptedTurn,
         AccessToken,
+        Broadcast,
+        BroadcastPlan,
         CacheEntry,
+        DecidedBrake,
         Delivery,
         DeliveryRecord,
         DeviceGrant,
@@ -65,7 +77,10 @@ if TYPE_CHECKING:
         LogEntry,
         NewAccessToken,
         Notification,
+        Restoration,
         RevokedKeys,
+        Service,
+        ServiceHealth,
         Span,
         Subscribed,
         Subscription,
@@ -76,6 +91,7 @@ if TYPE_CHECKING:
         VapidKey,
         Verdict,
     )
+    from pushdesk.storage.records import Raised
     from pushdesk.storage.store import Store
     from pushdesk.webpush.transport import Transport
 
@@ -128,6 +144,7 @@ class Engine:
         self._bus = EventBus(clock, epoch=self._identifiers.new())
         self._publisher = Publisher(self._bus, self._statistics)
         self._cache_teller = CacheTeller(self._bus)
+        self._broadcast_teller = BroadcastTeller(self._bus)
         self._keyring = Keyring(store.keys, clock)
         self._access_tokens = AccessTokens(store.access_tokens, self._identifiers, clock, self._publisher)
         allowed_origins = frozenset(config.push.allow_endpoint)
@@ -140,7 +157,7 @@ class Engine:
             uniform=uniform,
             observer=self._cache_teller.changed,
         )
-        store.on_raised = self._cache.follow
+        store.on_raised = self._follow
         self._key_census = KeyCensus(
             listings=store.listings, count=store.key_bindings.count, publisher=self._publisher, clock=clock
         )
@@ -152,12 +169,41 @@ class Engine:
             publisher=self._publisher,
             clock=clock,
         )
+        self._lanes = Lanes(clock, concurrency=config.push.concurrency, rate=config.push.rate)
+        self._brakes = Brakes(clock)
+        self._lane_commands = LaneCommands(
+            store.lanes, lanes=self._lanes, brakes=self._brakes, statistics=self._statistics, clock=clock
+        )
+        self._brake_commands = BrakeCommands(
+            store.brakes,
+            brakes=self._brakes,
+            health=self._lane_commands.health,
+            publisher=self._publisher,
+            clock=clock,
+        )
+        self._disabled = DisabledSubscriptions(
+            store.disabled,
+            publisher=self._publisher,
+            max_devices=config.push.max_devices,
+            keep_s=config.retention.disabled_s,
+            clock=clock,
+        )
+        self._pressure = Pressure(
+            config.outbox,
+            queue=lambda: self._outbox.queued + self._statistics.waiting.total(),
+            free=store.free_bytes,
+            clock=clock,
+        )
         self._outbox = Outbox(
             table=store.outbox,
+            lane_table=store.lanes,
+            lanes=self._lanes,
+            brakes=self._brakes,
             pusher=Pusher(
                 keyring=self._keyring,
                 authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
-                senders=Senders(transport, self._statistics, concurrency=config.push.concurrency),
+                senders=Senders(transport, self._lanes),
+                brakes=self._brakes,
                 allowed_origins=allowed_origins,
                 clock=clock,
                 uniform=uniform,
@@ -166,6 +212,11 @@ class Engine:
             clock=clock,
             identifiers=self._identifiers,
             observer=self._publisher,
+            pressure=self._pressure,
+            broadcast_table=store.broadcasts,
+            broadcast_users=store.broadcast_users,
+            broadcast_teller=self._broadcast_teller,
+            at_once=share_of(config.push),
         )
         self._sends = config.is_on(Experiment.WEB_PUSH)
         self._dispatcher: Dispatcher = NoopDispatcher(PUSH_IS_OFF, SWITCHES_PUSH_ON)
@@ -177,9 +228,25 @@ class Engine:
                 listings=store.listings,
                 access_url=access_url,
                 click_origins=config.click_origins,
+                kept_days=config.retention.days,
                 identifiers=self._identifiers,
                 clock=clock,
             )
+        self._broadcasts = Broadcasts(
+            store.broadcasts,
+            store.broadcast_users,
+            outbox=self._outbox,
+            dispatcher=self._dispatcher,
+            pressure=self._pressure,
+            listings=store.listings,
+            health=self._lane_commands.health,
+            push=config.push,
+            access_url=access_url,
+            click_origins=config.click_origins,
+            kept_days=config.retention.days,
+            identifiers=self._identifiers,
+            clock=clock,
+        )
         self._resending = Resending(
             store.delivery_records,
             listings=store.listings,
@@ -215,13 +282,27 @@ class Engine:
             clock=clock,
         )
         self._user_removal = UserRemoval(store.users, outbox=self._outbox, publisher=self._publisher)
-        self._explainer = Explainer(store.explaining, clock, sends=self._sends)
+        self.maintenance = Maintenance(store, min_free=config.outbox.min_free)
+        """What can be done to the database."""
+        self._trimming = Trimming(store.retention, store.space, config=config.retention, clock=clock)
+        self._explainer = Explainer(
+            store.explaining,
+            clock,
+            sends=self._sends,
+            health=self._lane_commands.health,
+            outbox=self._outbox,
+            rate=config.push.rate,
+            keeps_disabled_s=config.retention.disabled_s,
+        )
         self._reporter = Reporter(
             store=store,
             keyring=self._keyring,
             outbox=self._outbox,
             cache=self._cache,
             statistics=self._statistics,
+            lanes=self._lanes,
+            brakes=self._brakes,
+            pressure=self._pressure,
             publisher=self._publisher,
             access_url=access_url,
             subscriber=subscriber,
@@ -238,8 +319,10 @@ class Engine:
         Raises:
             DatabaseError: The database does not answer.
         """
+        self.maintenance.clear()
         await self._keyring.load()
         await self._access_tokens.load()
+        await self._brake_commands.load()
         await self._outbox.take_stock()
         if self._sends:
             await self._turns.start()
@@ -249,9 +332,13 @@ class Engine:
             asyncio.create_task(self._access_tokens.run(), name="engine access tokens"),
             asyncio.create_task(self._key_commands.run(), name="engine keys"),
             asyncio.create_task(self._user_removal.run(), name="engine user removal"),
+            asyncio.create_task(self._trimming.run(), name="engine retention"),
+            asyncio.create_task(self._brake_commands.run(), name="engine brakes"),
+            asyncio.create_task(self._disabled.run(), name="engine disabled subscriptions"),
         )
         lines = LogTeller(self._bus)
         self._telling.callback(self._cache_teller.stop)
+        self._telling.callback(self._broadcast_teller.stop)
         self._telling.callback(lines.stop)
         self._telling.enter_context(self._log_ring.listen(lines.written))
         return self
@@ -264,6 +351,9 @@ class Engine:
         self._access_tokens.end()
         self._key_commands.end()
         self._user_removal.end()
+        self._trimming.end()
+        self._brake_commands.end()
+        self._disabled.end()
         await asyncio.gather(*self._tasks)
         await self._cache.aclose()
         self._telling.close()
@@ -297,7 +387,7 @@ class Engine:
             problems["keys"] = "There is no key to sign with."
         if self._sends and not self._outbox.is_working:
             problems["queue"] = "What is accepted is not worked on."
-        return problems
+        return problems | {shortage.value: reason for shortage, reason in self._pressure.reasons().items()}
 
     async def subscribe(self, user: str, request: SubscriptionRequest, grant: DeviceGrant | None = None) -> Subscribed:
         """Store a browser's subscription; see `Registration.subscribe`."""
@@ -354,6 +444,20 @@ class Engine:
             user, notification, sender=sender, idempotency_key=idempotency_key, wait_s=wait_s
         )
 
+    async def accept_broadcast(
+        self,
+        notification: Notification,
+        users: AsyncIterable[str] | None = None,
+        *,
+        skip_bad: bool = False,
+        sender: str = ADMIN,
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Accept a broadcast; see `Broadcasts.accept`."""
+        return await self._broadcasts.accept(
+            notification, users, skip_bad=skip_bad, sender=sender, idempotency_key=idempotency_key
+        )
+
     async def accept_again(self, delivery: str, *, sender: str = ADMIN, idempotency_key: str | None = None) -> Accepted:
         """Send what a delivery was of once more; see `Resending.resend`."""
         return await self._resending.resend(delivery, sender=sender, idempotency_key=idempotency_key)
@@ -398,6 +502,12 @@ class Engine:
         """Return one dispatch with its deliveries, or those after the cursor that its `next` was."""
         return await self._store.listings.dispatch(dispatch, cursor)
 
+    async def cancel(self, dispatch: str, *, sender: str | None = None) -> Dispatch:
+        """End a dispatch with all that may still be sent of it; only if it is this sender's, where one is given."""
+        await self._outbox.cancel(dispatch, sender)
+        write(DispatchCancelled(dispatch=Id(dispatch)))
+        return await self._store.listings.dispatch(dispatch)
+
     async def delivery(self, delivery: str) -> DeliveryRecord:
         """Return all that is known of a delivery."""
         return await self._store.delivery_records.record(delivery)
@@ -433,8 +543,61 @@ class Engine:
         accepted = await self.accept(user, notification, wait_s=wait_s, idempotency_key=idempotency_key)
         return accepted.dispatch
 
+    async def broadcasts(self, query: PageQuery) -> Page[Broadcast]:
+        """List broadcasts."""
+        return await self._broadcasts.page(query)
+
+    def broadcasts_going_on(self) -> tuple[Broadcast, ...]:
+        """Return the broadcasts that have not ended, as they are now."""
+        return tuple(self._outbox.runs.shown(run) for run in self._outbox.runs if not run.is_ended)
+
+    async def plan_broadcast(
+        self, notification: Notification, users: AsyncIterable[str] | None = None, *, skip_bad: bool = False
+    ) -> BroadcastPlan:
+        """Return what a broadcast would be; see `Broadcasts.plan`."""
+        return await self._broadcasts.plan(notification, users, skip_bad=skip_bad)
+
+    async def broadcast(
+        self,
+        notification: Notification,
+        users: AsyncIterable[str] | None = None,
+        *,
+        skip_bad: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Dispatch:
+        """Accept a broadcast."""
+        accepted = await self.accept_broadcast(notification, users, skip_bad=skip_bad, idempotency_key=idempotency_key)
+        return accepted.dispatch
+
+    async def pause_broadcast(self, broadcast: str, *, sender: str | None = None) -> Broadcast:
+        """Pause a broadcast; only if it is this sender's, where one is given."""
+        return await self._broadcasts.pause(broadcast, sender)
+
+    async def resume_broadcast(self, broadcast: str, *, sender: str | None = None) -> Broadcast:
+        """Go on with one that is paused; see `pause_broadcast`."""
+        return await self._broadcasts.resume(broadcast, sender)
+
+    async def abort_broadcast(self, broadcast: str, *, sender: str | None = None) -> Broadcast:
+        """Send nothing more of a broadcast; see `pause_broadcast`."""
+        return await self._broadcasts.abort(broadcast, sender)
+
     async def test(self, user: str, subscription: str | None = None) -> tuple[Delivery, ...]:
         """Send the test push to a user's devices, or to one of them."""
+        try:
+            return await self.test_browser(user, subscription)
+        except PushdeskError as error:
+            if error.code == "subscription_not_found" and subscription is not None:
+                # It may be known all the same: then it is said why it is not sent to.
+                await self._store.delivery_records.check_device(user, subscription)
+            raise
+
+    async def test_browser(self, user: str, subscription: str | None) -> tuple[Delivery, ...]:
+        """Do the same for a browser, to which a subscription that is not sent to is none at all.
+
+        Raises:
+            PushdeskError: `subscription_not_found` if there is none that is sent to; `push_disabled`.
+            DatabaseError: It was not accepted.
+        """
         return await self._dispatcher.test(user, subscription, TEST_WAIT_S)
 
     async def remove_subscriptions(self, ids: Sequence[str]) -> int:
@@ -442,6 +605,10 @@ class Engine:
         removed = await self._store.subscriptions.remove_ids(ids)
         self._publisher.subscriptions_removed(removed)
         return len(removed)
+
+    async def restore_subscriptions(self, ids: Sequence[str]) -> tuple[Restoration, ...]:
+        """Make disabled subscriptions active again; see `DisabledSubscriptions.restore`."""
+        return await self._disabled.restore(ids)
 
     async def invite(self, user: str, expires_s: int = DEFAULT_LIFETIME_S) -> Invitation:
         """Make an invitation for a user; see `Invitations.make`."""
@@ -475,6 +642,26 @@ class Engine:
         """Return a key with its private half."""
         return await self._key_commands.give_out(key, confirm)
 
+    async def pause_service(self, service: Service) -> ServiceHealth:
+        """Send nothing more to a push service, until it is resumed."""
+        return await self._lane_commands.pause(service)
+
+    async def resume_service(self, service: Service) -> ServiceHealth:
+        """Send to a push service again that was paused."""
+        return await self._lane_commands.resume(service)
+
+    async def reset_service(self, service: Service) -> ServiceHealth:
+        """Forget what was wrong with a push service, and try again at once."""
+        return await self._lane_commands.reset(service)
+
+    async def confirm_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        """Disable what is held of a push service; see `BrakeCommands`."""
+        return await self._brake_commands.confirm(service, confirm)
+
+    async def release_brake(self, service: Service, *, confirm: str = "") -> DecidedBrake:
+        """Make what is held of a push service active again."""
+        return await self._brake_commands.release(service, confirm)
+
     async def create_token(self, name: str, scopes: Collection[Scope]) -> NewAccessToken:
         """Make an access token; see `AccessTokens.create`."""
         return await self._access_tokens.create(name, scopes)
@@ -503,6 +690,11 @@ class Engine:
         entries = self._cache.clear()
         write(CacheCleared(entries=entries))
         return entries
+
+    def _follow(self, raised: Sequence[Raised], is_certain: bool) -> None:  # noqa: FBT001 (the store's hook)
+        """Follow what was done to subscriptions: what was read of them before is out of date."""
+        self._cache.follow(raised, is_certain)
+        self._outbox.runs.users_changed({one.user for one in raised})
 
     def events(self, after: Position | None = None) -> AsyncGenerator[Sequence[AnyEvent], None]:
         """Follow what happens, in batches."""

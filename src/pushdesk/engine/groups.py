@@ -27,6 +27,7 @@ class GroupCommit(Generic[T]):
         self._commit = commit
         self._limit = limit
         self._waiting: list[T] = []
+        self._is_committing = False
         self._closed = False
         self._wake = asyncio.Event()
 
@@ -45,10 +46,18 @@ class GroupCommit(Generic[T]):
                 await self._wake.wait()
                 continue
             group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            self._is_committing = True
             try:
                 await self._commit(group)
             except Exception as error:  # noqa: BLE001 (in one group: the ones after it are written all the same)
                 write(GroupCommitFailed(Failure.of(error), items=len(group)))
+            finally:
+                self._is_committing = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is anything that is not written yet."""
+        return self._is_committing or bool(self._waiting)
 
     def close(self) -> None:
         """Let `run` end once everything is written; it is not to be cancelled in the middle of a transaction."""

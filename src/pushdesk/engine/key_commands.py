@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from pushdesk.engine.confirmation import check_confirmed
 from pushdesk.engine.key_sweep import KeySweep
 from pushdesk.engine.keyring import SIGNING, to_key
 from pushdesk.errors import DatabaseError, PushdeskError, StartUpError
@@ -156,7 +157,7 @@ class KeyCommands:
         stored = await self._store.keys.find(key)
         if stored.state is KeyState.REVOKED:
             raise cannot(key, stored.state, "exported")
-        _check_confirmed(
+        check_confirmed(
             confirm, EXPORT_WORD, f"Whoever has the private half of the key {key} can send to every browser on it."
         )
         private = _read(stored)
@@ -165,7 +166,7 @@ class KeyCommands:
 
     async def _rotate(self, confirm: str) -> VapidKey:
         if confirm != ROTATE_WORD:
-            _check_confirmed(confirm, ROTATE_WORD, await self._said_of_rotating())
+            check_confirmed(confirm, ROTATE_WORD, await self._said_of_rotating())
         new = self._keyring.new(SigningKey.generate())
         return await self._change(new.id, self._store.keys.make_current(new))
 
@@ -185,7 +186,7 @@ class KeyCommands:
         counts = await self._census.counts(anew=True)
         bound, users = counts.bound.get(key, {}), counts.users_left.get(key, 0)
         if bound:
-            _check_confirmed(
+            check_confirmed(
                 confirm,
                 RETIRE_WORD,
                 f"Retiring the key {key} ends {_subscriptions(bound)}, until their browsers come by and subscribe "
@@ -199,7 +200,7 @@ class KeyCommands:
         stored = await self._store.keys.find(key)
         if not can_be_brought_back(stored.state, KeyState.CURRENT):
             raise cannot(key, stored.state, "made current again")
-        _check_confirmed(
+        check_confirmed(
             confirm,
             ROLL_BACK_WORD,
             f"The key {key} becomes current again, and {self._keyring.current.id} is retiring: browsers that have "
@@ -214,7 +215,7 @@ class KeyCommands:
         for key in ending:
             if key.state in SIGNING:
                 lost.update(counts.bound.get(key.id, {}))
-        _check_confirmed(
+        check_confirmed(
             confirm,
             REVOKE_WORD,
             "Revoking ends every key that there is. "
@@ -235,7 +236,7 @@ class KeyCommands:
         if known is not None:
             _check_importable(known, key, state)
         if state is KeyState.CURRENT:
-            _check_confirmed(
+            check_confirmed(
                 confirm,
                 IMPORT_WORD,
                 f"The key {key.id} becomes current, and {self._keyring.current.id} is retiring: browsers whose "
@@ -323,11 +324,6 @@ class KeyCommands:
         return keys
 
 
-def _check_confirmed(confirm: str, word: str, detail: str) -> None:
-    if confirm != word:
-        raise PushdeskError(detail, code="confirm_required", hint=f'Confirm with the word "{word}".')
-
-
 def _check_importable(known: StoredKey, key: SigningKey, state: KeyState) -> None:
     if known.public_key != key.public_key:
         raise PushdeskError(f"Another key has the id {key.id}.", code="bad_field", fields=("text",))
@@ -349,5 +345,6 @@ def _read(stored: StoredKey) -> SigningKey:
 
 def _subscriptions(bound: Mapping[Service, int]) -> str:
     number = sum(bound.values())
-    services = ", ".join(f"{bound[service]} at {name}" for service, name in NAMES.items() if service in bound)
-    return f"{number} {'subscription' if number == 1 else 'subscriptions'} ({services})"
+    said = f"{number} {'subscription' if number == 1 else 'subscriptions'}"
+    services = [f"{bound[service]} at {name}" for service, name in NAMES.items() if service in bound]
+    return f"{said} ({', '.join(services)})" if len(services) > 1 else said

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from pushdesk.engine.rest import BACK_OFF_S, wait_at_most
 from pushdesk.log import write
 from pushdesk.log_events import KeySweepEnded, KeySweepFailed, KeySweepStopped
 from pushdesk.log_fields import Failure
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 BATCH: Final = 500
 """The most subscriptions that one transaction changes."""
-BACK_OFF_S: Final = 1.0
-"""How long a failing database is left alone."""
-
-
-async def wait_at_most(seconds: float, event: asyncio.Event) -> None:
-    """Wait for an event, but no longer than this."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 class KeySweep:
@@ -96,7 +87,7 @@ class KeySweep:
     async def _round(self) -> None:
         while True:
             began = self._clock.monotonic()
-            swept = await self._bindings.sweep(BATCH)
+            swept = await self._bindings.sweep(BATCH, round(self._clock.time() * 1000))
             if swept == Swept():
                 break
             self._done.update(removed=len(swept.removed), disabled=len(swept.disabled), restored=len(swept.restored))

@@ -8,81 +8,50 @@ crash interrupts is found unclaimed at the next start and tried again.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from contextlib import suppress
-from copy import copy
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from pushdesk.engine.groups import GroupCommit
-from pushdesk.engine.publisher import to_dispatch
-from pushdesk.engine.recipients import Recipients, cancelled, put_off, put_off_until
+from pushdesk.engine.acceptance import Acceptance, FirstDispatch
+from pushdesk.engine.broadcast_chunks import Chunks
+from pushdesk.engine.broadcast_runs import Runs
+from pushdesk.engine.broadcast_worker import BroadcastWorker
+from pushdesk.engine.in_flight import InFlight
+from pushdesk.engine.outbox_observer import Observers
+from pushdesk.engine.recipients import Recipients
+from pushdesk.engine.settling import Settling
+from pushdesk.engine.stock import Stock
+from pushdesk.engine.waiters import Waiters
+from pushdesk.engine.worker import Worker
 from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.log import write
-from pushdesk.log_events import OutboxPassFailed, OutboxStoppedEarly, SettleFailed
-from pushdesk.log_fields import Failure
-from pushdesk.model import Delivery, Dispatch, DispatchState, Outcome, Service
+from pushdesk.log_events import OutboxStoppedEarly
+from pushdesk.model import DispatchKind, DispatchState
 from pushdesk.storage.outbox import OPEN_STATES
-from pushdesk.storage.records import Job, Settled, Settlement
-from pushdesk.storage.times import to_datetime
+from pushdesk.storage.records import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable
 
     from pushdesk.clock import Clock
+    from pushdesk.engine.brakes import Brakes
     from pushdesk.engine.identifiers import Identifiers
+    from pushdesk.engine.lanes import Lanes
+    from pushdesk.engine.outbox_observer import Observer
+    from pushdesk.engine.pressure import Pressure
     from pushdesk.engine.pusher import Pusher
     from pushdesk.engine.subscriptions import SubscriptionCache
-    from pushdesk.model import DispatchKind, PushTarget
+    from pushdesk.engine.tellers import BroadcastTeller
+    from pushdesk.model import Dispatch
+    from pushdesk.storage.broadcast_users import BroadcastUsers
+    from pushdesk.storage.broadcasts import BroadcastTable
+    from pushdesk.storage.lanes import LaneTable
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, Message, RemovedHistory
+    from pushdesk.storage.records import IdempotencyKey, Job, Message, RemovedHistory
 
-IN_FLIGHT_PER_SERVICE: Final = 500
-"""Deliveries under way at once to one push service; what is due beyond waits in the database, not in memory.
-
-For each service by itself: one that hangs takes no room from the others.
-"""
-BATCH: Final = 500
-"""The most items that one transaction takes."""
-LONGEST_WAIT_S: Final = 30.0
-"""What is due is looked for at least this often: the wall clock can jump, and a machine can sleep."""
-SPREAD: Final = 100
-"""The most dispatches that are spread over their devices at once."""
-BACK_OFF_S: Final = 1.0
-"""How long a failing database is left alone."""
-
-
-class FirstDispatch(NamedTuple):
-    """What an idempotency key was first used for: the dispatch, and the digest of the request's body."""
-
-    dispatch: str
-    body_digest: bytes
-
-
-class Observer(Protocol):
-    """Told what the outbox has done, once it is in the database."""
-
-    def resumed(self, waiting: Mapping[Service, int]) -> None:
-        """So many deliveries are unsettled, per push service."""
-        ...
-
-    def dispatches_accepted(self, messages: Sequence[Message]) -> None:
-        """These are durable."""
-        ...
-
-    def deliveries_made(self, deliveries: Sequence[Delivery]) -> None:
-        """These are to be attempted."""
-        ...
-
-    def settled(self, settlements: Sequence[Settlement], settled: Settled) -> None:
-        """These were tried or settled, and that changed more than the deliveries."""
-        ...
-
-
-class _Incoming(NamedTuple):
-    message: Message
-    accepted: asyncio.Future[FirstDispatch | None]
+RESTART_S: Final = 10
+"""After how many seconds a server that stops may be there again."""
 
 
 class Outbox:
@@ -90,52 +59,111 @@ class Outbox:
 
     Args:
         table: The outbox in the database.
+        lane_table: What is kept of the lanes.
+        lanes: Say what may be sent.
+        brakes: Say which subscriptions that seem to end are held.
         pusher: What attempts a delivery.
         cache: Who has which devices.
         clock: Wall-clock time decides what is due.
         identifiers: For deliveries, and for this process's claim.
         observer: Told what happens.
+        pressure: Refuses what there is no room for.
+        broadcast_table: The broadcasts in the database.
+        broadcast_users: Their lists there.
+        broadcast_teller: Tells of them.
+        at_once: Recipients of broadcasts who are sent to at once, per push service.
     """
 
     def __init__(
         self,
         *,
         table: OutboxTable,
+        lane_table: LaneTable,
+        lanes: Lanes,
+        brakes: Brakes,
         pusher: Pusher,
         cache: SubscriptionCache,
         clock: Clock,
         identifiers: Identifiers,
         observer: Observer,
+        pressure: Pressure,
+        broadcast_table: BroadcastTable,
+        broadcast_users: BroadcastUsers,
+        broadcast_teller: BroadcastTeller,
+        at_once: int,
     ) -> None:
+        self.runs = Runs(broadcast_teller, clock)
+        """The broadcasts of which something is left to do."""
+        observer = Observers(observer, self.runs)
+        self._pressure = pressure
         self._table = table
-        self._pusher = pusher
-        self._recipients = Recipients(cache, table)
+        self._lane_table = lane_table
+        self._lanes = lanes
+        lanes.listeners.append(lambda _service: self._wake())
         self._clock = clock
-        self._identifiers = identifiers
         self._observer = observer
-        # One claim for the life of this process: a database file has one server at a time.
-        self._claim = identifiers.new()
-        self._incoming = GroupCommit(self._commit_accepted, limit=BATCH)
-        self._outgoing = GroupCommit(self._commit_settled, limit=BATCH)
-        self._attempts: set[asyncio.Task[None]] = set()
-        self._claimed: set[str] = set()
-        """The deliveries that are under this process's claim and worked on."""
-        self._is_unsure = False
-        """Whether something failed that may have been written all the same."""
-        self._books = asyncio.Lock()
-        """Held from a commit until it is counted: stock is not taken in between."""
-        self._looking = asyncio.Lock()
-        """Held while what is due is looked for and started: nothing of it is removed in between."""
-        self._removed: set[str] = set()
-        """The deliveries that were removed while they were under way."""
-        self._in_flight: Counter[Service] = Counter()
-        self._wake = asyncio.Event()
-        self._waiters: dict[str, asyncio.Future[None]] = {}
+        self._waiters = Waiters()
+        self._in_flight = InFlight(identifiers.new())
+        self._stock = Stock(table, observer, self._in_flight.claim)
+        self._acceptance = Acceptance(table, stock=self._stock, observer=observer, wake=self._wake)
+        self._settling = Settling(
+            table,
+            stock=self._stock,
+            in_flight=self._in_flight,
+            waiters=self._waiters,
+            brakes=brakes,
+            observer=observer,
+            clock=clock,
+            wake=self._wake,
+            start=self._start_parked,
+        )
+        self._worker = Worker(
+            table=table,
+            lane_table=lane_table,
+            lanes=lanes,
+            pusher=pusher,
+            recipients=Recipients(cache, table),
+            settling=self._settling,
+            stock=self._stock,
+            in_flight=self._in_flight,
+            broadcasts=self.runs,
+            waiters=self._waiters,
+            observer=observer,
+            clock=clock,
+            identifiers=identifiers,
+        )
+        self._chunks = Chunks(
+            broadcast_table,
+            pusher=pusher,
+            settling=self._settling,
+            in_flight=self._in_flight,
+            stock=self._stock,
+            observer=observer,
+            tell_ended=self._worker.tell_ended,
+            start=self._start_parked,
+            is_busy=lambda: self._acceptance.is_busy or self._worker.looking.locked(),
+            at_once=at_once,
+            clock=clock,
+            identifiers=identifiers,
+        )
+        self.broadcasts = BroadcastWorker(
+            broadcast_table,
+            broadcast_users,
+            runs=self.runs,
+            chunks=self._chunks,
+            lanes=lanes,
+            in_flight=self._in_flight,
+            stock=self._stock,
+            observer=observer,
+            tell_ended=self._worker.tell_ended,
+            clock=clock,
+            wake=self._worker.wake,
+        )
+        """What sends them."""
         self._committing: list[asyncio.Task[None]] = []
         self._working: asyncio.Task[None] | None = None
+        self._broadcasting: asyncio.Task[None] | None = None
         self._stopping = False
-        self.queued = 0
-        """Dispatches that are not spread over their devices yet."""
 
     async def take_stock(self) -> None:
         """Count what there is to be done.
@@ -143,9 +171,7 @@ class Outbox:
         Raises:
             DatabaseError: The database does not answer.
         """
-        async with self._books:
-            self.queued, waiting = await self._table.backlog()
-            self._observer.resumed(waiting)
+        await self._stock.take()
 
     async def start(self) -> None:
         """Take up what an earlier process left, and begin to work.
@@ -153,12 +179,16 @@ class Outbox:
         Raises:
             DatabaseError: The database does not answer.
         """
-        await self._table.release_claims(self._claimed)
+        await self._table.release_claims(self._in_flight.ids)
+        self._acceptance.take_up(await self._table.precedence())
+        self._lanes.take_up(await self._lane_table.paused(), await self._lane_table.awaited())
         self._committing = [
-            asyncio.create_task(self._incoming.run(), name="outbox accept"),
-            asyncio.create_task(self._outgoing.run(), name="outbox settle"),
+            asyncio.create_task(self._acceptance.run(), name="outbox accept"),
+            asyncio.create_task(self._settling.run(), name="outbox settle"),
         ]
-        self._working = asyncio.create_task(self._work(), name="outbox work")
+        await self.broadcasts.take_up()
+        self._working = asyncio.create_task(self._worker.run(), name="outbox work")
+        self._broadcasting = asyncio.create_task(self.broadcasts.run(), name="outbox broadcasts")
 
     async def stop(self, timeout_s: float) -> int:
         """Stop accepting and starting, let what is in flight end, and settle it.
@@ -167,34 +197,39 @@ class Outbox:
             How many deliveries were still in flight after `timeout_s`; they are tried again at the next start.
         """
         self._stopping = True
-        self._wake.set()
-        self._recipients.stop()
+        self._settling.stop_trying()
+        self._worker.stop()
+        self.broadcasts.stop()
         if self._working is not None:
             await self._working
             self._working = None
-        if self._attempts and timeout_s > 0:
-            await asyncio.wait(self._attempts, timeout=timeout_s)
-        left = len(self._attempts)
-        for attempt in self._attempts:
-            attempt.cancel()
-        await asyncio.gather(*self._attempts, return_exceptions=True)
+        left = sum(await asyncio.gather(self._worker.drain(timeout_s), self.broadcasts.drain(timeout_s)))
+        if self._broadcasting is not None:
+            await self._broadcasting
+            self._broadcasting = None
         # These end by themselves, after the transaction that they are in.
-        self._incoming.close()
-        self._outgoing.close()
+        self._acceptance.close()
+        self._settling.close()
         await asyncio.gather(*self._committing)
         if left:
             write(OutboxStoppedEarly(in_flight=left))
         return left
 
     @property
+    def queued(self) -> int:
+        """Dispatches that are not spread over their devices yet."""
+        return self._stock.queued
+
+    @property
     def in_flight(self) -> int:
         """Deliveries that are under way, or that are answered and not written down yet."""
-        return self._in_flight.total()
+        return len(self._in_flight)
 
     @property
     def is_working(self) -> bool:
         """Whether what is accepted is worked on."""
-        return self._working is not None and not self._working.done()
+        tasks = (self._working, self._broadcasting)
+        return all(task is not None and not task.done() for task in tasks)
 
     async def accept(self, message: Message) -> FirstDispatch | None:
         """Return once a message is committed.
@@ -204,13 +239,32 @@ class Outbox:
 
         Raises:
             DatabaseError: It was not stored.
-            PushdeskError: `queue_full` while the server is stopping.
+            PushdeskError: `queue_full` while the server is stopping; it or `disk_full` where there is no room for
+                more, unless it is a test, which is small and lives for a minute.
         """
         if self._stopping:
-            raise PushdeskError("The server is stopping.", code="queue_full", hint="Try again in a moment.")
-        accepted: asyncio.Future[FirstDispatch | None] = asyncio.get_running_loop().create_future()
-        self._incoming.add(_Incoming(message, accepted))
-        return await accepted
+            raise PushdeskError(
+                "The server is stopping.", code="queue_full", hint="Try again in a moment.", retry_after_s=RESTART_S
+            )
+        if message.kind is not DispatchKind.TEST:
+            try:
+                self._pressure.admit()
+            except PushdeskError:
+                # What was accepted before needs no room.
+                first = None if message.idempotency is None else await self.remembered(message.idempotency)
+                if first is None:
+                    raise
+                return first
+        return await self._acceptance.accept(message)
+
+    async def remembered(self, key: IdempotencyKey) -> FirstDispatch | None:
+        """Return what an idempotency key was first used for, if it is known.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        first = await self._table.remembered(key, self._now_ms())
+        return None if first is None else FirstDispatch(*first)
 
     async def release(self, dispatch: str, plaintext: bytes | None = None) -> bool:
         """Make a dispatch due that was scheduled for later, with another message if one is given.
@@ -222,7 +276,7 @@ class Outbox:
             DatabaseError: Nothing was changed.
         """
         released = await self._table.release(dispatch, plaintext, self._now_ms())
-        self._wake.set()
+        self._wake()
         return released
 
     async def release_kind(self, kind: DispatchKind) -> None:
@@ -232,15 +286,35 @@ class Outbox:
             DatabaseError: Nothing was changed.
         """
         await self._table.release_kind(kind, self._now_ms())
-        self._wake.set()
+        self._wake()
 
     def done(self, dispatch: str) -> asyncio.Future[None]:
         """Return what is set once nothing is left to do for a dispatch; ask before it is accepted."""
-        return self._waiters.setdefault(dispatch, asyncio.get_running_loop().create_future())
+        return self._waiters.done(dispatch)
 
     def forget(self, dispatch: str) -> None:
         """Nobody waits for this dispatch any longer."""
-        self._waiters.pop(dispatch, None)
+        self._waiters.forget(dispatch)
+
+    async def cancel(self, dispatch: str, sender: str | None) -> None:
+        """End a dispatch with all that may still be sent of it; what is under way is not tried again.
+
+        Args:
+            dispatch: Its id.
+            sender: The only one whose dispatches may be cancelled; None for all.
+
+        Raises:
+            PushdeskError: `not_found`; `forbidden` for another one's; `already_ended` where nothing is left to do.
+            DatabaseError: Nothing was changed.
+        """
+        async with self.broadcasts.halted(dispatch, sender), self._worker.looking, self._stock.books:
+            try:
+                before, ended = await self._table.cancel(dispatch, sender, self._now_ms())
+            except DatabaseError:
+                self._count_anew()
+                raise
+            self._stock.queued -= before.state in OPEN_STATES
+            self._worker.tell_ended(replace(ended, done=(_cancelled(before),)))
 
     async def remove(self, remove: Callable[[], Awaitable[RemovedHistory]]) -> bool:
         """Remove a batch of what a user was sent, settled or not; what is under way ends by itself.
@@ -254,217 +328,34 @@ class Outbox:
         Raises:
             DatabaseError: Nothing was removed.
         """
-        async with self._looking:
-            removed = await remove()
-            unsettled = [delivery for delivery in removed.deliveries if not delivery.outcome.is_settled]
-            self._removed.update(delivery.id for delivery in unsettled if delivery.id in self._claimed)
-            waiting = [cancelled(item, self._now_ms()) for item in unsettled if item.id not in self._claimed]
-            self.queued -= sum(dispatch.state in OPEN_STATES for dispatch in removed.dispatches)
+        async with self._worker.looking, self._stock.books:
+            try:
+                removed = await remove()
+            except DatabaseError:
+                self._count_anew()
+                raise
+            self._stock.queued -= sum(dispatch.state in OPEN_STATES for dispatch in removed.dispatches)
             ended = tuple(
-                structs.replace(dispatch, state=DispatchState.CANCELLED)
-                for dispatch in removed.dispatches
-                if dispatch.state is not DispatchState.DONE
+                _cancelled(dispatch) for dispatch in removed.dispatches if dispatch.state is not DispatchState.DONE
             )
-            self._observer.settled(waiting, Settled(disabled=(), done=ended))
-            self._finish(ended)
+            self._worker.tell_ended(Ended(done=(*ended, *removed.done), removed=removed.deliveries))
         return bool(removed.deliveries or removed.dispatches)
 
-    async def _commit_accepted(self, group: Sequence[_Incoming]) -> None:
-        try:
-            # Counted before anybody else's turn comes.
-            async with self._books:
-                repeats = await self._table.accept([item.message for item in group])
-        except Exception as error:  # noqa: BLE001 (whatever it was, those who wait for it are told)
-            self._is_unsure = True
-            for item in group:
-                if not item.accepted.done():
-                    # One for each: whoever raises an exception adds a traceback to it.
-                    item.accepted.set_exception(copy(error))
-            return
-        fresh = [item.message for item in group if item.message.id not in repeats]
-        self.queued += len(fresh)
-        self._observer.dispatches_accepted(fresh)
-        self._wake.set()
-        for item in group:
-            if not item.accepted.done():
-                first = repeats.get(item.message.id)
-                item.accepted.set_result(None if first is None else FirstDispatch(*first))
+    def _count_anew(self) -> None:
+        """Something failed that may have been written all the same."""
+        self._stock.is_unsure = True
+        self._wake()
 
-    async def _work(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                async with self._looking:
-                    wait_s = await self._work_on_what_is_due()
-            except Exception as error:  # noqa: BLE001 (logged, and the next pass may fare better)
-                write(OutboxPassFailed(Failure.of(error)))
-                self._is_unsure = True
-                wait_s = BACK_OFF_S
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
+    def _wake(self) -> None:
+        self._worker.wake()
+        self.broadcasts.wake()
 
-    async def _work_on_what_is_due(self) -> float:
-        """Start what is due and there is room for; return after how many seconds to look again."""
-        now_ms = self._now_ms()
-        if self._is_unsure:
-            # What was claimed by a transaction that seemed to fail would else be nobody's until the next start.
-            await self._table.release_claims(self._claimed)
-            await self.take_stock()
-            self._is_unsure = False
-        dispatch_due_ms, due_ms = await self._table.next_due_ms()
-        moments = [LONGEST_WAIT_S]
-        if dispatch_due_ms is not None:
-            moments.append((dispatch_due_ms - now_ms) / 1000)
-            if dispatch_due_ms <= now_ms:
-                await self._spread(now_ms)
-        for service, at_ms in due_ms.items():
-            room = self._room(service)
-            if room <= 0 or self._stopping:
-                # Woken when something is settled.
-                continue
-            moments.append((at_ms - now_ms) / 1000)
-            if at_ms <= now_ms:
-                await self._resume(await self._table.claim(self._claim, service, now_ms, min(room, BATCH)), now_ms)
-        return max(0.0, min(moments))
-
-    def _room(self, service: Service) -> int:
-        return IN_FLIGHT_PER_SERVICE - self._in_flight[service]
-
-    async def _spread(self, now_ms: int) -> None:
-        """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read."""
-        due = await self._table.open_dispatches(now_ms, SPREAD)
-        devices = await self._recipients.find(due)
-        if self._stopping:
-            return
-        jobs: list[Job] = []
-        empty: list[Message] = []
-        unread: list[Message] = []
-        for message in (item.message for item in due):
-            if message.user not in devices:
-                unread.append(message)
-                continue
-            mine = [
-                self._job(message, target, now_ms)
-                for target in devices[message.user].values()
-                if message.subscription in (None, target.subscription)
-            ]
-            jobs += mine
-            if not mine:
-                empty.append(message)
-        starting = self._as_many_as_there_is_room_for(jobs)
-        claims = {job.delivery.id: self._claim for job in starting}
-        await self._table.spread([job.delivery for job in jobs], {message.id for message in empty}, claims)
-        self.queued -= len({job.message.id for job in jobs}) + len(empty)
-        self._observer.deliveries_made([job.delivery for job in jobs])
-        self._start(starting)
-        if empty:
-            done = tuple(to_dispatch(message, DispatchState.DONE) for message in empty)
-            self._observer.settled((), Settled(disabled=(), done=done))
-            self._finish(done)
-        if unread:
-            await self._table.put_off([message.id for message in unread], put_off_until(now_ms))
-
-    async def _resume(self, claimed: Sequence[Claimed], now_ms: int) -> None:
-        """Start what waited in the database, on the devices as they are now."""
-        devices = await self._recipients.find(claimed)
-        if self._stopping:
-            # None of them was tried: they wait as they did.
-            await self._table.release_claims(self._claimed)
-            return
-        jobs: list[Job] = []
-        lost: list[Delivery] = []
-        for item in claimed:
-            delivery, mine = item.delivery, devices.get(item.delivery.user)
-            if mine is None:
-                self._give_back(put_off(delivery, now_ms))
-            elif delivery.subscription in mine:
-                jobs.append(Job(delivery, item.message, mine[delivery.subscription]))
-            else:
-                lost.append(delivery)
-        self._start(jobs)
-        if lost:
-            for settlement in await self._recipients.give_up(lost, now_ms):
-                self._give_back(settlement)
-
-    def _as_many_as_there_is_room_for(self, jobs: Sequence[Job]) -> list[Job]:
-        room = {service: self._room(service) for service in Service}
-        starting = []
-        for job in jobs:
-            if room[job.target.service] > 0:
-                room[job.target.service] -= 1
-                starting.append(job)
-        return starting
-
-    def _job(self, message: Message, target: PushTarget, now_ms: int) -> Job:
-        delivery = Delivery(
-            id=self._identifiers.new(),
-            dispatch=message.id,
-            user=message.user,
-            subscription=target.subscription,
-            service=target.service,
-            outcome=Outcome.WAITING,
-            at=to_datetime(now_ms),
-            device=target.device,
-        )
-        return Job(delivery, message, target)
-
-    def _start(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self._take(job.delivery)
-            attempt = asyncio.create_task(self._attempt(job), name=f"delivery {job.delivery.id}")
-            self._attempts.add(attempt)
-            attempt.add_done_callback(self._attempts.discard)
-
-    async def _attempt(self, job: Job) -> None:
-        self._outgoing.add(await self._pusher.attempt(job))
-
-    def _give_back(self, settlement: Settlement) -> None:
-        """Settle what was claimed and cannot be sent."""
-        self._take(settlement.delivery)
-        self._outgoing.add(settlement)
-
-    def _take(self, delivery: Delivery) -> None:
-        self._in_flight[delivery.service] += 1
-        self._claimed.add(delivery.id)
-
-    async def _commit_settled(self, group: Sequence[Settlement]) -> None:
-        try:
-            settled = await self._write_settlements(group)
-        finally:
-            for item in group:
-                self._in_flight[item.delivery.service] -= 1
-                self._claimed.discard(item.delivery.id)
-            # There is room again, or something to be tried again.
-            self._wake.set()
-        self._observer.settled([self._as_it_ended(item) for item in group], settled)
-        self._finish(settled.done)
-
-    def _as_it_ended(self, settlement: Settlement) -> Settlement:
-        """Return what an attempt came to; one that was removed meanwhile is not tried again."""
-        delivery = settlement.delivery
-        if delivery.id not in self._removed:
-            return settlement
-        self._removed.discard(delivery.id)
-        return settlement if delivery.outcome.is_settled else cancelled(delivery, self._now_ms())
-
-    async def _write_settlements(self, group: Sequence[Settlement]) -> Settled:
-        while True:
-            try:
-                async with self._books:
-                    return await self._table.settle(group, self._claim, self._now_ms())
-            except DatabaseError as error:
-                # What was answered is not forgotten: written when the database is back, or tried again after a crash.
-                write(SettleFailed(Failure.of(error), deliveries=len(group)))
-                if self._stopping:
-                    raise
-                await asyncio.sleep(BACK_OFF_S)
-
-    def _finish(self, dispatches: Sequence[Dispatch]) -> None:
-        for dispatch in dispatches:
-            waiter = self._waiters.pop(dispatch.id, None)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+    def _start_parked(self, job: Job) -> None:
+        self._worker.start(job)
 
     def _now_ms(self) -> int:
         return round(self._clock.time() * 1000)
+
+
+def _cancelled(dispatch: Dispatch) -> Dispatch:
+    return structs.replace(dispatch, state=DispatchState.CANCELLED, send_at=None)

@@ -19,7 +19,7 @@ from pushdesk.desk import (
 )
 from pushdesk.log import write
 from pushdesk.log_fields import Device
-from pushdesk.model import Dispatch, DispatchState
+from pushdesk.model import Dispatch, DispatchState, Outcome
 from pushdesk.storage.times import to_datetime
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pushdesk.engine.events import EventBus
     from pushdesk.engine.statistics import Statistics
     from pushdesk.model import AccessToken, Delivery, Service, Stats, Subscription, VapidKey
-    from pushdesk.storage.records import Message, Settled, Settlement, Swept
+    from pushdesk.storage.records import Chunk, Message, Settled, Settlement, Swept
 
 
 class Publisher:
@@ -63,9 +63,24 @@ class Publisher:
         for settlement in settlements:
             self._statistics.count(settlement)
             self._bus.publish(DeliveryChanged, settlement.delivery)
+        self._followed(settled)
+
+    def chunk_settled(self, chunk: Chunk, settled: Settled) -> None:
+        """Count what became of a broadcast's recipients, and tell of those who were not accepted at once."""
+        for settlement in chunk.settlements:
+            self._statistics.waiting[chunk.service] += 1
+            self._statistics.count(settlement)
+            if settlement.delivery.outcome is not Outcome.ACCEPTED:
+                self._bus.publish(DeliveryChanged, settlement.delivery)
+        self.deliveries_made(chunk.under_way)
+        self._followed(settled)
+
+    def _followed(self, settled: Settled) -> None:
         for subscription in settled.disabled:
             write(log_events.SubscriptionDisabled(Device.of(subscription), state=subscription.state))
-        self.subscriptions_changed(settled.disabled)
+        for subscription in settled.reaped:
+            write(log_events.SubscriptionReaped(Device.of(subscription), state=subscription.state))
+        self.subscriptions_changed((*settled.disabled, *settled.reaped))
         for dispatch in settled.done:
             self._dispatch(dispatch)
 
@@ -79,6 +94,10 @@ class Publisher:
         """Tell of subscriptions that are no longer known."""
         for subscription in subscriptions:
             write(log_events.SubscriptionRemoved(Device.of(subscription)))
+        self._removed(subscriptions)
+
+    def subscriptions_forgotten(self, subscriptions: Sequence[Subscription]) -> None:
+        """Tell of subscriptions that are not kept any longer. They may be very many: the log sums them up."""
         self._removed(subscriptions)
 
     def subscriptions_swept(self, swept: Swept) -> None:
@@ -125,11 +144,13 @@ class Publisher:
 def to_dispatch(message: Message, state: DispatchState | None = None) -> Dispatch:
     """Return what may be shown of a message, without deliveries: as it was accepted, or in the given state."""
     is_due = message.due_at_ms <= message.accepted_at_ms
+    state = state or (DispatchState.QUEUED if is_due else DispatchState.SCHEDULED)
     return Dispatch(
         id=message.id,
-        user=message.user,
+        user=message.user or None,
         kind=message.kind,
         title=message.title,
         accepted_at=to_datetime(message.accepted_at_ms),
-        state=state or (DispatchState.QUEUED if is_due else DispatchState.SCHEDULED),
+        state=state,
+        send_at=to_datetime(message.due_at_ms) if state is DispatchState.SCHEDULED else None,
     )

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from pushdesk.engine.delivery_log import log_delivery
-from pushdesk.engine.retry import next_attempt_in_s
+from pushdesk.engine.lane import Slot, hold_s
+from pushdesk.engine.retry import next_attempt
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import EndpointRefusedError
 from pushdesk.log import bound, write
 from pushdesk.log_events import AttemptFailed
 from pushdesk.log_fields import Failure, Id
-from pushdesk.model import Outcome, SubscriptionState
+from pushdesk.model import DispatchKind, Outcome, SubscriptionState
 from pushdesk.storage.records import KEY_NOT_USED, Disabling, Settlement
 from pushdesk.webpush.encryption import encode_base64url
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed, without_endpoint
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pushdesk.clock import Clock
+    from pushdesk.engine.brakes import Brakes
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.senders import Senders
+    from pushdesk.model import PushTarget
     from pushdesk.storage.records import Job
     from pushdesk.webpush.request import PushRequest
     from pushdesk.webpush.transport import PushAnswer
@@ -39,6 +42,8 @@ DISABLES: Final = {
     Outcome.GONE: SubscriptionState.GONE,
     Outcome.KEY_MISMATCH: SubscriptionState.KEY_MISMATCH,
 }
+TOO_LATE: Final = Verdict(Outcome.EXPIRED, "Its TTL was over before it could be sent.")
+MISTAKE: Final = Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more.")
 RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
 
 
@@ -59,6 +64,7 @@ class Pusher:
         keyring: Keyring,
         authorizer: Authorizer,
         senders: Senders,
+        brakes: Brakes,
         allowed_origins: frozenset[str],
         clock: Clock,
         uniform: Callable[[float, float], float],
@@ -66,49 +72,81 @@ class Pusher:
         self._keyring = keyring
         self._authorizer = authorizer
         self._senders = senders
+        self._brakes = brakes
         self._allowed_origins = allowed_origins
         self._clock = clock
         self._uniform = uniform
 
-    async def attempt(self, job: Job) -> Settlement:
-        """Try a delivery once and return what it came to. Raises nothing: a failure is an outcome."""
+    async def attempt(self, job: Job, is_wanted: Callable[[str], bool]) -> Settlement:
+        """Try a delivery once its turn comes, and return what it came to. Raises nothing: a failure is an outcome.
+
+        Where its push service's lane has no room for it for longer, it is not attempted, and waits unsettled.
+
+        Args:
+            job: What is to be tried.
+            is_wanted: Whether a delivery has not ended meanwhile; else it is not attempted.
+        """
         delivery, request = job.delivery, job.message.request
         came_with = None if request is None else Id(request)
         with bound(request=came_with, dispatch=Id(delivery.dispatch), device=Id(delivery.subscription)):
-            settlement = await self._try(job)
-            log_delivery(settlement.delivery)
+            settlement = await self._in_turn(job, is_wanted)
+            if settlement.attempted or settlement.delivery.outcome.is_settled:
+                log_delivery(settlement.delivery)
         return settlement
 
-    async def _try(self, job: Job) -> Settlement:
-        started: float | None = None
+    def stop(self) -> None:
+        """Let nothing more be asked of push services; what is under way ends."""
+        self._senders.close()
 
-        def build() -> PushRequest:
-            nonlocal started
+    async def _in_turn(self, job: Job, is_wanted: Callable[[str], bool]) -> Settlement:
+        if self._remaining_s(job) <= 0:
+            return self._settle(job, TOO_LATE)
+        target = job.target
+        is_one_of_many = job.message.kind is DispatchKind.BROADCAST
+        slot = await self._senders.slot(target, job.message.expires_at_ms, gives_way=is_one_of_many)
+        if slot is None:
+            return Settlement(job.delivery, attempted=False)
+        if not isinstance(slot, Slot):
+            put_off = slot.put_off(job.delivery, round(self._clock.time() * 1000))
+            return Settlement(put_off, attempted=False, awaits_key=slot.key)
+        answered: Verdict | None = None
+        try:
+            if not is_wanted(job.delivery.id):
+                return Settlement(job.delivery, attempted=False)
+            settlement, answered = await self._try(job)
+        finally:
+            self._senders.leave(target.service, slot, answered)
+        return self._brakes.judged(job, settlement, answered)
+
+    async def _try(self, job: Job) -> tuple[Settlement, Verdict | None]:
+        """Ask the push service; returns what it answered, too, if it was asked."""
+        started = self._clock.monotonic()
+        try:
             request = self._build(job)
             started = self._clock.monotonic()
-            return request
-
-        try:
-            answer = await self._senders.send(job.target.service, build)
+            answer = await self._senders.post(request)
         except _NotSentError as reason:
-            settlement = self._settle(job, reason.verdict)
+            settlement = self._settle(job, _without_secrets(reason.verdict, job.target))
             if reason.verdict.outcome is Outcome.KEY_MISMATCH:
                 # Its row is the sweep's to change: by the time this is written down, the key may be back.
-                return replace(settlement, disabling=None, attempted=False)
-            return settlement
+                settlement = replace(settlement, disabling=None, attempted=False)
+            return settlement, None
         except TransportFault as fault:
-            asked = started is not None and fault.kind is not FaultKind.ADDRESS_REFUSED
-            waited_ms = (self._clock.monotonic() - (started or 0)) * 1000 if asked else None
-            return self._settle(job, classify_fault(fault.kind), latency_ms=waited_ms)
+            verdict = classify_fault(fault.kind)
+            if fault.kind is FaultKind.ADDRESS_REFUSED:
+                return self._settle(job, verdict), None
+            waited_ms = (self._clock.monotonic() - started) * 1000
+            return self._settle(job, verdict, latency_ms=waited_ms), verdict
         except Exception as error:  # noqa: BLE001 (a mistake of ours must not keep this delivery from being tried again)
             write(AttemptFailed(Failure.of(error)))
-            return self._settle(job, Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more."))
-        return self._settle(job, self._classify(job, answer), status=answer.status, latency_ms=answer.latency_s * 1000)
+            return self._settle(job, MISTAKE), None
+        verdict = _without_secrets(self._classify(job, answer), job.target)
+        return self._settle(job, verdict, status=answer.status, latency_ms=answer.latency_s * 1000), verdict
 
     def _build(self, job: Job) -> PushRequest:
         remaining_s = self._remaining_s(job)
         if remaining_s <= 0:
-            raise _NotSentError(Outcome.EXPIRED, "Its TTL was over before it could be sent.")
+            raise _NotSentError(TOO_LATE.outcome, TOO_LATE.reason)
         if is_permanently_removed(job.target.endpoint):
             raise _NotSentError(Outcome.GONE, "The browser says that this subscription was removed.")
         try:
@@ -134,25 +172,24 @@ class Pusher:
     def _settle(
         self, job: Job, verdict: Verdict, *, status: int | None = None, latency_ms: float | None = None
     ) -> Settlement:
-        if verdict.reason or verdict.headers:
-            target = job.target
-            secrets = (target.endpoint, encode_base64url(target.p256dh), encode_base64url(target.auth))
-            headers = {name: without_endpoint(value, *secrets) for name, value in verdict.headers.items()}
-            verdict = replace(verdict, reason=without_endpoint(verdict.reason, *secrets), headers=headers)
         now = utc(self._clock)
         attempts = job.delivery.attempts + (latency_ms is not None or verdict.outcome in RETRIED)
         outcome, reason, next_attempt_at = verdict.outcome, verdict.reason, None
         if outcome in RETRIED:
-            wait_s = next_attempt_in_s(
-                attempts,
-                retry_after_s=verdict.retry_after_s,
-                remaining_s=self._remaining_s(job),
-                uniform=self._uniform,
+            retry_after_s = verdict.retry_after_s
+            if outcome is Outcome.THROTTLED:
+                # As long as its subscription is held at least: before that it would only be put off.
+                retry_after_s = max(retry_after_s or 0, hold_s(retry_after_s))
+            next_one = next_attempt(
+                attempts, retry_after_s=retry_after_s, remaining_s=self._remaining_s(job), uniform=self._uniform
             )
-            if wait_s is None:
+            if next_one is None:
                 outcome, reason = Outcome.EXPIRED, f"Its TTL ends before it could be tried again. Last: {reason}"
             else:
-                next_attempt_at = now + timedelta(seconds=wait_s)
+                next_attempt_at = now + timedelta(seconds=next_one.in_s)
+                if next_one.is_cut_short:
+                    reason = reason if reason.endswith((".", "!", "?")) else f"{reason}."
+                    reason = f"{reason} It asks to wait for longer than this is kept: tried last before its TTL ends."
         delivery = structs.replace(
             job.delivery,
             outcome=outcome,
@@ -169,3 +206,10 @@ class Pusher:
 
     def _remaining_s(self, job: Job) -> float:
         return job.message.expires_at_ms / 1000 - self._clock.time()
+
+
+def _without_secrets(verdict: Verdict, target: PushTarget) -> Verdict:
+    """Return a verdict without what a push service repeated of the subscription."""
+    secrets = (target.endpoint, encode_base64url(target.p256dh), encode_base64url(target.auth))
+    headers = {name: without_endpoint(value, *secrets) for name, value in verdict.headers.items()}
+    return replace(verdict, reason=without_endpoint(verdict.reason, *secrets), headers=headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import structs
 
@@ -23,12 +23,20 @@ if TYPE_CHECKING:
     from pushdesk.engine.subscriptions import SubscriptionCache
     from pushdesk.model import Delivery, PushTarget
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, Open
+    from pushdesk.storage.records import Claimed, HeldDevice, Open
 
 READ_TIMEOUT_S: Final = 10.0
 """How long devices are waited for; who asks after that begins a new read beside one that hangs."""
 PUT_OFF_S: Final = 5.0
 """After how long is tried again what is for a user whose devices could not be read."""
+
+
+class Devices(NamedTuple):
+    """A user's devices."""
+
+    active: dict[str, PushTarget]
+    """Those that are sent to, by subscription."""
+    held: tuple[HeldDevice, ...]
 
 
 class Recipients:
@@ -45,8 +53,8 @@ class Recipients:
         self._looking: asyncio.Task[dict[str, Targets | BaseException]] | None = None
         self._stopping = False
 
-    async def find(self, wanted: Sequence[Open] | Sequence[Claimed]) -> dict[str, dict[str, PushTarget]]:
-        """Return the devices of the users that messages are for, by subscription.
+    async def find(self, wanted: Sequence[Open] | Sequence[Claimed]) -> dict[str, Devices]:
+        """Return the devices of the users that messages are for.
 
         Users whose devices cannot be read are left out, and the log tells why. There are none once it is stopped.
         """
@@ -63,11 +71,11 @@ class Recipients:
                 read = self._looking.result()
         finally:
             self._looking.cancel()
-        found: dict[str, dict[str, PushTarget]] = {}
+        found: dict[str, Devices] = {}
         failure: Exception | None = None
         for user, targets in read.items():
             if isinstance(targets, Targets):
-                found[user] = {target.subscription: target for target in targets.targets}
+                found[user] = Devices({target.subscription: target for target in targets.targets}, targets.held)
             elif isinstance(targets, Exception):
                 failure = targets
         if failure is not None:
@@ -113,6 +121,12 @@ def put_off(delivery: Delivery, now_ms: int) -> Settlement:
         next_attempt_at=to_datetime(put_off_until(now_ms)),
         at=to_datetime(now_ms),
     )
+    return Settlement(later, attempted=False)
+
+
+def wait_until(delivery: Delivery, until_ms: int, reason: str, now_ms: int) -> Settlement:
+    """Have a delivery wait until a moment, or until somebody makes it due before."""
+    later = structs.replace(delivery, reason=reason, next_attempt_at=to_datetime(until_ms), at=to_datetime(now_ms))
     return Settlement(later, attempted=False)
 
 

@@ -14,15 +14,18 @@ from pushdesk.errors import DatabaseError
 from pushdesk.log import write
 from pushdesk.log_events import StatsFailed
 from pushdesk.log_fields import Failure
-from pushdesk.model import CacheChange, Stats
+from pushdesk.model import LOOK_UPS, CacheChange, Stats
 from pushdesk.webpush.vapid import subscriber_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pushdesk.clock import Clock
+    from pushdesk.engine.brakes import Brakes
     from pushdesk.engine.keyring import Keyring
+    from pushdesk.engine.lanes import Lanes
     from pushdesk.engine.outbox import Outbox
+    from pushdesk.engine.pressure import Pressure
     from pushdesk.engine.publisher import Publisher
     from pushdesk.engine.statistics import Statistics
     from pushdesk.engine.subscriptions import SubscriptionCache
@@ -30,14 +33,6 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 1.0
 """How often the state of the server is looked at, and told if it has changed."""
-LOOK_UPS: Final = (
-    CacheChange.HIT,
-    CacheChange.MISS,
-    CacheChange.EXPIRED,
-    CacheChange.OUTDATED,
-    CacheChange.JOINED,
-)
-"""What looking a user up in the cache comes to."""
 
 
 class Reporter:
@@ -51,6 +46,9 @@ class Reporter:
         outbox: Outbox,
         cache: SubscriptionCache,
         statistics: Statistics,
+        lanes: Lanes,
+        brakes: Brakes,
+        pressure: Pressure,
         publisher: Publisher,
         access_url: str,
         subscriber: str,
@@ -63,6 +61,9 @@ class Reporter:
         self._outbox = outbox
         self._cache = cache
         self._statistics = statistics
+        self._lanes = lanes
+        self._brakes = brakes
+        self._pressure = pressure
         self._publisher = publisher
         self._access_url = access_url
         self._subscriber = subscriber
@@ -97,9 +98,10 @@ class Reporter:
             outcomes=dict(self._statistics.outcomes),
             sends_per_s=self._statistics.history.sends_per_s(),
             p95_ms=self._statistics.history.p95_ms(),
-            services=self._statistics.services(),
+            services=self._brakes.told(self._lanes.told(self._statistics.services())),
             cache=self._cache.stats(),
             sends=self._sends,
+            refusing=tuple(self._pressure.reasons()),
             warnings=self._warnings(),
         )
 
@@ -142,10 +144,11 @@ class Reporter:
 
     @property
     def _queue(self) -> int:
-        return self._outbox.queued + self._statistics.waiting.total()
+        return self._outbox.queued + self._outbox.runs.left + self._statistics.waiting.total()
 
     def _warnings(self) -> tuple[str, ...]:
-        found = list(self._standing_warnings)
+        refusals = [f"Nothing more is accepted. {reason}" for reason in self._pressure.reasons().values()]
+        found = [*self._standing_warnings, *refusals, *self._brakes.warnings(), *self._lanes.warnings()]
         if (problem := subscriber_problem(self._subscriber)) is not None:
             found.append(f"Apple will refuse pushes: {problem} Set subscriber in [push] to a mailto: address of yours.")
         if not self._access_url.startswith("https:"):
@@ -162,6 +165,8 @@ class Reporter:
                 self._publisher.totals_are_stale = False
                 try:
                     self._totals = await self._store.subscriptions.totals()
+                    if self._brakes.are_on:
+                        self._brakes.held = await self._store.brakes.held()
                 except DatabaseError:
                     self._publisher.totals_are_stale = True
                     raise

@@ -11,7 +11,7 @@ from pushdesk.log import current_request, write
 from pushdesk.log_events import DeliveryResent
 from pushdesk.log_fields import Id, UserId
 from pushdesk.message import with_id
-from pushdesk.model import Accepted
+from pushdesk.model import Accepted, DispatchKind
 
 if TYPE_CHECKING:
     from pushdesk.clock import Clock
@@ -76,6 +76,8 @@ class Resending:
             sent.message,
             id=dispatch,
             user=sent.delivery.user,
+            # What was one of a broadcast is for one device now.
+            kind=DispatchKind.NOTIFICATION if sent.message.kind is DispatchKind.BROADCAST else sent.message.kind,
             plaintext=with_id(sent.message.plaintext, dispatch),
             subscription=sent.delivery.subscription,
             accepted_at_ms=now_ms,
@@ -83,6 +85,7 @@ class Resending:
             expires_at_ms=now_ms + sent.ttl_s * 1000,
             idempotency=key,
             request=current_request(),
+            sender=sender,
         )
         first = await self._outbox.accept(message)
         if first is not None:

@@ -1,17 +1,25 @@
-"""Sending, at most so many requests at once per push service: one that is slow leaves the others at full speed."""
+"""Sending, each in its turn: what is at hand for a push service waits here until its lane has room for it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushdesk.engine.lane import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pushdesk.engine.statistics import Statistics
-    from pushdesk.model import Service
+    from pushdesk.engine.lanes import Lanes, Wait
+    from pushdesk.model import PushTarget, Service
     from pushdesk.webpush.request import PushRequest
+    from pushdesk.webpush.services import Verdict
     from pushdesk.webpush.transport import PushAnswer, Transport
+
+
+class _Waiting(NamedTuple):
+    target: PushTarget
+    expires_at_ms: int
+    admitted: asyncio.Future[Slot | Wait | None]
 
 
 class Senders:
@@ -19,29 +27,87 @@ class Senders:
 
     Args:
         transport: What posts.
-        statistics: Told how many requests are under way.
-        concurrency: Requests at once, per push service.
+        lanes: Say who may start, and when.
     """
 
-    def __init__(self, transport: Transport, statistics: Statistics, *, concurrency: int) -> None:
+    def __init__(self, transport: Transport, lanes: Lanes) -> None:
         self._transport = transport
-        self._statistics = statistics
-        self._concurrency = concurrency
-        self._lanes: dict[Service, asyncio.Semaphore] = {}
+        self._lanes = lanes
+        self._waiting: dict[Service, tuple[deque[_Waiting], deque[_Waiting]]] = {}
+        """Those who come first, and those who give way to them."""
+        self._timers: dict[Service, asyncio.TimerHandle] = {}
+        self._closed = False
+        lanes.listeners.append(self._admit)
 
-    async def send(self, service: Service, build: Callable[[], PushRequest]) -> PushAnswer:
-        """Build a request once there is room for it, and post it.
+    async def slot(self, target: PushTarget, expires_at_ms: int, *, gives_way: bool = False) -> Slot | Wait | None:
+        """Return once a request to a subscription may start, first come, first served; `leave` it in any case.
 
-        Building is left until then so that what waits costs no encrypted copy, and its token and TTL are fresh.
+        Args:
+            target: The subscription.
+            expires_at_ms: When the message's TTL ends, in milliseconds since the epoch.
+            gives_way: Whether all others come first that do not, whenever they come.
+
+        Returns:
+            Its slot; or why it is to wait in the database; or None where that is as it did, until its lane opens.
+        """
+        if self._closed:
+            return None
+        waiting = _Waiting(target, expires_at_ms, asyncio.get_running_loop().create_future())
+        queues = self._waiting.setdefault(target.service, (deque(), deque()))
+        queues[gives_way].append(waiting)
+        self._admit(target.service)
+        try:
+            return await waiting.admitted
+        except asyncio.CancelledError:
+            if waiting.admitted.done() and not waiting.admitted.cancelled():
+                slot = waiting.admitted.result()
+                if isinstance(slot, Slot):
+                    self.leave(target.service, slot, None)
+            raise
+
+    async def post(self, request: PushRequest) -> PushAnswer:
+        """Post a request.
 
         Raises:
             TransportFault: There was no answer.
-            PushdeskError: The request could not be built.
         """
-        lane = self._lanes.setdefault(service, asyncio.Semaphore(self._concurrency))
-        async with lane:
-            self._statistics.attempt_started(service)
-            try:
-                return await self._transport.post(build())
-            finally:
-                self._statistics.attempt_ended(service)
+        return await self._transport.post(request)
+
+    def leave(self, service: Service, slot: Slot, verdict: Verdict | None) -> None:
+        """Note what a request came to, None if the push service was not asked after all, and let others start."""
+        self._lanes.finish(service, slot, verdict)
+        self._admit(service)
+
+    def close(self) -> None:
+        """Let nothing more start."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        for service in self._waiting:
+            self._admit(service)
+
+    def _admit(self, service: Service) -> None:
+        first_ones, others = self._waiting.get(service, (None, None))
+        while waiting := first_ones or others:
+            if self._closed or self._lanes.is_shut(service):
+                _let_go(waiting.popleft(), None)
+            elif self._lanes.may_start(service):
+                first = waiting.popleft()
+                if not first.admitted.done():
+                    wait = self._lanes.wait(first.target, first.expires_at_ms)
+                    _let_go(first, self._lanes.start(first.target) if wait is None else wait)
+            else:
+                self._look_again(service)
+                return
+
+    def _look_again(self, service: Service) -> None:
+        seconds = self._lanes.opens_in_s(service)
+        if service in self._timers:
+            self._timers.pop(service).cancel()
+        if seconds is not None:
+            self._timers[service] = asyncio.get_running_loop().call_later(seconds, self._admit, service)
+
+
+def _let_go(waiting: _Waiting, result: Slot | Wait | None) -> None:
+    if not waiting.admitted.done():
+        waiting.admitted.set_result(result)

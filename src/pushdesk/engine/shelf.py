@@ -18,6 +18,8 @@ ENTRY_OVERHEAD: Final = 340
 """Bytes for what holds an entry together: the entry, its lists, its numbers and its place on a shelf."""
 TARGET_OVERHEAD: Final = 105
 """Bytes of a push target besides its texts."""
+HELD_OVERHEAD: Final = 65
+"""Bytes of a device that a brake holds besides its texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +120,6 @@ def _size(user: str, targets: Targets) -> int:
         parts = (target.subscription, target.user, target.key_id, target.device)
         secrets = (target.endpoint, target.p256dh, target.auth)
         size += TARGET_OVERHEAD + sum(map(sys.getsizeof, parts)) + sum(map(sys.getsizeof, secrets))
+    for device in targets.held:
+        size += HELD_OVERHEAD + sys.getsizeof(device.subscription) + sys.getsizeof(device.device)
     return size

@@ -25,7 +25,6 @@ class _ServiceRecord:
         self.sent = 0
         self.accepted = 0
         self.failed = 0
-        self.in_flight = 0
         self.latencies_ms: deque[float] = deque(maxlen=LATENCIES_PER_SERVICE)
         self.last_error = ""
         self.last_error_at: datetime | None = None
@@ -42,14 +41,6 @@ class Statistics:
         self.waiting: Counter[Service] = Counter()
         """Deliveries that are not settled, per push service."""
         self.history = HistoryRecorder(clock)
-
-    def attempt_started(self, service: Service) -> None:
-        """Note that a request to a push service is under way."""
-        self._record(service).in_flight += 1
-
-    def attempt_ended(self, service: Service) -> None:
-        """Note that it is over, however it ended."""
-        self._record(service).in_flight -= 1
 
     def count(self, settlement: Settlement) -> None:
         """Count what became of a delivery, tried or not: `latency_ms` says whether a push service was asked."""
@@ -78,7 +69,7 @@ class Statistics:
             record.retry_at = max(record.retry_at or delivery.next_attempt_at, delivery.next_attempt_at)
 
     def services(self) -> tuple[ServiceHealth, ...]:
-        """Return how each push service that was talked to, or is to be, has been answering."""
+        """Return how each push service that was talked to, or is to be, has been answering; `Lanes` knows the rest."""
         for service in +self.waiting:
             self._record(service)
         now = utc(self._clock)
@@ -88,7 +79,6 @@ class Statistics:
                 sent=record.sent,
                 accepted=record.accepted,
                 failed=record.failed,
-                in_flight=record.in_flight,
                 waiting=self.waiting[service],
                 p50_ms=percentile(record.latencies_ms, 50),
                 p95_ms=percentile(record.latencies_ms, 95),

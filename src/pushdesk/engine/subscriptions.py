@@ -174,7 +174,8 @@ class SubscriptionCache:
             self._drop(user, CacheChange.INVALIDATED)
             return
         left = tuple(target for target in entry.targets.targets if target.subscription not in removed)
-        self._put(Entry(user, Targets(after, left), entry.started_at, entry.expires_at))
+        held = tuple(device for device in entry.targets.held if device.subscription not in removed)
+        self._put(Entry(user, Targets(after, left, held), entry.started_at, entry.expires_at))
         self._tell(CacheChange.PRUNED, user)
 
     def clear(self) -> int:

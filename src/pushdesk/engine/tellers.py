@@ -1,4 +1,4 @@
-"""What happens too often to be told each time: changes of the cache and lines of the log, collected for a moment."""
+"""What happens too often to be told each time: changes of the cache, broadcasts and the log, collected for a moment."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
-from pushdesk.desk import CacheChanged, LogWritten
+from pushdesk.desk import BroadcastChanged, CacheChanged, LogWritten
 from pushdesk.engine.events import INTERVAL_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pushdesk.engine.events import EventBus
-    from pushdesk.model import CacheChange, CacheEntry, LogEntry
+    from pushdesk.model import Broadcast, CacheChange, CacheEntry, LogEntry
 
 CHANGES_TOLD: Final = 50
 """The most changes of the cache that are told one by one at a time: at any load, the bus has room for the rest."""
@@ -54,6 +56,37 @@ class CacheTeller:
                 self._bus.publish(CacheChanged, change, "", count=count)
         for (change, user), (entry, count) in pending[-CHANGES_TOLD:]:
             self._bus.publish(CacheChanged, change, user, entry, count)
+
+
+class BroadcastTeller:
+    """Tells of broadcasts, of each ten times a second at most, as it is by then."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self._pending: dict[str, Callable[[], Broadcast]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def changed(self, broadcast: str, shown: Callable[[], Broadcast]) -> None:
+        """Note that a broadcast has moved on; it is told within a moment.
+
+        Args:
+            broadcast: Its id.
+            shown: Returns how it is.
+        """
+        self._pending[broadcast] = shown
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL_S, self._tell)
+
+    def stop(self) -> None:
+        """Tell no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tell(self) -> None:
+        self._timer = None
+        pending, self._pending = self._pending, {}
+        for shown in pending.values():
+            self._bus.publish(BroadcastChanged, shown())
 
 
 class LogTeller:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.engine.verdict_words import KINDS
-from pushdesk.model import Evidence, Outcome
+from pushdesk.model import DispatchState, Evidence, Outcome
 from pushdesk.shortening import clean, shorten
+from pushdesk.storage.answers import REAPED_AFTER
 from pushdesk.storage.explaining import DEVICES_TOLD
 
 if TYPE_CHECKING:
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushdesk.model import Attempt, Delivery
-    from pushdesk.storage.explaining import Device, Sending, Sent, UserFacts
+    from pushdesk.storage.explaining import Device, Newer, Sent, UserFacts
+    from pushdesk.storage.sendings import Sending
 
 MAX_TEXT: Final = 320
 """Characters of a fact: what a push service said is kept with 200."""
 MAX_TITLE: Final = 60
+MAX_ABOUT: Final = 140
 MAX_FACTS: Final = 16
 READ: Final = 4096
 """Characters that are read of a text from outside."""
@@ -32,14 +36,15 @@ def fit(text: str, limit: int = MAX_TEXT) -> str:
 
 
 def in_order(facts: Iterable[Evidence], now: datetime) -> tuple[Evidence, ...]:
-    """Return facts with the latest first, then what is still to come, then what has no time.
+    """Return facts with the latest first, then what is to come with the next first, then what has no time.
 
     Each is there once; of too many there are the first.
     """
     once = list(dict.fromkeys(facts))
     dated = [(fact.time, fact) for fact in once if fact.time is not None]
-    dated.sort(key=lambda one: (one[0] <= now, one[0]), reverse=True)
-    return tuple([fact for _, fact in dated] + [fact for fact in once if fact.time is None])[:MAX_FACTS]
+    past = sorted((one for one in dated if one[0] <= now), key=itemgetter(0), reverse=True)
+    to_come = sorted((one for one in dated if one[0] > now), key=itemgetter(0))
+    return tuple([fact for _, fact in past + to_come] + [fact for fact in once if fact.time is None])[:MAX_FACTS]
 
 
 def of_answer(answered: Delivery | Attempt, lead: str = "") -> Evidence:
@@ -53,7 +58,11 @@ def of_answer(answered: Delivery | Attempt, lead: str = "") -> Evidence:
     said = reason or f"{answered.outcome.value.replace('_', ' ').capitalize()}."
     if answered.status is not None:
         status = f"Answered {answered.status}"
-        said = f"{status}." if reason in {"", f"{status}."} else f"{status}: {reason}"
+        if not reason:
+            said = f"{status}."
+        elif not reason.startswith(f"{status}."):
+            # Where the push service gave no reason, the status is in it already.
+            said = f"{status}: {reason}"
     return Evidence(fit(f"{lead}: {said}" if lead else said), answered.at)
 
 
@@ -66,8 +75,18 @@ def of_sent(sent: Sent, now: datetime) -> list[Evidence]:
     if delivery.attempts > 1 or not delivery.outcome.is_settled:
         times = {0: "not tried yet", 1: "tried once"}.get(delivery.attempts, f"tried {delivery.attempts} times")
         facts.append(Evidence(f"It was {times}."))
+    if sent.newer is not None:
+        facts.append(of_newer(sent.newer))
     is_of_use = not delivery.outcome.is_settled or delivery.outcome in {Outcome.ACCEPTED, Outcome.EXPIRED}
     return facts + (of_sending(sent.sending, now) if is_of_use else of_acceptance(sent.sending, now))
+
+
+def of_newer(newer: Newer) -> Evidence:
+    """Return what took the place of something."""
+    dispatch, topic = newer.dispatch, fit(newer.topic, MAX_TITLE)
+    what = f"{KINDS[dispatch.kind]} “{fit(dispatch.title, MAX_TITLE)}” ({fit(dispatch.id, MAX_TITLE)}) took its place"
+    became = newer.outcome.value.replace("_", " ")
+    return Evidence(fit(f"{what}, of the topic “{topic}”; that is {became}."), dispatch.accepted_at)
 
 
 def of_sending(sending: Sending, now: datetime) -> list[Evidence]:
@@ -82,7 +101,9 @@ def of_acceptance(sending: Sending, now: datetime) -> list[Evidence]:
     dispatch = sending.dispatch
     what = f"{KINDS[dispatch.kind]} “{fit(dispatch.title, MAX_TITLE)}” was accepted here."
     facts = [Evidence(what, dispatch.accepted_at)]
-    if sending.due_at > dispatch.accepted_at:
+    if dispatch.state is DispatchState.CANCELLED and sending.due_at > dispatch.accepted_at:
+        facts.append(Evidence("It was due, or cancelled before that.", sending.due_at))
+    elif sending.due_at > dispatch.accepted_at:
         facts.append(Evidence("It is due." if sending.due_at > now else "It was due.", sending.due_at))
     return facts
 
@@ -95,6 +116,14 @@ def of_subscription(device: Device) -> list[Evidence]:
         Evidence("The device was subscribed.", subscription.created_at),
         Evidence(fit(f"Its key is {subscription.key_id}, which {state}.")),
     ]
+    reach = device.reach
+    if reach is not None and not reach.is_for and reach.sending.expires_at > subscription.created_at:
+        what = f"{KINDS[reach.sending.dispatch.kind]} “{fit(reach.sending.dispatch.title, MAX_TITLE)}”"
+        facts.append(
+            Evidence(f"{what} was accepted before that: it is not for this device.", reach.sending.dispatch.accepted_at)
+        )
+    if device.was_reaped:
+        facts.append(Evidence(f"{REAPED_AFTER} pushes or more were refused, and none was ever taken."))
     if subscription.last_success_at is not None:
         facts.append(Evidence("Last success (noted at most once an hour).", subscription.last_success_at))
     if subscription.last_failure_at is not None:

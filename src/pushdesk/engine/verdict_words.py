@@ -23,7 +23,7 @@ class Words(NamedTuple):
     remedy: Remedy
 
 
-_WHO: Final = {
+WHO: Final = {
     Service.FCM: "Google's push service (FCM)",
     Service.MOZILLA: "Mozilla's push service",
     Service.APPLE: "Apple's push service",
@@ -100,7 +100,9 @@ NOTHING_SENT_SINCE: Final = NOTHING_SENT._replace(
 )
 NOTHING_SENT_TO_USER: Final = NOTHING_SENT._replace(says="The user is subscribed, and nothing was sent to them yet.")
 SCHEDULED: Final = Words(
-    "It is to be sent later, as was asked for.", "Wait: it is sent by itself when it is due.", Remedy.WAIT
+    "It is to be sent later, as was asked for.",
+    "Wait: it is sent by itself when it is due. Until then it can be cancelled.",
+    Remedy.WAIT,
 )
 SUMMARISED: Final = Words(
     "The turn waits for its summary.", "Wait: without one it is sent by itself in a moment.", Remedy.WAIT
@@ -138,20 +140,29 @@ _KEY_ENDED: Final = Words(
     Remedy.INVITE,
 )
 SUPERSEDED: Final = Words(
-    "A newer notification with the same topic took its place before it was sent.",
+    "A newer one with the same topic took its place before it was sent.",
     "There is nothing to do: look at the newer one.",
     Remedy.NONE,
 )
 HELD: Final = Words(
-    "It is held back: unusually many devices of this push service ended at once.",
-    "See why they ended, the keys first; then confirm or release them.",
+    "It is held back: its push service says that it has ended, as of unusually many at once, which is not believed.",
+    "See why they ended, the keys first. If it is not true, release them; if it is, confirm it.",
     Remedy.SEE_KEYS,
+)
+REAPED: Final = Words(
+    "The subscription is not sent to any more: nothing was ever delivered to it, and its push service refused one push "
+    "after another.",
+    "See what it answered. If that is mended, restore the subscription; if not, have the user open the page on this "
+    "device and switch notifications on again.",
+    Remedy.INVITE,
 )
 CANCELLED: Final = Words(
     "It was taken back before it was sent.", "Send it again if it is still wanted.", Remedy.SEND_AGAIN
 )
+CANCELLED_BY_SOMEBODY: Final = CANCELLED._replace(says="Somebody cancelled it before it was sent.")
 THEY_ARE_BACK: Final = "The user has subscribed again since: send it again."
 IT_IS_BACK: Final = "The device is subscribed again since: send it again."
+IT_IS_RELEASED: Final = "The device is sent to again: send it again if it is still wanted."
 ONE_LEFT: Final = "The device was removed: have the user subscribe on it again, or invite them. They have others."
 LAST_LEFT: Final = "The device was removed, and there is no other: have the user subscribe again, or invite them."
 
@@ -239,6 +250,7 @@ _OURS: Final = (
     _Known(("subscriptions could not be read",), "If it goes on, look at the disk and at the log.", Remedy.WAIT),
     _Known(("a mistake of this server",), "The log tells what went wrong.", Remedy.WAIT),
 )
+WAIT: Final = "Wait: it is tried again by itself, until its time to live is over."
 
 
 def accepted(service: Service, device: str) -> Words:
@@ -252,7 +264,7 @@ def accepted(service: Service, device: str) -> Words:
     look = next((_LOOK[name] for name in names if name in _LOOK), _LOOK_ANYWHERE)
     if "macOS" in names and "Safari" not in names:
         look += _RUNNING
-    says = f"{_WHO[service]} took it. Whether the browser has shown it, no push service tells."
+    says = f"{WHO[service]} took it. Whether the browser has shown it, no push service tells."
     return Words(says, look + _THEN_TEST, Remedy.TEST)
 
 
@@ -269,13 +281,13 @@ def key_ended(state: KeyState | None) -> Words:
 
 def our_configuration(delivery: Delivery) -> Words:
     """Return the words for what a push service refused because of what this server signs, or who it is."""
-    says = f"{_WHO[delivery.service]} refused how this server identifies itself. That is not the device's fault."
+    says = f"{WHO[delivery.service]} refused how this server identifies itself. That is not the device's fault."
     return (_known(_OUR_CONFIGURATION, delivery.reason) or _LOOK_AT_SUBSCRIBER).words(says)
 
 
 def refused(delivery: Delivery) -> Words:
     """Return the words for what is not tried again, and not because of the device."""
-    status, who = delivery.status, _WHO[delivery.service]
+    status, who = delivery.status, WHO[delivery.service]
     if status is None:
         return Words(
             "This server did not send it: it does not send to where the endpoint leads.",
@@ -298,32 +310,21 @@ def refused(delivery: Delivery) -> Words:
 
 def retried(delivery: Delivery) -> Words:
     """Return the words for what is tried again."""
-    wait = "Wait: it is tried again by itself, until its time to live is over."
     if delivery.outcome is Outcome.THROTTLED:
-        says = f"{_WHO[delivery.service]} asks to wait: it gets too much for this device, or from this server."
-        return Words(says, wait, Remedy.WAIT)
+        says = f"{WHO[delivery.service]} asks to wait: it gets too much for this device, or from this server."
+        return Words(says, WAIT, Remedy.WAIT)
     if delivery.status is not None:
-        return Words(f"{_WHO[delivery.service]} has a fault of its own.", wait, Remedy.WAIT)
+        return Words(f"{WHO[delivery.service]} has a fault of its own.", WAIT, Remedy.WAIT)
     known = _known(_OURS, delivery.reason)
     if known is not None:
-        return Words("This server could not send it.", f"{wait} {known.advice}", known.remedy)
+        return Words("This server could not send it.", f"{WAIT} {known.advice}", known.remedy)
     says = "The push service could not be reached, or did not answer."
-    return Words(says, f"{wait} If it goes on, pushdesk doctor tells what is in the way.", Remedy.WAIT)
+    return Words(says, f"{WAIT} If it goes on, pushdesk doctor tells what is in the way.", Remedy.WAIT)
 
 
-def expired(delivery: Delivery) -> Words:
-    """Return the words for what was not handed over in time."""
-    if not delivery.attempts:
-        return Words(
-            "Its time to live was over before it was sent: the server was not running, or behind.",
-            "Send it again, with a longer ttl if it may come late. If there are more of them, look at the queue.",
-            Remedy.SEND_AGAIN,
-        )
-    return Words(
-        "Its time to live was over before a push service took it.",
-        "Send it again, with a longer ttl if it may come late.",
-        Remedy.SEND_AGAIN,
-    )
+def within(service: Service) -> str:
+    """Return how a push service is called within a sentence."""
+    return "the push service" if service is Service.OTHER else WHO[service]
 
 
 def _known(table: tuple[_Known, ...], reason: str) -> _Known | None:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from pushdesk.model import (
     AccessToken,
+    Broadcast,
     CacheEntry,
     Delivery,
     Dispatch,
@@ -18,6 +19,7 @@ from pushdesk.model import (
     NewAccessToken,
     Page,
     PageQuery,
+    Restoration,
     Scope,
     ServiceHealth,
     Span,
@@ -58,6 +60,18 @@ class Removed(Struct, frozen=True):
     """How many of them there were."""
 
     removed: int
+
+
+class RestoreRequest(Struct, frozen=True):
+    """The ids of the subscriptions to make active again."""
+
+    ids: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=500)]
+
+
+class Restored(Struct, frozen=True):
+    """What came of each."""
+
+    subscriptions: tuple[Restoration, ...]
 
 
 class UserPushTest(Struct, frozen=True):
@@ -121,6 +135,11 @@ async def history(call: Call[HistoryQuery, None]) -> web.Response:
 async def remove(call: Call[NoQuery, RemoveRequest]) -> web.Response:
     """Remove subscriptions."""
     return answer(Removed(await call.engine.remove_subscriptions(call.body.ids)))
+
+
+async def restore(call: Call[NoQuery, RestoreRequest]) -> web.Response:
+    """Make disabled subscriptions active again."""
+    return answer(Restored(await call.engine.restore_subscriptions(call.body.ids)))
 
 
 async def test(call: Call[NoQuery, UserPushTest]) -> web.Response:
@@ -203,6 +222,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     _listing("users", User, lambda desk, query: desk.users(query)),
     _listing("subscriptions", Subscription, lambda desk, query: desk.subscriptions(query)),
     _listing("dispatches", Dispatch, lambda desk, query: desk.dispatches(query)),
+    _listing("broadcasts", Broadcast, lambda desk, query: desk.broadcasts(query)),
     _listing("deliveries", Delivery, lambda desk, query: desk.deliveries(query)),
     _listing("keys", VapidKey, lambda desk, query: desk.keys(query)),
     _listing("tokens", AccessToken, lambda desk, query: desk.tokens(query)),
@@ -218,6 +238,16 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=RemoveRequest,
         handler=remove,
         answers={200: Removed},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/admin/subscriptions/restore",
+        summary="Make disabled subscriptions active again",
+        access=Access.ADMIN,
+        query=NoQuery,
+        body=RestoreRequest,
+        handler=restore,
+        answers={200: Restored},
     ),
     Route(
         method="POST",

@@ -16,12 +16,15 @@ from pushdesk.model import Scope
 from pushdesk.server import (
     admin,
     applications,
+    broadcasts,
     browsers,
+    database,
     deliveries,
     invitations,
     key_commands,
     operations,
     scopes,
+    service_commands,
     verdicts,
 )
 from pushdesk.server.auth import Gate, limit
@@ -55,12 +58,15 @@ if TYPE_CHECKING:
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     *browsers.ROUTES,
     *applications.ROUTES,
+    *broadcasts.ROUTES,
     *invitations.ROUTES,
     *admin.ROUTES,
     *deliveries.ROUTES,
     *verdicts.ROUTES,
     *scopes.ROUTES,
     *key_commands.ROUTES,
+    *service_commands.ROUTES,
+    *database.ROUTES,
     *operations.ROUTES,
 )
 """Every route but the pages."""

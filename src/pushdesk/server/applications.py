@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from pushdesk.model import Dispatch, DispatchState, Notification, Turn
+from pushdesk.model import Dispatch, DispatchState, Notification, Scope, Turn
 from pushdesk.server.auth import Access
 from pushdesk.server.parameters import idempotency_key
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
@@ -73,6 +73,19 @@ async def dispatch(call: Call[DispatchQuery, None]) -> web.Response:
     return answer(await call.engine.dispatch(call.request.match_info["id"], cursor=call.query.cursor))
 
 
+async def cancel(call: Call[NoQuery, None]) -> web.Response:
+    """End a dispatch: whoever notifies may end what was asked for with the same token, operators may end all."""
+    found = await call.engine.cancel(call.request.match_info["id"], sender=sender_of_own(call))
+    return answer(AcceptedDispatch(found))
+
+
+def sender_of_own(call: Call[NoQuery, None]) -> str | None:
+    """Return whose dispatches whoever asks may end: their own; None for an operator, who may end all."""
+    caller = call.caller
+    is_operator = caller.token is not None and caller.token.allows(Scope.ADMIN)
+    return None if is_operator else caller.sender
+
+
 IDEMPOTENCY_KEY: Final = {"Idempotency-Key": "1 to 255 visible characters; makes a repeat harmless for 24 hours"}
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -108,5 +121,15 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=NoneType,
         handler=dispatch,
         answers={200: Dispatch},
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/dispatches/{id}/cancel",
+        summary="Send nothing more of a dispatch",
+        access=Access.NOTIFY,
+        query=NoQuery,
+        body=NoneType,
+        handler=cancel,
+        answers={200: AcceptedDispatch},
     ),
 )

@@ -47,10 +47,9 @@ async def read(request: web.Request, shape: type[S], max_body: int = MAX_BODY) -
 async def _receive(request: web.Request, max_body: int) -> bytes:
     if not is_json(request):
         _refuse("The body must be sent as Content-Type: application/json.")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        _refuse("The body must be sent without Content-Encoding.")
+    check_encoding(request)
     if (request.content_length or 0) > max_body:
-        raise _too_large(max_body)
+        raise too_large(max_body)
     try:
         async with asyncio.timeout(request.app[BODY_TIMEOUT_S]):
             return await _up_to(max_body, request.content)
@@ -66,13 +65,23 @@ async def _up_to(max_body: int, content: StreamReader) -> bytes:
     while chunk := await content.readany():
         body += chunk
         if len(body) > max_body:
-            raise _too_large(max_body)
+            raise too_large(max_body)
     return bytes(body)
 
 
 def is_json(request: web.Request) -> bool:
     """Whether the request says that its body is JSON."""
     return request.content_type == "application/json" and (request.charset or "utf-8").lower() in {"utf-8", "utf8"}
+
+
+def check_encoding(request: web.Request) -> None:
+    """Refuse a body that is compressed: a small one can be a large one.
+
+    Raises:
+        PushdeskError: `bad_json`.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        _refuse("The body must be sent without Content-Encoding.")
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -135,5 +144,6 @@ def _refuse(detail: str) -> NoReturn:
     raise PushdeskError(detail, code="bad_json")
 
 
-def _too_large(max_body: int) -> PushdeskError:
+def too_large(max_body: int) -> PushdeskError:
+    """Return the error for a body that has more bytes than it may."""
     return PushdeskError(f"The request's body has more than {max_body} bytes.", code="too_large")

@@ -103,7 +103,7 @@ async def test(call: Call[NoQuery, DevicePushTest]) -> web.Response:
             code="subscription_not_found",
             hint="Open the page in it and enable notifications.",
         )
-    return answer(Deliveries(await call.engine.test(call.user, subscription)))
+    return answer(Deliveries(await call.engine.test_browser(call.user, subscription)))
 
 
 async def _check_own(

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from pushdesk.model import CacheChange, KeyState
+from pushdesk.model import BroadcastState, CacheChange, KeyState, LaneState, Service, Shortage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from prometheus_client import Metric
 
-    from pushdesk.model import CacheStats, Stats, VapidKey
+    from pushdesk.model import Broadcast, CacheStats, Stats, VapidKey
     from pushdesk.server.guard import Guard
     from pushdesk.server.rate_limits import RateLimits
 
@@ -37,6 +37,7 @@ class Metrics(Collector):
         self._limits = limits
         self._stats: Stats | None = None
         self._keys: Sequence[VapidKey] = ()
+        self._broadcasts: Sequence[Broadcast] = ()
         self._streams = 0
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -50,16 +51,18 @@ class Metrics(Collector):
         method = request.method if request.method in _METHODS else "other"
         self._requests.labels(method, resource.canonical if resource else "none", str(status)).inc()
 
-    def render(self, stats: Stats, *, keys: Sequence[VapidKey], streams: int) -> bytes:
+    def render(self, stats: Stats, *, keys: Sequence[VapidKey], broadcasts: Sequence[Broadcast], streams: int) -> bytes:
         """Return all metrics as text.
 
         Args:
             stats: The state of the engine.
             keys: The VAPID keys.
+            broadcasts: Those that have not ended.
             streams: Number of open event streams.
         """
         self._stats = stats
         self._keys = keys
+        self._broadcasts = broadcasts
         self._streams = streams
         return generate_latest(self._registry)
 
@@ -78,6 +81,10 @@ class Metrics(Collector):
         yield GaugeMetricFamily("pushdesk_subscriptions", "Subscriptions that are sent to.", value=stats.subscriptions)
         yield GaugeMetricFamily("pushdesk_queue", "Deliveries that are not settled.", value=stats.queue)
         yield GaugeMetricFamily("pushdesk_in_flight", "Deliveries being sent or written down.", value=stats.in_flight)
+        refusing = GaugeMetricFamily("pushdesk_refusing", "1 while nothing is accepted for it.", labels=["shortage"])
+        for shortage in Shortage:
+            refusing.add_metric([shortage], shortage in stats.refusing)
+        yield refusing
         yield GaugeMetricFamily("pushdesk_event_streams", "Event streams open.", value=self._streams)
         yield from _ingress_metrics(self._guard, self._limits)
         yield GaugeMetricFamily("pushdesk_warnings", "Things the operator should mend.", value=len(stats.warnings))
@@ -87,9 +94,23 @@ class Metrics(Collector):
         for outcome, number in stats.outcomes.items():
             outcomes.add_metric([outcome], number)
         yield outcomes
+        yield from _broadcast_metrics(self._broadcasts)
         yield from _service_metrics(stats)
         yield from _key_metrics(self._keys)
         yield from _cache_metrics(stats.cache)
+
+
+def _broadcast_metrics(going_on: Sequence[Broadcast]) -> Iterator[Metric]:
+    states = GaugeMetricFamily("pushdesk_broadcasts", "Broadcasts that have not ended.", labels=["state"])
+    for state in (BroadcastState.SCHEDULED, BroadcastState.SENDING, BroadcastState.PAUSED):
+        states.add_metric([state], sum(one.state is state for one in going_on))
+    planned = GaugeMetricFamily("pushdesk_broadcast_planned", "Devices that those are for.", labels=["service"])
+    done = GaugeMetricFamily("pushdesk_broadcast_done", "Of them, those that were got to.", labels=["service"])
+    for service in Service:
+        parts = [part for one in going_on for part in one.parts if part.service is service]
+        planned.add_metric([service], sum(part.planned for part in parts))
+        done.add_metric([service], sum(part.done for part in parts))
+    yield from (states, planned, done)
 
 
 def _service_metrics(stats: Stats) -> Iterator[Metric]:
@@ -101,7 +122,25 @@ def _service_metrics(stats: Stats) -> Iterator[Metric]:
     latency = GaugeMetricFamily(
         "pushdesk_service_latency_seconds", "Latest percentiles of its answers.", labels=["service", "quantile"]
     )
+    state = GaugeMetricFamily(
+        "pushdesk_service_state", "1 for the state that it is in, 0 for the others.", labels=["service", "state"]
+    )
+    since = GaugeMetricFamily(
+        "pushdesk_service_shut_since_seconds", "Since when it is not open, in Unix time.", labels=["service"]
+    )
+    stopped = GaugeMetricFamily("pushdesk_service_stopped_keys", "Keys that it refuses.", labels=["service"])
+    brake = GaugeMetricFamily(
+        "pushdesk_service_brake", "1 while its brake holds what seems to end.", labels=["service"]
+    )
+    held = GaugeMetricFamily("pushdesk_service_held", "Subscriptions that its brake holds.", labels=["service"])
     for health in stats.services:
+        brake.add_metric([health.service], health.brake is not None)
+        held.add_metric([health.service], 0 if health.brake is None else health.brake.held)
+        for each in LaneState:
+            state.add_metric([health.service, each], health.state is each)
+        if health.since is not None:
+            since.add_metric([health.service], health.since.timestamp())
+        stopped.add_metric([health.service], len(health.stopped))
         sent.add_metric([health.service], health.sent)
         accepted.add_metric([health.service], health.accepted)
         failed.add_metric([health.service], health.failed)
@@ -110,7 +149,7 @@ def _service_metrics(stats: Stats) -> Iterator[Metric]:
         for quantile, milliseconds in (("0.5", health.p50_ms), ("0.95", health.p95_ms)):
             if milliseconds is not None:
                 latency.add_metric([health.service, quantile], milliseconds / 1000)
-    yield from (sent, accepted, failed, in_flight, waiting, latency)
+    yield from (sent, accepted, failed, in_flight, waiting, latency, state, since, stopped, brake, held)
 
 
 def _ingress_metrics(guard: Guard, limits: RateLimits) -> Iterator[Metric]:

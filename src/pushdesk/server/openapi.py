@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from pushdesk.server.auth import READ_ONLY, Access
+from pushdesk.server.lines import CONTENT_TYPE as LINES
 from pushdesk.server.problems import CONTENT_TYPE, Problem
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ def _operation(route: AnyRoute, schema_of: dict[int, dict[str, Any]], components
         operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": schema_of[id(route.body)]}},
+        }
+    if route.takes_lines:
+        operation["requestBody"]["content"][LINES] = {
+            "schema": {"type": "string", "description": "That object on the first line, then a JSON string on each"}
         }
     if route.frames is not None:
         operation["description"] = "Every text frame is an array of events."

@@ -44,8 +44,8 @@ async def readiness(call: Call[NoQuery, None]) -> web.Response:
 async def metrics(call: Call[NoQuery, None]) -> web.Response:
     """Answer with the metrics."""
     app = call.request.app
-    stats, keys = await call.engine.stats(), await call.engine.all_keys()
-    text = app[METRICS].render(stats, keys=keys, streams=len(app[STREAMS]))
+    stats, keys, going_on = await call.engine.stats(), await call.engine.all_keys(), call.engine.broadcasts_going_on()
+    text = app[METRICS].render(stats, keys=keys, broadcasts=going_on, streams=len(app[STREAMS]))
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
 

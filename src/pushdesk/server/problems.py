@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from pushdesk.errors import NO_ROUTE, PushdeskError
+from pushdesk.errors import NO_ROUTE, DatabaseError, PushdeskError
 from pushdesk.log import write
 from pushdesk.log_events import RequestFailed, RequestRefused, RequestTurnedAway
 from pushdesk.log_fields import Failure, Reason, Word
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "application/problem+json"
 
+_TOLD_TOGETHER: Final = {"rate_limited", "too_many_connections", "queue_full", "disk_full"}
 _HTTP_ERRORS: Final = {
     HTTPStatus.NOT_FOUND: ("not_found", NO_ROUTE, "docs/api.md lists the routes."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too_large", "The request's body is too large.", ""),
@@ -98,7 +99,7 @@ def _method_not_allowed(error: web.HTTPMethodNotAllowed) -> PushdeskError:
 def _log_error(request: web.Request, error: Exception) -> None:
     status = error.status if isinstance(error, PushdeskError) else HTTPStatus.INTERNAL_SERVER_ERROR
     method, route = method_of(request), route_of(request)
-    if isinstance(error, PushdeskError) and error.code in {"rate_limited", "too_many_connections"}:
+    if isinstance(error, PushdeskError) and error.code in _TOLD_TOGETHER and not isinstance(error, DatabaseError):
         # Whoever refused it counts, and tells of many in one line.
         return
     if isinstance(error, PushdeskError) and error.code == "confirm_required":

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from pushdesk.server.body import MAX_BODY, read
+from pushdesk.server.lines import Lines, is_lines
 from pushdesk.server.parameters import read_query, user_in_path
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Call(Generic[Q, B]):
     """The user in the path; empty where the path has none."""
     query: Q
     body: B
+    lines: Lines | None = None
+    """What follows the body, if it is the first line of many."""
 
     @property
     def grant(self) -> DeviceGrant | None:
@@ -62,6 +65,8 @@ class Route(Generic[Q, B]):
     """The type of each good answer: a Struct, `None` for no content, a string for another content type."""
     max_body: int = MAX_BODY
     """Bytes that the body may have."""
+    takes_lines: bool = False
+    """Whether the body may also be the first line of many: see `pushdesk.server.lines`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers it looks at, with what they are for."""
     frames: Any = None
@@ -99,7 +104,13 @@ def _entrance(route: AnyRoute, engine: Engine, gate: Gate) -> Callable[[web.Requ
         user = user_in_path(request) if route.names_user else ""
         caller = await gate.admit(request, route.access, user)
         query = read_query(request, route.query)
-        body = None if route.body is type(None) else await read(request, route.body, route.max_body)
-        return await route.handler(Call(request, engine, caller, user, query, body))
+        lines = Lines(request) if route.takes_lines and is_lines(request) else None
+        if route.body is type(None):
+            body = None
+        elif lines is not None:
+            body = await lines.first(route.body)
+        else:
+            body = await read(request, route.body, route.max_body)
+        return await route.handler(Call(request, engine, caller, user, query, body, lines))
 
     return enter

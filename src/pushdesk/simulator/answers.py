@@ -1,4 +1,4 @@
-"""Faults on demand: answers prepared beforehand for the next pushes."""
+"""Answers prepared beforehand for the next pushes, to the letter; what goes wrong in other ways is in `faults.py`."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from pushdesk.simulator import base64url
-from pushdesk.simulator.refusal import Refusal
+from pushdesk.simulator.personality import Personality, Rules
+from pushdesk.simulator.refusal import Problem, Refusal
 
-_INVALID_AUTHENTICATION = 109
+_RFC_8292 = Personality.OTHER.rules
 _LONGEST_LIFE_S = 24 * 3600
+_MAIL = re.compile(r"mailto:[^@:\s]+@([^@:\s]+)")
 _PARAMETER = re.compile(r'\s*([A-Za-z]+)\s*=\s*(?:"([^"\\]*)"|([^\s",]*))\s*')
 
 
@@ -31,7 +33,9 @@ class _Claims(msgspec.Struct):
     sub: str | None = None
 
 
-def check_authorization(header: str | None, *, origin: str, registered_key: bytes | None, now: float) -> None:
+def check_authorization(
+    header: str | None, *, origin: str, registered_key: bytes | None, now: float, rules: Rules = _RFC_8292
+) -> None:
     """Check the `Authorization` header of a push.
 
     Args:
@@ -39,28 +43,31 @@ def check_authorization(header: str | None, *, origin: str, registered_key: byte
         origin: The push service's own origin, which the token must be for.
         registered_key: The key that the subscription was made with, or None if it was made without.
         now: Seconds since the epoch.
+        rules: What the service demands besides.
 
     Raises:
-        Refusal: 401 if there are no usable credentials or the key is another one, 403 if the token is not good.
+        Refusal: There are no usable credentials, the key is another one, or the token is not good.
     """
     token, key = _credentials(header)
     if registered_key is not None and key != registered_key:
-        raise _refusal(HTTPStatus.UNAUTHORIZED, "VAPID public key mismatch")
+        raise Refusal(Problem.KEY_MISMATCH, "VAPID public key mismatch")
     claims = _verified(token, key)
     if claims.aud != origin:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: aud is not the origin of this push service")
+        raise Refusal(Problem.WRONG_AUDIENCE, "Invalid VAPID token: aud is not the origin of this push service")
     if claims.exp <= now:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: it has expired")
+        raise Refusal(Problem.EXPIRED, "Invalid VAPID token: it has expired")
     if claims.exp > now + _LONGEST_LIFE_S:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: exp is more than 24 hours ahead")
-    if not claims.sub:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: sub is missing")
+        raise Refusal(Problem.LONG_LIVED, "Invalid VAPID token: exp is more than 24 hours ahead")
+    if rules.needs_sub and not claims.sub:
+        raise Refusal(Problem.BAD_CONTACT, "Invalid VAPID token: sub is missing")
+    if rules.needs_contact and not _is_contact(claims.sub or ""):
+        raise Refusal(Problem.BAD_CONTACT, "Invalid VAPID token: sub is no address of anybody")
 
 
 def _credentials(header: str | None) -> tuple[str, bytes]:
     """Return token and public key of `vapid t=..., k=...` (RFC 8292 section 3)."""
     if header is None:
-        raise _refusal(HTTPStatus.UNAUTHORIZED, "Missing VAPID authorization")
+        raise Refusal(Problem.NO_AUTHORIZATION, "Missing VAPID authorization")
     scheme, _, rest = header.strip().partition(" ")
     parameters: dict[str, str] = {}
     for part in rest.split(","):
@@ -68,11 +75,11 @@ def _credentials(header: str | None) -> tuple[str, bytes]:
         if found is not None:
             parameters[found[1].lower()] = found[2] if found[2] is not None else found[3]
     if scheme.lower() != "vapid" or "t" not in parameters or "k" not in parameters:
-        raise _refusal(HTTPStatus.UNAUTHORIZED, "The authorization is not of the form: vapid t=..., k=...")
+        raise Refusal(Problem.BAD_AUTHORIZATION, "The authorization is not of the form: vapid t=..., k=...")
     try:
         return parameters["t"], base64url.decode(parameters["k"])
     except ValueError:
-        raise _refusal(HTTPStatus.UNAUTHORIZED, "The VAPID public key is not base64url") from None
+        raise Refusal(Problem.BAD_AUTHORIZATION, "The VAPID public key is not base64url") from None
 
 
 def _verified(token: str, key: bytes) -> _Claims:
@@ -85,16 +92,24 @@ def _verified(token: str, key: bytes) -> _Claims:
         claims = msgspec.json.decode(base64url.decode(claims_text), type=_Claims)
         public_key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key)
     except ValueError:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: it cannot be read") from None
+        raise Refusal(Problem.BAD_TOKEN, "Invalid VAPID token: it cannot be read") from None
     if len(signature) != 64:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: the signature does not have 64 bytes")
+        raise Refusal(Problem.BAD_TOKEN, "Invalid VAPID token: the signature does not have 64 bytes")
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     try:
         public_key.verify(encode_dss_signature(r, s), signed.encode(), ec.ECDSA(SHA256()))
     except InvalidSignature:
-        raise _refusal(HTTPStatus.FORBIDDEN, "Invalid VAPID token: it is not signed by the key k") from None
+        raise Refusal(Problem.BAD_TOKEN, "Invalid VAPID token: it is not signed by the key k") from None
     return claims
 
 
-def _refusal(status: HTTPStatus, message: str) -> Refusal:
-    return Refusal(status, _INVALID_AUTHENTICATION, message)
+def _is_contact(sub: str) -> bool:
+    """Whether somebody can be reached there: Apple takes no local name, no space, and nothing but mail and https."""
+    address = _MAIL.fullmatch(sub)
+    if address is None and not sub.startswith("https://"):
+        return False
+    try:
+        host = address[1] if address is not None else urlsplit(sub).hostname or ""
+    except ValueError:
+        return False
+    return " " not in sub and "." in host and not host.lower().endswith(".local")

@@ -14,6 +14,7 @@ from pushdesk.simulator import base64url, frames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pushdesk.simulator.personality import Personality
     from pushdesk.simulator.registry import Browser, Channel, Push, Registry
 
 _HELLO_WITHIN_S = 10.0
@@ -31,11 +32,13 @@ class AutopushConnection:
 
     Args:
         registry: What the push service remembers.
-        endpoint_of: Returns the endpoint URL of a subscription's id.
+        endpoint_of: Returns the endpoint URL of a new subscription.
+        personality: Which push service the browser connects to.
     """
 
-    def __init__(self, registry: Registry, endpoint_of: Callable[[str], str]) -> None:
+    def __init__(self, registry: Registry, endpoint_of: Callable[[Channel], str], personality: Personality) -> None:
         self._registry = registry
+        self._personality = personality
         self._endpoint_of = endpoint_of
         self._socket = web.WebSocketResponse(
             protocols=(frames.SUBPROTOCOL,), max_msg_size=frames.LARGEST_FRAME, timeout=_CLOSE_WITHIN_S
@@ -91,7 +94,7 @@ class AutopushConnection:
             return
         if not isinstance(hello, frames.Hello):
             raise _ProtocolError("The first frame has to be a hello")
-        browser = self._registry.greet(hello.uaid)
+        browser = self._registry.greet(hello.uaid, self._personality)
         if browser is None:
             raise _ProtocolError("There are too many browsers")
         await self._send(frames.Welcome(uaid=browser.uaid))
@@ -131,7 +134,8 @@ class AutopushConnection:
         channel = self._registry.register(browser, frame.channel, key)
         if channel is None:
             return frames.Registered(channel=frame.channel, status=503)
-        return frames.Registered(channel=frame.channel, status=200, endpoint=self._endpoint_of(channel.id))
+        channel.endpoint = channel.endpoint or self._endpoint_of(channel)
+        return frames.Registered(channel=frame.channel, status=200, endpoint=channel.endpoint)
 
     async def _receive(self) -> frames.FromBrowser | None:
         """Return the next frame, None at the end; pings are answered in between."""

@@ -19,6 +19,7 @@ from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.simulator import base64url, frames
 from pushdesk.simulator.changes import Changes
 from pushdesk.simulator.decryption import BrowserKeys, ReceivedMessage, UndecryptableError
+from pushdesk.simulator.personality import REMOVED_ORIGIN
 from pushdesk.simulator.subscription_api import PushSubscription, SubscriptionApi
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class VirtualBrowser:
     the push service no longer knows it (`pushsubscriptionchange`).
 
     Args:
-        push_service: The simulator's URL.
+        push_service: The simulator's URL; one push service of several is named by the path, `/fcm`.
         user: For whom it subscribes.
         user_agent: As what it names itself to the server.
         report: Called with every message received, and with every error that nobody waits for.
@@ -117,6 +118,11 @@ class VirtualBrowser:
     def subscription(self) -> PushSubscription | None:
         """What `PushManager.getSubscription()` gives: the subscription, while there is one."""
         return self._registration.to_json() if self._registration is not None else None
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the push service gave it an endpoint that leads nowhere, as Chromium has it after a removal."""
+        return self._registration is not None and self._registration.endpoint.startswith(f"{REMOVED_ORIGIN}/")
 
     async def closed(self) -> None:
         """Wait for the end of the browser; raises what ended it."""

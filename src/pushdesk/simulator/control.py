@@ -30,6 +30,12 @@ class DisconnectCommand(Struct, forbid_unknown_fields=True):
     new_uaid: bool = False
 
 
+class FaultsCommand(Struct, forbid_unknown_fields=True):
+    """What is to go wrong from now on, as docs/simulator.md says how it is written."""
+
+    faults: list[str]
+
+
 def application(simulator: Simulator) -> web.Application:
     """Return the control API of a simulator, to be mounted at `/_control`."""
     control = _Control(simulator)
@@ -45,6 +51,9 @@ def application(simulator: Simulator) -> web.Application:
             web.get("/answers", control.answers),
             web.post("/answers", control.prepare),
             web.delete("/answers", control.clear),
+            web.get("/faults", control.faults),
+            web.put("/faults", control.set_faults),
+            web.delete("/faults", control.clear_faults),
         ]
     )
     return app
@@ -71,7 +80,7 @@ class _Control:
         browsers = self._registry.browsers.values()
         return _json(
             {
-                "personality": self._simulator.personality,
+                "personalities": self._simulator.personalities,
                 "origin": self._simulator.origin,
                 "browsers": len(browsers),
                 "connected": sum(browser.connection is not None for browser in browsers),
@@ -83,6 +92,8 @@ class _Control:
         return _items(
             {
                 "uaid": browser.uaid,
+                "number": browser.number,
+                "service": browser.personality,
                 "connected": browser.connection is not None,
                 "waiting": len(browser.waiting),
                 "subscriptions": [channel.id for channel in browser.channels.values()],
@@ -128,6 +139,23 @@ class _Control:
 
     async def clear(self, _request: web.Request) -> web.Response:
         self._simulator.answers.clear()
+        return web.Response(status=204)
+
+    async def faults(self, _request: web.Request) -> web.Response:
+        return _items(
+            {"fault": one.fault.text, "met": one.met, "left": one.left} for one in self._simulator.faults.active()
+        )
+
+    async def set_faults(self, request: web.Request) -> web.Response:
+        command = await _read(request, FaultsCommand)
+        try:
+            self._simulator.set_faults(command.faults)
+        except ValueError as error:
+            raise PushdeskError(str(error), code="bad_field", fields=("faults",)) from None
+        return await self.faults(request)
+
+    async def clear_faults(self, _request: web.Request) -> web.Response:
+        self._simulator.set_faults(())
         return web.Response(status=204)
 
 

@@ -10,6 +10,7 @@ from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.simulator.browser import VirtualBrowser
 from pushdesk.simulator.decryption import ReceivedMessage
 from pushdesk.simulator.display import shortened
+from pushdesk.simulator.personality import Personality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,12 +36,26 @@ _BROWSERS = (
 """What a person calls a browser, and what it calls itself."""
 
 
+_SERVICES = {
+    "Firefox": Personality.MOZILLA,
+    "Chrome": Personality.FCM,
+    "Safari": Personality.APPLE,
+    "Edge": Personality.WNS,
+}
+"""Whose push service a browser has by its nature."""
+
+
 class Persona(NamedTuple):
     """A made-up user with one of their browsers."""
 
     user: str
     browser: str
     user_agent: str
+
+    def service(self, among: Sequence[Personality]) -> Personality:
+        """Return the push service of the browser; the first there is, if its own is not simulated."""
+        own = _SERVICES[self.browser.partition(" ")[0]]
+        return own if own in among else among[0]
 
 
 def personas() -> Iterator[Persona]:
@@ -61,6 +76,7 @@ async def run_browsers(
     server: str,
     say: Callable[[str], None],
     complain: Callable[[str], None],
+    personalities: Sequence[Personality] = (Personality.OTHER,),
     key_again_after_s: float = _KEY_AGAIN_AFTER_S,
 ) -> None:
     """Subscribe `count` virtual browsers with a server and show what they are pushed, until cancelled.
@@ -73,6 +89,7 @@ async def run_browsers(
         server: The pushdesk server's URL; waited for if it is not up yet.
         say: Takes a line about what happens, for instance a push received.
         complain: Takes a line about what went wrong and is tried again.
+        personalities: The push services that the simulator takes after.
         key_again_after_s: Seconds between two looks at the server's key.
 
     Raises:
@@ -89,7 +106,12 @@ async def run_browsers(
 
     async with AsyncExitStack() as stack:
         for persona, _ in zip(personas(), range(count), strict=False):
-            browser = VirtualBrowser(push_service, user=persona.user, user_agent=persona.user_agent, report=report)
+            browser = VirtualBrowser(
+                f"{push_service}/{persona.service(personalities)}",
+                user=persona.user,
+                user_agent=persona.user_agent,
+                report=report,
+            )
             names[browser] = f"{persona.user}, {persona.browser}"
             await stack.enter_async_context(browser)
             await _subscribe(browser, server, complain)
@@ -125,12 +147,18 @@ async def _follow_key(
 
 
 async def _subscribe(browser: VirtualBrowser, server: str, complain: Callable[[str], None]) -> None:
-    """Subscribe, again and again while the server is not there or has had too many requests; says so once."""
+    """Subscribe, again and again while the server is not there or has had too many requests; says so once.
+
+    A browser whose push service has dropped it (the fault `removed`) goes on without a subscription.
+    """
     complained = False
     while True:
         try:
             await browser.subscribe(server)
         except PushdeskError as error:
+            if error.code == "endpoint_refused" and browser.is_removed:
+                complain(str(error))
+                return
             if error.code not in _RETRIED:
                 raise
             if not complained:

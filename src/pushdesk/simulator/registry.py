@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from pushdesk.simulator import base64url
-from pushdesk.simulator.refusal import Refusal
+from pushdesk.simulator.refusal import Problem, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pushdesk.simulator.personality import Personality
     from pushdesk.simulator.request import PushHeaders
 
 
@@ -37,9 +37,11 @@ class Limits:
 class PushState(StrEnum):
     """How far a push has come."""
 
+    UNANSWERED = "unanswered"
+    """Nothing has been said to it yet, or ever will be."""
     REFUSED = "refused"
     ANSWERED = "answered"
-    """A prepared answer was given instead."""
+    """A prepared answer or a fault was given instead."""
     WAITING = "waiting"
     SENT = "sent"
     ACKNOWLEDGED = "acknowledged"
@@ -57,11 +59,12 @@ class Push:
     id: str
     subscription: str = field(repr=False)
     at: float
-    status: int
-    size: int
+    status: int | None = None
+    """What was answered; None if nothing is."""
+    size: int = 0
     errno: int | None = None
     reason: str = ""
-    state: PushState = PushState.REFUSED
+    state: PushState = PushState.UNANSWERED
     headers: PushHeaders | None = None
     body: bytes = field(default=b"", repr=False)
     code: int | None = None
@@ -93,6 +96,8 @@ class Channel:
     browser: Browser = field(repr=False)
     key: bytes | None = None
     """The VAPID public key that it is restricted to (RFC 8292 section 4)."""
+    endpoint: str = field(default="", repr=False)
+    """As the browser was told."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +105,10 @@ class Browser:
     """A browser, or user agent (uaid): at most one connection, any number of subscriptions."""
 
     uaid: str
+    number: int
+    """The how-many-th browser it is, from 1."""
+    personality: Personality
+    """The push service that it is connected to."""
     connection: Connection | None = None
     channels: dict[str, Channel] = field(default_factory=dict)
     waiting: dict[str, tuple[Channel, Push]] = field(default_factory=dict)
@@ -129,7 +138,8 @@ class Registry:
         self._limits = limits
         self._changed = changed
         self._channels: dict[str, Channel] = {}
-        self._ended: dict[str, None] = {}
+        self._ended: dict[str, Personality] = {}
+        self._greeted = 0
         self.browsers: dict[str, Browser] = {}
         self.pushes: deque[Push] = deque(maxlen=limits.pushes)
 
@@ -138,7 +148,7 @@ class Registry:
         """Every subscription that can be pushed to."""
         return tuple(self._channels.values())
 
-    def greet(self, uaid: str | None) -> Browser | None:
+    def greet(self, uaid: str | None, personality: Personality) -> Browser | None:
         """Return the browser with that id, or a new one; None if there is no room."""
         if uaid is not None and uaid in self.browsers:
             return self.browsers[uaid]
@@ -147,7 +157,8 @@ class Registry:
             if away is None:
                 return None
             self.forget_browser(away)
-        browser = Browser(self._random_bytes(16).hex())
+        self._greeted += 1
+        browser = Browser(self._random_bytes(16).hex(), self._greeted, personality)
         self.browsers[browser.uaid] = browser
         self._changed()
         return browser
@@ -194,7 +205,7 @@ class Registry:
                 self._settle(channel.browser, version, PushState.DROPPED)
         while len(self._ended) >= self._limits.unsubscribed:
             del self._ended[next(iter(self._ended))]
-        self._ended[channel.id] = None
+        self._ended[channel.id] = channel.browser.personality
         self._changed()
 
     def forget_browser(self, browser: Browser) -> None:
@@ -204,30 +215,44 @@ class Registry:
         del self.browsers[browser.uaid]
         self._changed()
 
+    def channel(self, subscription: str) -> Channel | None:
+        """Return the subscription of an endpoint, if it can be pushed to."""
+        return self._channels.get(subscription)
+
+    def personality_of(self, subscription: str) -> Personality | None:
+        """Return whose an endpoint is or was, if it is remembered."""
+        channel = self._channels.get(subscription)
+        return channel.browser.personality if channel is not None else self._ended.get(subscription)
+
     def find(self, subscription: str) -> Channel:
         """Return the subscription of an endpoint.
 
         Raises:
-            Refusal: 404 if there never was one, 410 if it has ended.
+            Refusal: There never was one, or it has ended.
         """
         channel = self._channels.get(subscription)
         if channel is not None:
             return channel
         if subscription in self._ended:
-            raise Refusal(HTTPStatus.GONE, 103, "This subscription has ended")
-        raise Refusal(HTTPStatus.NOT_FOUND, 102, "There is no such endpoint")
+            raise Refusal(Problem.ENDED, "This subscription has ended")
+        raise Refusal(Problem.UNKNOWN, "There is no such endpoint")
 
-    def note(self, subscription: str, *, status: int, size: int, state: PushState) -> Push:
+    def note(self, subscription: str) -> Push:
         """List a POST, without doing anything about it."""
-        push = Push(base64url.encode(self._random_bytes(16)), subscription, self._clock(), status, size, state=state)
+        push = Push(base64url.encode(self._random_bytes(16)), subscription, self._clock())
         self.pushes.append(push)
         self._changed()
         return push
 
-    def accept(self, channel: Channel, headers: PushHeaders, body: bytes) -> Push:
+    def answered(self, push: Push, status: int, state: PushState) -> None:
+        """Note what was said to a push that is not taken."""
+        push.status, push.state = status, state
+        self._changed()
+
+    def accept(self, push: Push, channel: Channel, headers: PushHeaders, body: bytes, *, status: int | None) -> None:
         """Take a push: it is to be sent now if the browser is there, and waits for it otherwise."""
         browser = channel.browser
-        push = self.note(channel.id, status=int(HTTPStatus.CREATED), size=len(body), state=PushState.WAITING)
+        push.status, push.state = status, PushState.WAITING
         push.headers, push.body = headers, body
         if headers.topic is not None:
             for version, (other, older) in list(browser.waiting.items()):
@@ -244,7 +269,7 @@ class Registry:
         browser.waiting[push.id] = (channel, push)
         if browser.connection is None and headers.ttl == 0:
             self._settle(browser, push.id, PushState.DROPPED)
-        return push
+        self._changed()
 
     def acknowledge(self, browser: Browser, version: str, code: int | None) -> None:
         """Note what a browser did with a notification; unknown ones are ignored."""

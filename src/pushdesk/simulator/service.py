@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import secrets
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
@@ -15,23 +15,25 @@ from aiohttp import web
 from pushdesk.errors import StartUpError
 from pushdesk.simulator import control
 from pushdesk.simulator.answers import PreparedAnswers
-from pushdesk.simulator.authorization import check_authorization
 from pushdesk.simulator.autopush import AutopushConnection
 from pushdesk.simulator.changes import Changes
-from pushdesk.simulator.personality import Personality
-from pushdesk.simulator.refusal import Refusal
-from pushdesk.simulator.registry import Limits, PushState, Registry
-from pushdesk.simulator.request import LARGEST_BODY, check_request
+from pushdesk.simulator.fault_text import parse_fault
+from pushdesk.simulator.faults import AT_CONNECTING, AT_SUBSCRIBING, Faults
+from pushdesk.simulator.personality import REMOVED_ORIGIN, THE_FOUR, Personality
+from pushdesk.simulator.pushing import Pushing
+from pushdesk.simulator.registry import Limits, Registry
+from pushdesk.simulator.tunnel import Names, TunnelSite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
+
+    from pushdesk.simulator.registry import Channel
 
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
-_BODY_WITHIN_S = 10.0
 _SHUTDOWN_S = 0.3
 _ABOUT = "This is the pushdesk simulator: a push service for this machine only. Browsers connect here by WebSocket.\n"
 
@@ -43,9 +45,13 @@ class Simulator:
 
     Args:
         port: 0 for any free one.
-        personality: Which push service it takes after.
+        personalities: Which push services it takes after. A browser chooses by the path that it connects to, `/fcm`;
+            at `/` it gets the first.
+        tls: Whether endpoints are at the services' own names, which are reached by TLS and through the simulator as a
+            proxy; else they are at `origin`.
         clock: Seconds since the epoch.
         random_bytes: Returns that many unguessable bytes.
+        chance: Draws for faults at a rate.
         limits: How much it remembers.
     """
 
@@ -53,22 +59,34 @@ class Simulator:
         self,
         *,
         port: int = 0,
-        personality: Personality = Personality.MOZILLA,
+        personalities: Sequence[Personality] = (),
+        tls: bool = False,
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        chance: random.Random | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.personality = personality
+        self.personalities = tuple(personalities) or (THE_FOUR if tls else (Personality.OTHER,))
         self.answers = PreparedAnswers()
+        self.faults = Faults(chance or random.Random(0))  # noqa: S311  (the same every time)
         self._port = port
-        self._clock = clock
         self._limits = limits or Limits()
         self._changes = Changes()
         self.registry = Registry(
             clock=clock, random_bytes=random_bytes, limits=self._limits, changed=self._changes.tell
         )
+        self._names = Names(self.personalities, self.faults) if tls else None
+        self._pushing = Pushing(
+            registry=self.registry,
+            answers=self.answers,
+            faults=self.faults,
+            otherwise=self.personalities[0],
+            origin_of=self.origin_of,
+            clock=clock,
+        )
         self._connections: set[AutopushConnection] = set()
         self._runner: web.AppRunner | None = None
+        self._tunnels: TunnelSite | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -78,16 +96,28 @@ class Simulator:
         """
         app = web.Application()
         app.router.add_get("/", self._socket)
-        app.router.add_post("/push/{id}", self._push)
+        for personality in self.personalities:
+            app.router.add_get(f"/{personality}", self._socket)
+        app.router.add_post("/push/{id}", self._pushing.push)
         app.add_subapp("/_control", control.application(self))
         app.on_shutdown.append(self._close_connections)
         # No access log: it would hold endpoints. Bodies are taken as they come: a push service decodes nothing.
         self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_S, auto_decompress=False
+            app,
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_S,
+            auto_decompress=False,
+            # A fault goes on for as long as somebody is there to meet it.
+            handler_cancellation=True,
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, HOST, self._port).start()
+            if self._names is None:
+                await web.TCPSite(self._runner, HOST, self._port).start()
+            else:
+                self._tunnels = TunnelSite(self._runner, HOST, self._port, self._names)
+                await self._tunnels.start()
         except OSError as error:
             await self._runner.cleanup()
             is_taken = error.errno == errno.EADDRINUSE
@@ -109,7 +139,7 @@ class Simulator:
 
     @property
     def origin(self) -> str:
-        """What `--allow-endpoint` and a token's `aud` name."""
+        """Where it listens: what `--allow-endpoint` names, or with TLS `[push] egress_proxy`."""
         return f"http://{HOST}:{self._port}"
 
     @property
@@ -117,9 +147,28 @@ class Simulator:
         """Where it listens, for HTTP; a browser's `dom.push.serverURL` is the same with `ws:`."""
         return self.origin
 
-    def endpoint(self, subscription: str) -> str:
-        """Return the endpoint URL of a subscription's id."""
-        return f"{self.origin}/push/{subscription}"
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate (PEM) that a server has to trust; None without TLS."""
+        return self._names.authority.certificate if self._names is not None else None
+
+    def origin_of(self, personality: Personality) -> str:
+        """Return the origin of a service's endpoints, which a token's `aud` has to name."""
+        return self.origin if self._names is None else f"https://{personality.rules.host}"
+
+    def set_faults(self, faults: Sequence[str]) -> None:
+        """Let these go wrong from now on, and nothing else; docs/simulator.md says how a fault is written.
+
+        Raises:
+            ValueError: One of them is no fault, or cannot be met here.
+            PushdeskError: They are too many.
+        """
+        parsed = [parse_fault(fault) for fault in faults]
+        if self._names is None and (unmet := next((one for one in parsed if one.kind in AT_CONNECTING), None)):
+            raise ValueError(f"{unmet.text} needs TLS: start the simulator with --tls.")
+        self.faults.set(parsed)
+        if self._tunnels is not None and self.faults.has(AT_CONNECTING):
+            self._tunnels.close_tunnels()
 
     async def wait_until(self, condition: Callable[[], T | None]) -> T:
         """Return what `condition` returns as soon as it is true; it is asked again after every change here."""
@@ -146,7 +195,9 @@ class Simulator:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if len(self._connections) >= self._limits.browsers:
             raise web.HTTPServiceUnavailable(text="There are too many connections\n")
-        connection = AutopushConnection(self.registry, self.endpoint)
+        asked = request.path.removeprefix("/")
+        personality = Personality(asked) if asked else self.personalities[0]
+        connection = AutopushConnection(self.registry, self._new_endpoint, personality)
         if not connection.can_serve(request):
             return web.Response(text=_ABOUT)
         if request.headers.get("Origin", "").startswith("http"):
@@ -158,53 +209,8 @@ class Simulator:
         finally:
             self._connections.discard(connection)
 
-    async def _push(self, request: web.Request) -> web.Response:
-        subscription = request.match_info["id"]
-        body = await _read(request)
-        prepared = self.answers.take(subscription)
-        if prepared is not None:
-            self.registry.note(subscription, status=prepared.status, size=len(body), state=PushState.ANSWERED)
-            return web.Response(status=prepared.status, headers=prepared.headers, body=prepared.body.encode())
-        try:
-            return await self._deliver(request, subscription, body)
-        except Refusal as refusal:
-            noted = self.registry.note(
-                subscription, status=int(refusal.status), size=len(body), state=PushState.REFUSED
-            )
-            noted.errno, noted.reason = refusal.errno, refusal.message
-            return web.json_response(refusal.document(), status=refusal.status)
-
-    async def _deliver(self, request: web.Request, subscription: str, body: bytes) -> web.Response:
-        channel = self.registry.find(subscription)
-        check_authorization(
-            request.headers.get("Authorization"),
-            origin=self.origin,
-            registered_key=channel.key,
-            now=self._clock(),
-        )
-        headers = check_request(request.headers, len(body))
-        push = self.registry.accept(channel, headers, body)
-        connection = channel.browser.connection
-        if connection is not None:
-            await connection.notify(channel, push)
-        return web.Response(
-            status=HTTPStatus.CREATED,
-            headers={"Location": f"{self.origin}/message/{push.id}", "TTL": str(headers.ttl)},
-        )
-
-
-async def _read(request: web.Request) -> bytes:
-    """Return the body, or its first `LARGEST_BODY` + 1 bytes."""
-    body = b""
-    try:
-        async with asyncio.timeout(_BODY_WITHIN_S):
-            while len(body) <= LARGEST_BODY:
-                chunk = await request.content.read(LARGEST_BODY + 1 - len(body))
-                if not chunk:
-                    break
-                body += chunk
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text="The body took too long\n") from None
-    except web.RequestPayloadError:
-        raise web.HTTPBadRequest(text="The body cannot be read\n") from None
-    return body
+    def _new_endpoint(self, channel: Channel) -> str:
+        browser = channel.browser
+        removed = self.faults.take(AT_SUBSCRIBING, service=browser.personality, browser=browser.number)
+        origin = REMOVED_ORIGIN if removed is not None else self.origin_of(browser.personality)
+        return f"{origin}/push/{channel.id}"

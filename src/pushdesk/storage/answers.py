@@ -2,65 +2,122 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import or_, tuple_, update
+from sqlalchemy import ColumnElement, or_, tuple_, update
 
+from pushdesk.model import Service, SubscriptionState
+from pushdesk.storage.brakes import BrakeState, put_on
 from pushdesk.storage.generations import raise_generations, taken_away
+from pushdesk.storage.records import Refused
 from pushdesk.storage.rows import to_subscription
 from pushdesk.storage.schema import subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from pushdesk.model import Subscription, SubscriptionState
+    from sqlalchemy import Update
+
+    from pushdesk.model import Subscription
     from pushdesk.storage.records import Disabling
     from pushdesk.storage.transaction import Transaction
 
 SUCCESS_WRITE_INTERVAL_MS = 3_600_000
 """`last_success_at` is written at most this often per subscription: it is for people, and would cost a row a push."""
+REAPED_AFTER: Final = 5
+"""A subscription that nothing was ever delivered to is disabled after so many pushes that were refused, in a row."""
 
 
-async def disable(transaction: Transaction, disablings: Sequence[Disabling], now_ms: int) -> tuple[Subscription, ...]:
-    """Disable subscriptions that are still the version that was sent to, in the caller's transaction.
+async def disable(
+    transaction: Transaction, disablings: Sequence[Disabling], now_ms: int, *, has_failed: bool = True
+) -> tuple[Subscription, ...]:
+    """Disable subscriptions that are still the version that was sent to, or hold them, in the caller's transaction.
+
+    Args:
+        transaction: The caller's.
+        disablings: Which, and what they are to be.
+        now_ms: The time.
+        has_failed: Whether that is one more failure of each; else it is counted already.
 
     Returns:
-        Those that were disabled: a late answer disables nobody who has subscribed again since.
+        Those that were: a late answer disables nobody who has subscribed again since.
     """
-    versions: dict[SubscriptionState, list[tuple[str, int]]] = {}
+    brakes = await put_on(transaction, {item.hold for item in disablings if item.hold is not None})
+    versions: dict[tuple[SubscriptionState, SubscriptionState | None], list[tuple[str, int]]] = {}
     for item in disablings:
-        versions.setdefault(item.state, []).append((item.subscription, item.version))
-    found: list[Subscription] = []
-    for state, wanted in versions.items():
+        brake = None if item.hold is None else brakes[item.hold]
+        if brake is BrakeState.RELEASED:
+            # An operator has decided since it was answered.
+            continue
+        states = (SubscriptionState.HELD, item.state) if brake is BrakeState.ON else (item.state, None)
+        versions.setdefault(states, []).append((item.subscription, item.version))
+    disabled: list[Subscription] = []
+    held: list[Subscription] = []
+    for (state, held_as), wanted in versions.items():
         statement = (
             update(subscriptions)
             .where(tuple_(subscriptions.c.id, subscriptions.c.version).in_(wanted))
             .values(
                 state=state,
+                held_as=held_as,
+                disabled_at=now_ms if held_as is None else None,
                 version=subscriptions.c.version + 1,
                 last_failure_at=now_ms,
-                failures=subscriptions.c.failures + 1,
+                failures=subscriptions.c.failures + int(has_failed),
             )
             .returning(subscriptions)
         )
+        found = disabled if held_as is None else held
         found += [to_subscription(row) for row in await transaction.execute(statement)]
-    await raise_generations(transaction, taken_away(found))
+    # What is held is told of: it is not only taken away.
+    await raise_generations(transaction, taken_away(disabled) | {subscription.user: None for subscription in held})
+    return (*disabled, *held)
+
+
+async def count_refusals(transaction: Transaction, refusals: Mapping[str, int]) -> tuple[Refused, ...]:
+    """Note how many pushes to subscriptions were refused, of those that nothing was ever delivered to.
+
+    Returns:
+        Those of which it is too many, in a row.
+    """
+    found: list[Refused] = []
+    for times in sorted(set(refusals.values())):
+        ids = [id_ for id_, number in refusals.items() if number == times]
+        rows = await transaction.execute(_count_refusals(ids, times))
+        found += [Refused(row.id, row.version, Service(row.service)) for row in rows if row.refusals >= REAPED_AFTER]
     return tuple(found)
+
+
+def _count_refusals(ids: Collection[str], times: int) -> Update:
+    return (
+        update(subscriptions)
+        .where(
+            subscriptions.c.id.in_(ids),
+            subscriptions.c.last_success_at.is_(None),
+            subscriptions.c.state == SubscriptionState.ACTIVE,
+        )
+        .values(refusals=subscriptions.c.refusals + times)
+        .returning(subscriptions.c.id, subscriptions.c.version, subscriptions.c.service, subscriptions.c.refusals)
+    )
+
+
+def is_success_due(now_ms: int) -> ColumnElement[bool]:
+    """Return the condition that it is to be written down when a subscription is pushed to."""
+    return or_(
+        subscriptions.c.last_success_at.is_(None),
+        subscriptions.c.last_success_at < now_ms - SUCCESS_WRITE_INTERVAL_MS,
+    )
 
 
 async def count_successes(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
     """Note that these subscriptions were pushed to, in the caller's transaction; most need no write."""
     mine = subscriptions.c.id.in_(ids)
-    due = or_(
-        subscriptions.c.last_success_at.is_(None),
-        subscriptions.c.last_success_at < now_ms - SUCCESS_WRITE_INTERVAL_MS,
-    )
     # Apart: where `failures` is written its indexes are too, were it with the value that it had. Not "> 0", which are
     # the words of one of them: there, all that ever failed would be looked through.
     await transaction.execute(
         update(subscriptions).where(mine, subscriptions.c.failures != 0).values(last_success_at=now_ms, failures=0)
     )
-    await transaction.execute(update(subscriptions).where(mine, due).values(last_success_at=now_ms))
+    await transaction.execute(update(subscriptions).where(mine, is_success_due(now_ms)).values(last_success_at=now_ms))
 
 
 async def count_failures(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:

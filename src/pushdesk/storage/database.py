@@ -8,30 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sqlalchemy import URL, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from pushdesk.errors import DatabaseError
+from pushdesk.errors import DatabaseError, DiskFullError
 from pushdesk.storage import revisions
-from pushdesk.storage.transaction import Snapshot, Transaction
+from pushdesk.storage.transaction import Snapshot, Transaction, to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from pushdesk.storage.transaction import OnRaised
 
+T = TypeVar("T")
+
+_LOOK = "Look at the disk and at the log, then try again: nothing was changed."
 _ROOM = "It takes as much free space again as the database has. Nothing is lost: make room and run it again."
 READERS = 4
 BUSY_TIMEOUT_MS = 5000
+GIVES_BACK = "PRAGMA auto_vacuum = INCREMENTAL"
+"""Has a file give room back to the disk a little at a time, from when it is made or written anew."""
+LOG_SIZE = 64_000_000
+"""Bytes that the write-ahead log keeps on the disk when what is in it was brought over into the file."""
+FULL_FOR_S = 60
+"""After how many seconds there may be room again on a full disk."""
+FAILED_FOR_S = 5
+"""After how many seconds a database that failed may be asked again: one that is locked comes back by itself."""
 
 
 def _admit_any(_connection: Connection) -> None:
@@ -116,6 +128,10 @@ class Database:
                 finally:
                     await transaction.close()
         except SQLAlchemyError as error:
+            if is_full(getattr(error, "orig", None)):
+                # Else the log would take whatever room there is next: it is only brought over once it is long.
+                with suppress(DatabaseError):
+                    await self.empty_log(wait_ms=0)
             raise _database_error(error) from error
 
     @asynccontextmanager
@@ -150,27 +166,70 @@ class Database:
         except SQLAlchemyError as error:
             raise _database_error(error) from error
 
-    async def write_anew(self) -> None:
-        """Write the whole file anew and empty the write-ahead log: nothing that was overwritten lingers in either.
+    async def beside(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Do with the writer what does not go in a transaction; whoever is cancelled meanwhile waits for its end.
 
-        Takes as much free space again as the database has.
+        Args:
+            work: Is given the driver's own connection; nobody else writes meanwhile.
 
         Raises:
-            DatabaseError: The disk is full, or somebody else reads; the database is as it was.
+            DatabaseError: The database refused.
         """
-        try:
-            async with self._writing, self._writer.connect() as connection:
-                # The driver's own: SQLAlchemy would begin a transaction, in which there is no VACUUM.
+
+        async def do() -> T:
+            async with self._writer.connect() as connection:
+                # SQLAlchemy would begin a transaction.
                 driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None  # noqa: S101 (it is connected)
-                await driver.execute_fetchall("VACUUM")
-                ((is_busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise DatabaseError(f"The database could not be written anew: {error}.", hint=_ROOM) from error
+                return await work(driver)
+
+        try:
+            async with self._writing:
+                return await to_its_end(do())
         except SQLAlchemyError as error:
             raise _database_error(error) from error
-        if is_busy:
-            raise DatabaseError("The write-ahead log could not be emptied: somebody else has the database open.")
+        except sqlite3.Error as error:
+            if is_full(error):
+                raise disk_full() from error
+            raise DatabaseError(f"The database failed: {error}.", hint=_LOOK, retry_after_s=FAILED_FOR_S) from error
+
+    async def write_anew(self) -> None:
+        """Write the whole file anew, without what was removed. Takes as much free space again as the database has.
+
+        Raises:
+            DatabaseError: The disk is full, or the database refused; it is as it was.
+        """
+        try:
+            # Then it gives back what is removed, also if it was made by a version whose files did not.
+            await self.beside(lambda driver: driver.executescript(f"{GIVES_BACK}; VACUUM"))
+        except DatabaseError as error:
+            raise type(error)(f"The database could not be written anew. {error.detail}", hint=_ROOM) from error
+
+    async def empty_log(self, *, wait_ms: int = BUSY_TIMEOUT_MS) -> bool:
+        """Bring the write-ahead log over into the file and empty it; returns whether nobody else was reading.
+
+        Args:
+            wait_ms: For how long those who read are waited for; nobody writes meanwhile.
+
+        Raises:
+            DatabaseError: It failed; nothing is lost.
+        """
+
+        async def empty(driver: Any) -> bool:  # noqa: ANN401 (the driver's own connection)
+            await driver.execute_fetchall(f"PRAGMA busy_timeout = {wait_ms}")
+            try:
+                ((is_busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                await driver.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            return not is_busy
+
+        return await self.beside(empty)
+
+    def free_bytes(self) -> int | None:
+        """Return how much room is left on the disk with the database; None where that cannot be known."""
+        try:
+            return shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return None
 
     async def ping(self) -> None:
         """Read from the database, so that a caller knows that it answers.
@@ -201,7 +260,12 @@ def _set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driv
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA page_count")
+    if cursor.fetchone() == (0,):
+        # What is removed can be given back to the disk a little at a time: said before anything is written.
+        cursor.execute(GIVES_BACK)
     cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     # Whether what is deleted is overwritten, a key that leaked among it, would depend on how SQLite was built.
@@ -217,10 +281,26 @@ def _begin_deferred(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN DEFERRED")
 
 
+def is_full(error: object) -> bool:
+    """Whether an error of the driver says that the disk is full: also that of the memory which connections share."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+
+
+def disk_full() -> DiskFullError:
+    """Return the error for a disk that is full."""
+    return DiskFullError(
+        "The disk is full.", hint="Make room on it, then try again: nothing was changed.", retry_after_s=FULL_FOR_S
+    )
+
+
 def _database_error(error: SQLAlchemyError) -> DatabaseError:
+    if is_full(getattr(error, "orig", None)):
+        return disk_full()
     return DatabaseError(
         f"The database failed: {_cause(error)}.",
-        hint="Look at the disk and at the log, then try again: nothing was changed.",
+        hint=_LOOK,
+        retry_after_s=FAILED_FOR_S,
     )
 
 

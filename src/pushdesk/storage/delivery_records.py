@@ -11,6 +11,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import DeliveryRecord, SubscriptionState, Urgency
 from pushdesk.storage.key_bindings import key_has_ended
 from pushdesk.storage.listings import read_counts
+from pushdesk.storage.retention import not_kept
 from pushdesk.storage.rows import to_attempt, to_delivery, to_dispatch, to_message, ttl_s_of
 from pushdesk.storage.schema import attempts, deliveries, dispatches, subscriptions
 from pushdesk.storage.subscriptions import not_found
@@ -78,19 +79,25 @@ class DeliveryRecords:
         async with self._database.snapshot() as snapshot:
             found = await _find(snapshot, delivery)
             sent = (await snapshot.execute(select(dispatches).where(dispatches.c.id == found.dispatch))).one()
-            device = await snapshot.execute(
-                select(subscriptions.c.state, key_has_ended().label("key_has_ended")).where(
-                    subscriptions.c.id == found.subscription, subscriptions.c.user == found.user
-                )
-            )
-            _check(device.one_or_none(), found.user)
+            await _check_device(snapshot, found.user, found.subscription)
         return Sendable(to_delivery(found), to_message(sent), ttl_s_of(sent))
+
+    async def check_device(self, user: str, subscription: str) -> None:
+        """Refuse a subscription through which nobody would get anything.
+
+        Raises:
+            PushdeskError: `subscription_not_found` when the user has no such subscription; `subscription_gone` when it
+                is not sent to.
+            DatabaseError: It could not be read.
+        """
+        async with self._database.snapshot() as snapshot:
+            await _check_device(snapshot, user, subscription)
 
 
 async def _find(snapshot: Snapshot, delivery: str) -> Row[Any]:
     row = (await snapshot.execute(select(deliveries).where(deliveries.c.id == delivery))).one_or_none()
     if row is None:
-        raise PushdeskError("There is no such delivery.", code="not_found")
+        raise not_kept("delivery")
     return row
 
 
@@ -103,21 +110,26 @@ def _last(delivery: Row[Any], earlier: list[Attempt]) -> list[Attempt]:
     return [] if is_kept else [to_attempt(delivery, delivery.attempts)]
 
 
-def _check(device: Row[Any] | None, user: str) -> None:
-    """Refuse a subscription through which nobody would get anything."""
+async def _check_device(snapshot: Snapshot, user: str, subscription: str) -> None:
+    found = await snapshot.execute(
+        select(subscriptions.c.state, key_has_ended().label("key_has_ended")).where(
+            subscriptions.c.id == subscription, subscriptions.c.user == user
+        )
+    )
+    device = found.one_or_none()
     if device is None:
         raise not_found(user)
     state = SubscriptionState.KEY_MISMATCH if device.key_has_ended else SubscriptionState(device.state)
     if state is not SubscriptionState.ACTIVE:
         raise PushdeskError(
-            f"Nothing is sent to this subscription: {_WHY[state]}.",
+            _WHY[state],
             code="subscription_gone",
             hint="Its browser can subscribe again.",
         )
 
 
 _WHY: Final = {
-    SubscriptionState.GONE: "its push service no longer knows it",
-    SubscriptionState.KEY_MISMATCH: "it was made with a key that is not used for it any more",
-    SubscriptionState.HELD: "it is held",
+    SubscriptionState.GONE: "Its push service no longer knows it.",
+    SubscriptionState.KEY_MISMATCH: "It was made with a key that is not used for it any more.",
+    SubscriptionState.HELD: "The brake of its push service holds it.",
 }

@@ -8,19 +8,23 @@ by its subscription alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, exists, func, or_, select, union_all
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import DispatchState, KeyState, Outcome, SubscriptionState
+from pushdesk.storage.answers import REAPED_AFTER
+from pushdesk.storage.explaining_broadcasts import Reach, read_reach
+from pushdesk.storage.retention import not_kept
 from pushdesk.storage.rows import device_label, to_attempt, to_delivery, to_dispatch, to_subscription, ttl_s_of
 from pushdesk.storage.schema import attempts, deliveries, dispatches, invitations, subscriptions, user_state, vapid_keys
+from pushdesk.storage.sendings import Sending, moment
 from pushdesk.storage.times import to_datetime, to_datetime_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, CompoundSelect, Exists, Row, Select
 
@@ -36,27 +40,17 @@ DELIVERIES_TOLD: Final = 1000
 """How many deliveries of a dispatch are told of: as many as a user can have devices."""
 ATTEMPTS_TOLD: Final = 5
 """How many attempts of a delivery are told of."""
-_LAST_MOMENT_MS: Final = round(datetime(9999, 12, 30, tzinfo=UTC).timestamp() * 1000)
-"""What is to be sent at the end of time ends after what a datetime can be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """A dispatch, and when it is to be sent."""
+class Newer:
+    """What took the place of a delivery: the newest of its topic to the same device."""
 
+    topic: str
     dispatch: Dispatch
     """Without its deliveries."""
-    due_at: datetime
-    expires_at: datetime
-    """Until when a push service is asked to keep it."""
-    ttl_s: int
-    """For how long it was asked to, counted from when it was first due."""
-    subscription: str | None = None
-    """The one that it is for, as a test push or what is sent again may be; None for all of a user's."""
-
-    def is_later(self, now: datetime) -> bool:
-        """Whether it is scheduled for a time to come."""
-        return self.dispatch.state is DispatchState.SCHEDULED and self.due_at > now
+    outcome: Outcome
+    """What became of it on that device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +61,8 @@ class Sent:
     sending: Sending
     earlier: tuple[Attempt, ...] = ()
     """Its attempts after which another one was due, the latest of them first; at most `ATTEMPTS_TOLD`."""
+    newer: Newer | None = None
+    """Of what is superseded, if it is still kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +78,22 @@ class Device:
     """Its latest delivery, if it is among the newest of its user."""
     ending: Sent | None = None
     """The latest that was answered with its end: gone, or another key."""
+    was_reaped: bool = False
+    """Whether it is disabled because nothing was ever delivered to it, and its pushes were refused."""
+    disabled_at: datetime | None = None
+    """Since when it is disabled, if it is: it is kept for a while, and can be restored."""
+    reach: Reach | None = None
+    """How the newest broadcast that is for its user stands to it, if there is one."""
+
+    @property
+    def key_signs(self) -> bool:
+        """Whether its key is one that is signed with."""
+        return self.key in _SIGNING
 
     @property
     def is_live(self) -> bool:
         """Whether it is sent to."""
-        signs = self.key in {KeyState.CURRENT, KeyState.RETIRING}
-        return signs and self.subscription.state is SubscriptionState.ACTIVE
+        return self.key_signs and self.subscription.state is SubscriptionState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +158,17 @@ class Explaining:
             spread: Sequence[Row[Any]] = ()
             if latest is not None:
                 spread = (await snapshot.execute(_select_spread(user, latest.dispatch.id))).all()
-            earlier = await _read_earlier(snapshot, [row.id for row in found])
-        sent = [(row.is_lost, Sent(to_delivery(row), sendings[row.dispatch], earlier[row.id])) for row in found]
+            sent = await _read_sent(snapshot, found, sendings)
+            reach = await read_reach(snapshot, user, [row.id for row in told])
         return UserFacts(
             user,
             is_known=around.known is not None,
-            devices=tuple(_to_device(row, [one for _, one in sent]) for row in told),
+            devices=tuple(_to_device(row, sent, reach.get(row.id)) for row in told),
             has_more_devices=len(rows) > len(told),
             latest=latest,
             upcoming=upcoming,
             deliveries=tuple(to_delivery(row) for row in spread),
-            lost=next((one for is_lost, one in sent if is_lost), None),
+            lost=next((one for row, one in zip(found, sent, strict=True) if row.is_lost), None),
             invited_until=to_datetime_or_none(around.invited_until),
             revoked_at=to_datetime_or_none(around.revoked_at),
         )
@@ -194,14 +200,13 @@ class Explaining:
         async with self._database.snapshot() as snapshot:
             row = (await snapshot.execute(select(deliveries).where(deliveries.c.id == delivery))).one_or_none()
             if row is None:
-                raise PushdeskError("There is no such delivery.", code="not_found")
+                raise not_kept("delivery")
             found = to_delivery(row)
             sendings = await _read_sendings(snapshot, dispatches.c.id == found.dispatch)
-            earlier = await _read_earlier(snapshot, [delivery])
+            (sent,) = await _read_sent(snapshot, [row], sendings)
             device = await _read_device(snapshot, found.subscription)
             has_live_device = bool(await snapshot.scalar(select(_has_live_device(found.user))))
         is_theirs = device is not None and device.subscription.user == found.user
-        sent = Sent(found, sendings[found.dispatch], earlier[delivery])
         return DeliveryFacts(sent, device if is_theirs else None, has_live_device)
 
 
@@ -222,8 +227,8 @@ async def _read_device(snapshot: Snapshot, subscription: str) -> Device | None:
         return None
     found = (await snapshot.execute(_select_latest(row.user, [row.id]))).all()
     sendings = await _read_sendings(snapshot, dispatches.c.id.in_({one.dispatch for one in found}))
-    earlier = await _read_earlier(snapshot, [one.id for one in found])
-    return _to_device(row, [Sent(to_delivery(one), sendings[one.dispatch], earlier[one.id]) for one in found])
+    reach = await read_reach(snapshot, row.user, [row.id])
+    return _to_device(row, await _read_sent(snapshot, found, sendings), reach.get(row.id))
 
 
 async def _read_sendings(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, Sending]:
@@ -231,6 +236,19 @@ async def _read_sendings(snapshot: Snapshot, which: ColumnElement[bool]) -> dict
     columns = [column for column in dispatches.c if column is not dispatches.c.message]
     rows = await snapshot.execute(select(*columns).where(which))
     return {row.id: _to_sending(row) for row in rows}
+
+
+async def _read_sent(snapshot: Snapshot, rows: Sequence[Row[Any]], sendings: Mapping[str, Sending]) -> list[Sent]:
+    """Return deliveries with what they are of, what was tried, and what took their place."""
+    earlier = await _read_earlier(snapshot, [row.id for row in rows])
+    superseded = [row.id for row in rows if row.outcome == Outcome.SUPERSEDED]
+    newer = await _read_newer(snapshot, superseded) if superseded else {}
+    return [Sent(to_delivery(row), sendings[row.dispatch], earlier[row.id], newer.get(row.id)) for row in rows]
+
+
+async def _read_newer(snapshot: Snapshot, superseded: Collection[str]) -> dict[str, Newer]:
+    rows = await snapshot.execute(_select_newer(superseded))
+    return {row.older: Newer(row.topic, to_dispatch(row), Outcome(row.outcome)) for row in rows}
 
 
 async def _read_earlier(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
@@ -343,15 +361,43 @@ def _select_spread(user: str, dispatch: str) -> Select[Any]:
     return select(deliveries).where(mine).order_by(deliveries.c.id).limit(DELIVERIES_TOLD)
 
 
+def _select_newer(superseded: Collection[str]) -> Select[Any]:
+    """Return the statement for the newest of the topic of each of some deliveries, to the same device."""
+    older, newer = deliveries.alias("older"), deliveries.alias("newer")
+    newest = (
+        select(newer.c.id)
+        .where(
+            newer.c.subscription == older.c.subscription,
+            newer.c.topic == older.c.topic,
+            # The words of the index.
+            newer.c.topic.is_not(None),
+            newer.c.precedence >= older.c.precedence,
+            or_(newer.c.precedence > older.c.precedence, newer.c.dispatch > older.c.dispatch),
+        )
+        .order_by(newer.c.precedence.desc(), newer.c.dispatch.desc())
+        .limit(1)
+        .correlate(older)
+        .scalar_subquery()
+    )
+    columns = [column for column in dispatches.c if column is not dispatches.c.message]
+    return (
+        select(*columns, older.c.id.label("older"), deliveries.c.outcome)
+        .select_from(
+            older.join(deliveries, deliveries.c.id == newest).join(dispatches, dispatches.c.id == deliveries.c.dispatch)
+        )
+        .where(older.c.id.in_(superseded))
+    )
+
+
 def _has_live_device(user: str) -> Exists:
     return exists().where(subscriptions.c.user == user, _is_live())
 
 
 def _to_sending(row: Row[Any]) -> Sending:
-    return Sending(to_dispatch(row), _moment(row.due_at), _moment(row.expires_at), ttl_s_of(row), row.subscription)
+    return Sending(to_dispatch(row), moment(row.due_at), moment(row.expires_at), ttl_s_of(row), row.subscription)
 
 
-def _to_device(row: Row[Any], sent: Sequence[Sent]) -> Device:
+def _to_device(row: Row[Any], sent: Sequence[Sent], reach: Reach | None) -> Device:
     """Make a device of its row, with those of the deliveries that are its own; the newest are first."""
     subscription = to_subscription(row)
     mine = [one for one in sent if one.delivery.subscription == subscription.id]
@@ -363,8 +409,7 @@ def _to_device(row: Row[Any], sent: Sequence[Sent]) -> Device:
         ending=next(
             (one for one in mine if one.delivery.outcome in _ENDINGS and one.delivery.status is not None), None
         ),
+        was_reaped=subscription.state is SubscriptionState.GONE and row.refusals >= REAPED_AFTER,
+        disabled_at=to_datetime_or_none(row.disabled_at),
+        reach=reach,
     )
-
-
-def _moment(milliseconds: int) -> datetime:
-    return to_datetime(min(milliseconds, _LAST_MOMENT_MS))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import exists, insert, select, update
 
 from pushdesk.model import InvitationFault
 from pushdesk.storage.generations import raise_generations
@@ -15,10 +15,6 @@ from pushdesk.storage.users import make_user
 if TYPE_CHECKING:
     from pushdesk.storage.database import Database
 
-KEPT_MS: Final = 7 * 24 * 3_600_000
-"""How long an invitation is kept after its end, so that whoever comes too late is told so."""
-PURGED_AT_ONCE: Final = 100
-
 
 class Invitations:
     """The invitations and enrollments of a database."""
@@ -27,7 +23,7 @@ class Invitations:
         self._database = database
 
     async def add(self, user: str, code_digest: bytes, *, now_ms: int, expires_at_ms: int) -> bool:
-        """Store a new invitation, and its user unless there is one; some that ended long ago are removed.
+        """Store a new invitation, and its user unless there is one.
 
         Returns:
             Whether the user was not known before.
@@ -35,12 +31,6 @@ class Invitations:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        purged = (
-            select(invitations.c.code_digest)
-            .where(invitations.c.expires_at < now_ms - KEPT_MS)
-            .order_by(invitations.c.expires_at)
-            .limit(PURGED_AT_ONCE)
-        )
         async with self._database.write() as transaction:
             made_user = await make_user(transaction, user, now_ms)
             if made_user:
@@ -51,7 +41,6 @@ class Invitations:
                     code_digest=code_digest, user=user, created_at=now_ms, expires_at=expires_at_ms
                 )
             )
-            await transaction.execute(delete(invitations).where(invitations.c.code_digest.in_(purged)))
         return made_user
 
     async def redeem(self, code_digest: bytes, *, enrollment: str, token_digest: bytes, now_ms: int) -> Redemption:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 
 from pushdesk.model import KeyState, Service, SubscriptionState
 from pushdesk.storage.generations import raise_generations, taken_away
@@ -45,6 +45,11 @@ def key_has_ended() -> ColumnElement[bool]:
 def is_live() -> ColumnElement[bool]:
     """Return the condition that a subscription is sent to: it is active, and its key signs."""
     return and_(_ACTIVE, ~key_has_ended())
+
+
+def is_live_or_held() -> ColumnElement[bool]:
+    """Return the condition that a subscription is sent to, or would be if no brake held it."""
+    return and_(or_(_ACTIVE, subscriptions.c.held_as.is_not(None)), ~key_has_ended())
 
 
 async def count_bound(connection: AsyncConnection, keys: Collection[str]) -> dict[str, dict[Service, int]]:
@@ -80,11 +85,12 @@ class KeyBindings:
             found = (await connection.execute(select_users_left(retiring))).all() if retiring else []
         return KeyCounts(bound, {row.key: row.number for row in found})
 
-    async def sweep(self, limit: int) -> Swept:
+    async def sweep(self, limit: int, now_ms: int) -> Swept:
         """Bring a batch of rows in line with the keys they were made with; nothing is left when it is empty.
 
         Args:
             limit: The most rows that are changed.
+            now_ms: The time, from which on those of a retired key are disabled.
 
         Raises:
             DatabaseError: Nothing was changed.
@@ -104,14 +110,14 @@ class KeyBindings:
                 await raise_generations(transaction, taken_away(removed))
                 return Swept(removed=removed)
             disabled = await _set_state(
-                transaction, _first(retired, _ACTIVE, limit=limit), SubscriptionState.KEY_MISMATCH
+                transaction, _first(retired, _ACTIVE, limit=limit), SubscriptionState.KEY_MISMATCH, now_ms
             )
             if disabled:
                 changed = tuple(to_subscription(row) for row in disabled)
                 await raise_generations(transaction, taken_away(changed))
                 return Swept(disabled=changed)
             restored = await _set_state(
-                transaction, _first(restoring, mismatched, limit=limit), SubscriptionState.ACTIVE
+                transaction, _first(restoring, mismatched, limit=limit), SubscriptionState.ACTIVE, None
             )
             changed = tuple(to_subscription(row) for row in restored)
             await raise_generations(transaction, {subscription.user: None for subscription in changed})
@@ -168,11 +174,13 @@ def _first(*conditions: ColumnElement[bool], limit: int) -> Select[tuple[str]]:
     return select(subscriptions.c.id).where(*conditions).limit(limit)
 
 
-async def _set_state(transaction: Transaction, ids: Select[tuple[str]], state: SubscriptionState) -> list[Any]:
+async def _set_state(
+    transaction: Transaction, ids: Select[tuple[str]], state: SubscriptionState, disabled_at: int | None
+) -> list[Any]:
     result = await transaction.execute(
         update(subscriptions)
         .where(subscriptions.c.id.in_(ids))
-        .values(state=state, version=subscriptions.c.version + 1)
+        .values(state=state, version=subscriptions.c.version + 1, disabled_at=disabled_at)
         .returning(subscriptions)
     )
     return list(result.all())

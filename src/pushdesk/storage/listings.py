@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, text
 
-from pushdesk.errors import PushdeskError
-from pushdesk.model import Dispatch, KeyState, Outcome, Page, Service, SubscriptionState, User, VapidKey
+from pushdesk.model import Dispatch, DispatchState, KeyState, Outcome, Page, Service, SubscriptionState, User, VapidKey
+from pushdesk.storage.broadcast_counts import read_unwritten
 from pushdesk.storage.key_bindings import is_live
 from pushdesk.storage.pages import Listing, Sort, Wanted, having, read_page
+from pushdesk.storage.retention import not_kept
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import (
     HAS_FAILED,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 OF_SUBSCRIPTION = "subscription:"
 """How a filter of deliveries begins that is meant for one subscription."""
+OF_STATE = "state:"
+"""How a filter of dispatches begins that is meant for those in one state."""
 DELIVERIES_SHOWN = 200
 """How many deliveries a dispatch shows of itself."""
 LATELY = 20
@@ -138,7 +142,9 @@ class Listings:
         return await self._page(_DELIVERIES, wanted, query, select(deliveries), to_delivery)
 
     async def dispatches(self, query: PageQuery) -> Page[Dispatch]:
-        """List dispatches without their deliveries; the filter is a part of the user's id or the title (`filters`).
+        """List dispatches without their deliveries.
+
+        The filter is `state:` and a state, or a part of the user's id or the title (`filters`).
 
         Raises:
             PushdeskError: `bad_field` for a sort that is not known, or a cursor that is not of this sort and filter.
@@ -146,7 +152,9 @@ class Listings:
         """
         of_user, of_title = (having(column, query.filter) for column in (dispatches.c.user, dispatches.c.title))
         wanted = Wanted()
-        if of_user.test is not None and of_title.test is not None:
+        if query.filter.startswith(OF_STATE):
+            wanted = _in_state(query.filter.removeprefix(OF_STATE))
+        elif of_user.test is not None and of_title.test is not None:
             wanted = Wanted(or_(of_user.test, of_title.test))
         # Without their messages: nobody who looks needs them.
         rows = select(*(column for column in dispatches.c if column is not dispatches.c.message))
@@ -183,7 +191,7 @@ class Listings:
         async with self._database.snapshot() as snapshot:
             row = (await snapshot.execute(select(dispatches).where(dispatches.c.id == dispatch))).one_or_none()
             if row is None:
-                raise PushdeskError("There is no such dispatch.", code="not_found")
+                raise not_kept("dispatch")
             after = mine if cursor is None else and_(mine, deliveries.c.id > cursor)
             page = await snapshot.execute(
                 select(deliveries).where(after).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1)
@@ -205,8 +213,16 @@ class Listings:
             return await read_page(snapshot, listing, wanted, query, rows, convert)
 
 
+def _in_state(state: str) -> Wanted:
+    mine = dispatches.c.state == state
+    if state not in {DispatchState.SCHEDULED, DispatchState.QUEUED}:
+        return Wanted(mine)
+    # In the words of their index: these are few among all.
+    return Wanted(mine, dispatches.c.due_at, and_(text("state IN ('queued', 'scheduled')"), mine))
+
+
 async def read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:
-    """Return what the deliveries of dispatches have come to, by dispatch."""
+    """Return what dispatches have come to, by dispatch: their deliveries, and of broadcasts all that has none."""
     statement = (
         select(deliveries.c.dispatch, deliveries.c.outcome, func.count().label("number"))
         .where(deliveries.c.dispatch.in_(ids))
@@ -215,6 +231,8 @@ async def read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[
     counts: dict[str, dict[Outcome, int]] = {}
     for row in await snapshot.execute(statement):
         counts.setdefault(row.dispatch, {})[Outcome(row.outcome)] = row.number
+    for dispatch, others in (await read_unwritten(snapshot, ids)).items():
+        counts[dispatch] = dict(others + Counter(counts.get(dispatch, {})))
     return counts
 
 

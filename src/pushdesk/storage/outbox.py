@@ -5,49 +5,43 @@ Everything here works on batches: one statement for many dispatches or deliverie
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import structs
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 
-from pushdesk.model import (
-    UNSETTLED,
-    Delivery,
-    DispatchKind,
-    DispatchState,
-    Outcome,
-    Service,
-    SubscriptionState,
-)
-from pushdesk.storage.answers import count_failures, count_successes, disable
-from pushdesk.storage.attempts import keep_attempts
+from pushdesk.model import DispatchKind, DispatchState, Service
+from pushdesk.storage.answers import disable
+from pushdesk.storage.ending import cancel, expire, finish, supersede
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.key_bindings import key_has_ended
-from pushdesk.storage.records import KEY_NOT_USED, Claimed, Open, Settled, Settlement
-from pushdesk.storage.rows import (
-    delivery_row,
-    dispatch_row,
-    idempotency_row,
-    settle_row,
-    to_delivery,
-    to_dispatch,
-    to_message,
+from pushdesk.storage.records import IDEMPOTENCY_MS, Claimed, Open, Settled, Settlement
+from pushdesk.storage.rows import broadcast_row, delivery_row, dispatch_row, idempotency_row, to_delivery, to_message
+from pushdesk.storage.schema import (
+    broadcasts,
+    deliveries,
+    dispatches,
+    idempotency_keys,
+    server_state,
+    subscriptions,
+    user_state,
 )
-from pushdesk.storage.schema import deliveries, dispatches, idempotency_keys, server_state, subscriptions, user_state
-from pushdesk.storage.times import to_datetime
+from pushdesk.storage.settling import settle, without_device
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Select
 
-    from pushdesk.model import Dispatch
+    from pushdesk.model import Delivery, Dispatch, Subscription
     from pushdesk.storage.database import Database
-    from pushdesk.storage.records import Message
+    from pushdesk.storage.records import Disabling, Ended, IdempotencyKey, Message, Topic
 
 OPEN_STATES = (DispatchState.QUEUED, DispatchState.SCHEDULED)
-IDEMPOTENCY_MS = 24 * 3_600_000
-"""How long an idempotency key is remembered."""
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+NO_TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({})
+NO_WAITS: Final[Mapping[Service, str]] = MappingProxyType({})
 
 
 class OutboxTable:
@@ -56,8 +50,12 @@ class OutboxTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accept(self, messages: Sequence[Message]) -> dict[str, tuple[str, bytes]]:
+    async def accept(self, messages: Sequence[Message], precedence: int = 0) -> dict[str, tuple[str, bytes]]:
         """Store a batch of dispatches in one transaction, but for those whose idempotency key is known.
+
+        Args:
+            messages: The batch.
+            precedence: The latest that was given to a dispatch.
 
         Returns:
             For each message whose key was known: its id -> the first dispatch of that key and its body's digest.
@@ -70,10 +68,13 @@ class OutboxTable:
         async with self._database.write() as transaction:
             if keyed:
                 oldest = max(message.accepted_at_ms for message in messages) - IDEMPOTENCY_MS
-                await transaction.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < oldest))
                 first: dict[tuple[str, str], tuple[str, bytes]] = {}
                 names = tuple_(idempotency_keys.c.sender, idempotency_keys.c.key)
                 wanted = [(key.sender, key.key) for _, key in keyed]
+                # All others that are as old are removed by and by.
+                await transaction.execute(
+                    delete(idempotency_keys).where(names.in_(wanted), idempotency_keys.c.created_at < oldest)
+                )
                 for row in await transaction.execute(select(idempotency_keys).where(names.in_(wanted))):
                     first[row.sender, row.key] = (row.dispatch, row.body_digest)
                 for message, key in keyed:
@@ -83,6 +84,9 @@ class OutboxTable:
             fresh = [message for message in messages if message.id not in repeats]
             if fresh:
                 await transaction.execute(insert(dispatches), [dispatch_row(message) for message in fresh])
+            made = [broadcast_row(item, item.broadcast) for item in fresh if item.broadcast is not None]
+            if made:
+                await transaction.execute(insert(broadcasts), made)
             rows = [
                 idempotency_row(message, idempotency)
                 for message in fresh
@@ -90,23 +94,55 @@ class OutboxTable:
             ]
             if rows:
                 await transaction.execute(insert(idempotency_keys), rows)
+            if any(message.topic is not None for message in fresh):
+                await transaction.execute(
+                    update(server_state)
+                    .where(THE_ROW, server_state.c.precedence < precedence)
+                    .values(precedence=precedence)
+                )
         return repeats
 
-    async def release_claims(self, keep: Collection[str] = ()) -> None:
+    async def remembered(self, key: IdempotencyKey, now_ms: int) -> tuple[str, bytes] | None:
+        """Return the first dispatch of an idempotency key and its body's digest, if the key is known.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        mine = (idempotency_keys.c.sender == key.sender, idempotency_keys.c.key == key.key)
+        known = select(idempotency_keys).where(*mine, idempotency_keys.c.created_at >= now_ms - IDEMPOTENCY_MS)
+        async with self._database.read() as connection:
+            row = (await connection.execute(known)).one_or_none()
+        return None if row is None else (row.dispatch, row.body_digest)
+
+    async def precedence(self) -> int:
+        """Return the latest precedence that was given to a dispatch.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+        async with self._database.read() as connection:
+            return int((await connection.execute(select(server_state.c.precedence).where(THE_ROW))).scalar_one())
+
+    async def release_claims(self, keep: Collection[str] = ()) -> tuple[Dispatch, ...]:
         """Free every delivery that is claimed, but for those that are worked on: nobody else would.
 
         Args:
             keep: Ids of deliveries.
 
+        Returns:
+            The dispatches of which nothing is left to do: what was claimed of them had ended already.
+
         Raises:
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
-            await transaction.execute(
+            freed = await transaction.execute(
                 update(deliveries)
                 .where(deliveries.c.claim_id.is_not(None), deliveries.c.id.not_in(keep))
                 .values(claim_id=None)
+                .returning(deliveries.c.dispatch, deliveries.c.next_attempt_at)
             )
+            return await finish(transaction, {row.dispatch for row in freed if row.next_attempt_at is None})
 
     async def open_dispatches(self, now_ms: int, limit: int) -> tuple[Open, ...]:
         """Return dispatches that are due and not spread over their devices yet, the longest due first.
@@ -118,13 +154,31 @@ class OutboxTable:
             rows = await connection.execute(select_open(now_ms, limit))
             return tuple(Open(to_message(row), row.floor) for row in rows)
 
-    async def spread(self, deliveries_: Sequence[Delivery], empty: Collection[str], claims: Mapping[str, str]) -> None:
+    async def spread(
+        self,
+        deliveries_: Sequence[Delivery],
+        empty: Collection[str],
+        claims: Mapping[str, str],
+        awaited: Mapping[str, str] = NOTHING,
+        topics: Mapping[str, Topic] = NO_TOPICS,
+        now_ms: int = 0,
+    ) -> Ended:
         """Write one delivery for each device of some dispatches, in one transaction.
+
+        Of each topic, only the newest is then still to be sent to a device: be that one of these, or one that was there
+        before.
 
         Args:
             deliveries_: The deliveries to be written.
             empty: Ids of dispatches whose user has no device: these are done.
-            claims: Delivery -> claim, for those that are claimed at once; the others can be claimed by anybody.
+            claims: Delivery -> claim, for those that are claimed at once; the others can be claimed when they are due.
+            awaited: Delivery -> key, for those that wait for one that their push service refuses.
+            topics: Of those dispatches that have one, by their ids.
+            now_ms: The time.
+
+        Returns:
+            What of all that is superseded, these among it; and which of the dispatches are done by it, or because all
+            their deliveries were settled already.
 
         Raises:
             DatabaseError: Nothing was changed; the dispatches are still open.
@@ -132,11 +186,62 @@ class OutboxTable:
         spread = {delivery.dispatch for delivery in deliveries_}
         async with self._database.write() as transaction:
             if deliveries_:
-                rows = [delivery_row(delivery, claims.get(delivery.id)) for delivery in deliveries_]
+                rows = [
+                    delivery_row(
+                        delivery, claims.get(delivery.id), awaited.get(delivery.id), topics.get(delivery.dispatch)
+                    )
+                    for delivery in deliveries_
+                ]
                 await transaction.execute(insert(deliveries), rows)
             for ids, state in ((spread, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
                 if ids:
                     await transaction.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
+            pairs = {
+                (delivery.subscription, topics[delivery.dispatch].name)
+                for delivery in deliveries_
+                if delivery.dispatch in topics
+            }
+            ended = await supersede(transaction, pairs, now_ms)
+            settled = {delivery.dispatch for delivery in deliveries_ if delivery.outcome.is_settled}
+            return replace(ended, done=(*ended.done, *await finish(transaction, settled - set(empty))))
+
+    async def expire(
+        self, now_ms: int, limit: int, waits: Mapping[Service, str] = NO_WAITS
+    ) -> tuple[Ended, int | None]:
+        """End deliveries that nobody works on and whose time is over, the longest past first.
+
+        Args:
+            now_ms: The time.
+            limit: The most that ends.
+            waits: What all that is for these push services has been waiting for last, in a sentence.
+
+        Returns:
+            What ended; and when the time of the next dispatch that is being sent is over: that is past where there is
+            more, or where somebody works on it.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as transaction:
+            return await expire(transaction, now_ms, limit, waits)
+
+    async def cancel(self, dispatch: str, sender: str | None, now_ms: int) -> tuple[Dispatch, Ended]:
+        """End all that may still be sent of a dispatch, and the dispatch itself.
+
+        Args:
+            dispatch: Its id.
+            sender: The only one whose dispatches may be cancelled; None for all.
+            now_ms: The time.
+
+        Returns:
+            The dispatch as it was, and what ended. What somebody works on is not tried again.
+
+        Raises:
+            PushdeskError: `not_found`; `forbidden` for another one's; `already_ended` where nothing is left to do.
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as transaction:
+            return await cancel(transaction, dispatch, sender, now_ms)
 
     async def put_off(self, dispatches_: Collection[str], due_ms: int) -> None:
         """Have dispatches that are not spread yet be looked at later, so that they do not stand in the way of others.
@@ -205,7 +310,10 @@ class OutboxTable:
         async with self._database.write() as transaction:
             claimed = (
                 await transaction.execute(
-                    update(deliveries).where(deliveries.c.id.in_(due)).values(claim_id=claim).returning(deliveries)
+                    update(deliveries)
+                    .where(deliveries.c.id.in_(due))
+                    .values(claim_id=claim, awaits_key=None)
+                    .returning(deliveries)
                 )
             ).all()
             if not claimed:
@@ -217,7 +325,11 @@ class OutboxTable:
             known = (await transaction.execute(_select_floors({row.user for row in claimed}))).all()
             floors = {row.user: row.floor for row in known}
             epoch = known[0].epoch
-        return tuple(Claimed(to_delivery(row), messages[row.dispatch], floors.get(row.user, epoch)) for row in claimed)
+        return tuple(
+            # Of a broadcast's deliveries, each is a message for its own user.
+            Claimed(to_delivery(row), replace(messages[row.dispatch], user=row.user), floors.get(row.user, epoch))
+            for row in claimed
+        )
 
     async def lost(self, deliveries_: Sequence[Delivery], now_ms: int) -> tuple[Settlement, ...]:
         """Return how to settle claimed deliveries whose device was not among the active ones of their user.
@@ -233,49 +345,38 @@ class OutboxTable:
         async with self._database.read() as connection:
             devices = {row.id: row for row in await connection.execute(statement)}
         return tuple(
-            Settlement(_lost(delivery, devices.get(delivery.subscription), now_ms), attempted=False)
+            Settlement(without_device(delivery, devices.get(delivery.subscription), now_ms), attempted=False)
             for delivery in deliveries_
         )
 
-    async def settle(self, settlements: Sequence[Settlement], claim: str, now_ms: int) -> Settled:
+    async def settle(
+        self, settlements: Sequence[Settlement], claim: str, now_ms: int, *, again: bool = False
+    ) -> Settled:
         """Write what a batch of attempts came to, in one transaction.
 
         Deliveries that are no longer under this claim are left as they are. An attempt that is not the last one is
-        kept beside its delivery, which the next one writes over.
+        kept beside its delivery, which the next one writes over. What has ended meanwhile is not tried again.
+
+        Args:
+            settlements: The batch.
+            claim: The claim.
+            now_ms: The time.
+            again: Whether this was tried before, and it is not known whether it was done.
 
         Raises:
             DatabaseError: Nothing was changed.
         """
         async with self._database.write() as transaction:
-            written = [settle_row(item, claim) for item in settlements]
-            await keep_attempts(transaction, written)
-            await transaction.execute(_SETTLE, written)
-            accepted = {s.delivery.subscription for s in settlements if s.delivery.outcome is Outcome.ACCEPTED}
-            if accepted:
-                await count_successes(transaction, accepted, now_ms)
-            disablings = [item.disabling for item in settlements if item.disabling is not None]
-            disabled = await disable(transaction, disablings, now_ms)
-            failed = {
-                s.delivery.subscription
-                for s in settlements
-                if s.attempted
-                and s.disabling is None
-                and s.delivery.attempts
-                and s.delivery.outcome is not Outcome.ACCEPTED
-            }
-            if failed:
-                await count_failures(transaction, failed, now_ms)
-            touched = {item.delivery.dispatch for item in settlements if item.delivery.outcome.is_settled}
-            done: tuple[Dispatch, ...] = ()
-            if touched:
-                rows = await transaction.execute(
-                    update(dispatches)
-                    .where(dispatches.c.id.in_(touched), dispatches.c.state == DispatchState.SENDING, ~_has_unsettled())
-                    .values(state=DispatchState.DONE)
-                    .returning(dispatches)
-                )
-                done = tuple(to_dispatch(row) for row in rows)
-        return Settled(disabled, done)
+            return await settle(transaction, settlements, claim, now_ms, again=again)
+
+    async def disable(self, disablings: Sequence[Disabling], now_ms: int) -> tuple[Subscription, ...]:
+        """Disable subscriptions whose failures are counted, if they are still this version; returns those that were.
+
+        Raises:
+            DatabaseError: Nothing was changed.
+        """
+        async with self._database.write() as transaction:
+            return await disable(transaction, disablings, now_ms, has_failed=False)
 
     async def next_due_ms(self) -> tuple[int | None, dict[Service, int]]:
         """Return when the next dispatch is due, and per push service the next delivery that nobody has claimed.
@@ -291,15 +392,18 @@ class OutboxTable:
             for service in Service
         ]
         statement = select(
-            select(func.min(dispatches.c.due_at)).where(dispatches.c.state.in_(OPEN_STATES)).scalar_subquery(),
+            select(func.min(dispatches.c.due_at)).where(*_IS_TO_BE_SPREAD).scalar_subquery(),
             *first_of_each,
         )
         async with self._database.read() as connection:
             dispatch_due_ms, *due = (await connection.execute(statement)).one()
         return dispatch_due_ms, {service: at for service, at in zip(Service, due, strict=True) if at is not None}
 
-    async def backlog(self) -> tuple[int, dict[Service, int]]:
+    async def backlog(self, claim: str = "") -> tuple[int, dict[Service, int]]:
         """Return how many dispatches are not spread yet, and how many deliveries are unsettled, per push service.
+
+        Args:
+            claim: What is under this claim is not settled, even if it has ended: its attempt may come to more.
 
         Raises:
             DatabaseError: It could not be read.
@@ -308,7 +412,7 @@ class OutboxTable:
         open_dispatches = select(count).select_from(dispatches).where(dispatches.c.state.in_(OPEN_STATES))
         unsettled = (
             select(deliveries.c.service, count)
-            .where(deliveries.c.next_attempt_at.is_not(None))
+            .where(or_(deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id == claim))
             .group_by(deliveries.c.service)
         )
         async with self._database.read() as connection:
@@ -317,28 +421,10 @@ class OutboxTable:
         return queued, {Service(service): number for service, number in waiting}
 
 
+_IS_TO_BE_SPREAD: Final = (dispatches.c.state.in_(OPEN_STATES), dispatches.c.kind != DispatchKind.BROADCAST)
+"""Broadcasts are not: see `pushdesk.storage.broadcasts`."""
 _WAITING: Final = (deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
 """What nobody has claimed: the words of the partial index that finds it."""
-
-_SETTLE: Final = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("settled_id"), deliveries.c.claim_id == bindparam("mine"))
-    .values(
-        outcome=bindparam("new_outcome"),
-        status=bindparam("new_status"),
-        reason=bindparam("new_reason"),
-        attempts=bindparam("new_attempts"),
-        latency_ms=bindparam("new_latency_ms"),
-        next_attempt_at=bindparam("new_next_attempt_at"),
-        at=bindparam("new_at"),
-        headers=bindparam("new_headers"),
-        claim_id=None,
-    )
-)
-
-
-def _has_unsettled() -> ColumnElement[bool]:
-    return exists().where(deliveries.c.dispatch == dispatches.c.id, deliveries.c.outcome.in_(UNSETTLED))
 
 
 def select_open(now_ms: int, limit: int) -> Select[Any]:
@@ -348,7 +434,7 @@ def select_open(now_ms: int, limit: int) -> Select[Any]:
         .select_from(
             dispatches.join(server_state, THE_ROW).outerjoin(user_state, user_state.c.user == dispatches.c.user)
         )
-        .where(dispatches.c.state.in_(OPEN_STATES), dispatches.c.due_at <= now_ms)
+        .where(*_IS_TO_BE_SPREAD, dispatches.c.due_at <= now_ms)
         .order_by(dispatches.c.due_at, dispatches.c.id)
         .limit(limit)
     )
@@ -359,23 +445,4 @@ def _select_floors(users: Collection[str]) -> Select[Any]:
         select(user_state.c.user, generation_of_user().label("floor"), server_state.c.epoch)
         .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)))
         .where(THE_ROW)
-    )
-
-
-def _lost(delivery: Delivery, device: Row[*tuple[Any, ...]] | None, now_ms: int) -> Delivery:
-    # A subscription that has moved to another user gets nothing that was meant for the one before.
-    state, key_has_ended = None, False
-    if device is not None and device.user == delivery.user:
-        state, key_has_ended = device.state, device.key_has_ended
-    if state == SubscriptionState.ACTIVE and not key_has_ended:
-        return delivery
-    outcome, reason = Outcome.CANCELLED, "The subscription was removed before this could be sent."
-    if key_has_ended:
-        outcome, reason = Outcome.KEY_MISMATCH, KEY_NOT_USED
-    elif state == SubscriptionState.KEY_MISMATCH:
-        outcome, reason = Outcome.KEY_MISMATCH, "The subscription was found to belong to another key."
-    elif state == SubscriptionState.GONE:
-        outcome, reason = Outcome.GONE, "The subscription was found to be gone."
-    return structs.replace(
-        delivery, outcome=outcome, status=None, reason=reason, at=to_datetime(now_ms), next_attempt_at=None
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pushdesk.model import (
         AccessToken,
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         DispatchKind,
         InvitationFault,
         KeyState,
+        Outcome,
         PushTarget,
         Service,
         Subscription,
@@ -22,8 +23,16 @@ if TYPE_CHECKING:
         Urgency,
     )
 
+IDEMPOTENCY_MS: Final = 24 * 3_600_000
+"""How long an idempotency key is remembered."""
 KEY_NOT_USED: Final = "The key it was made with is not used any more."
 """The reason of a delivery that was not sent because the key of its subscription had ended: told by it from others."""
+
+IS_HELD: Final = "The device is held, as unusually many of its push service ended at once: nothing is sent to it."
+"""The reason of a delivery that was not sent because a brake holds its subscription."""
+
+IS_PAUSED: Final = "Its broadcast is paused."
+"""The reason of a delivery that waits for that: told by it from others when it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,16 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldDevice:
+    """A subscription that a brake holds, without its secrets: nothing is sent to it."""
+
+    subscription: str
+    service: Service
+    device: str
+    """What a person would call it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
     """A user's active subscriptions and the generation that they belong to, read by one statement.
 
@@ -75,6 +94,8 @@ class Targets:
 
     generation: int
     targets: tuple[PushTarget, ...]
+    held: tuple[HeldDevice, ...] = ()
+    """Those besides that a brake holds: they are not sent to, and whoever notifies is told so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +111,34 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A brake that is on: the subscriptions of a push service that seem to end are held because of it."""
+
+    service: Service
+    number: int
+    """How many there were of this push service, with this one."""
+    since_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Disabling:
     """A subscription to be disabled, if it is still the version that was sent to."""
 
     subscription: str
     version: int
     state: SubscriptionState
+    hold: Hold | None = None
+    """What holds it, if a brake does: then it is that, and the state is what it would be without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A subscription that nothing was ever delivered to, and whose pushes were refused too often."""
+
+    subscription: str
+    version: int
+    service: Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +218,8 @@ class RemovedHistory:
 
     dispatches: tuple[Dispatch, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
+    done: tuple[Dispatch, ...] = ()
+    """The broadcasts of which nothing is left to do without these deliveries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +231,38 @@ class IdempotencyKey:
     body_digest: bytes
 
 
+class Topic(NamedTuple):
+    """What a message is about: the newest of a topic is the only one that matters."""
+
+    name: str
+    precedence: int
+    """The newer one has the higher; of two with the same, the one whose dispatch has the later id is newer."""
+
+
+class Plan(NamedTuple):
+    """Whom a broadcast is for: the active subscriptions of a moment."""
+
+    planned: Mapping[Service, int]
+    last_subscription: str
+    """The id of the latest of all: what is made later is not sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewBroadcast:
+    """What is stored of a broadcast besides its dispatch."""
+
+    plan: Plan
+    users: int | None
+    """Of a list, how many; None for all users."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A dispatch as it is worked on: what is pushed, how, and until when. Times in milliseconds since the epoch."""
 
     id: str
     user: str
+    """Empty for a broadcast, which is for many."""
     kind: DispatchKind
     title: str
     plaintext: bytes = field(repr=False)
@@ -205,6 +276,12 @@ class Message:
     idempotency: IdempotencyKey | None = field(default=None, repr=False)
     request: str | None = None
     """The id of the request that it came with, for the log."""
+    precedence: int = 0
+    """By which it is newer or older than others of its topic, if it has one."""
+    sender: str | None = None
+    """The id of the token that the request came with; None where that was not kept."""
+    broadcast: NewBroadcast | None = None
+    """Of a new broadcast, what is stored with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +322,22 @@ class Settlement:
     """False when nothing was tried: then the subscription's failures are not counted up."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of the answer, if there was one: those that say something of the push and no secret."""
+    awaits_key: str | None = None
+    """The key that it waits for, if its push service refuses that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Deliveries that were settled without an attempt, because of what happened elsewhere."""
+
+    waiting: tuple[Delivery, ...] = ()
+    """Those that nobody had claimed, as they are now."""
+    claimed: frozenset[str] = frozenset()
+    """The ids of those that somebody works on: for them this stands unless their attempt comes to more."""
+    done: tuple[Dispatch, ...] = ()
+    """The dispatches of which nothing is left to do."""
+    removed: tuple[Delivery, ...] = ()
+    """Those that there is nothing of: their users were removed. So far, they were counted as they are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +347,73 @@ class Settled:
     disabled: tuple[Subscription, ...]
     done: tuple[Dispatch, ...]
     """The dispatches of which nothing is left to do."""
+    refused: tuple[Refused, ...] = ()
+    """Subscriptions that are to be disabled, as nothing was ever delivered to them; that is another transaction."""
+    reaped: tuple[Subscription, ...] = ()
+    """Those that were."""
+    ended: Mapping[str, Delivery] = field(default_factory=dict)
+    """By their ids, deliveries that would have been tried again and had ended meanwhile: as they are now."""
+    removed: Sequence[Delivery] = ()
+    """Deliveries that are in the database no more, as they were, and count for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBroadcast:
+    """A broadcast with what became of it so far. Times in milliseconds since the epoch."""
+
+    dispatch: Dispatch
+    """Without its deliveries and counts."""
+    due_at_ms: int
+    expires_at_ms: int
+    topic: Topic | None
+    users: int | None
+    plan: Plan
+    done: Mapping[Service, int]
+    """How many it has got to, per push service; what was removed before its turn came is none of them."""
+    counts: Mapping[Outcome, int]
+    unreached: int
+    """How many of those planned were never got to, once it has ended."""
+    paused_at_ms: int | None
+    started_at_ms: int | None
+    reached_at_ms: int | None
+    """When everybody had been got to, or would not be any more."""
+    settled_at_ms: int | None
+    """When something became of one of its deliveries last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of the subscriptions of one push service, by their ids: those after one of them, up to another."""
+
+    after: str
+    last: str
+
+
+class Recipients(NamedTuple):
+    """Subscriptions that a broadcast goes to."""
+
+    targets: tuple[PushTarget, ...]
+    unmarked: frozenset[str]
+    """Those of which it is to be written down when they are pushed to: it is not, more than once an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of a broadcast's recipients that was sent to, and what came of each of them."""
+
+    dispatch: str
+    service: Service
+    stretch: Stretch
+    settlements: Sequence[Settlement]
+    under_way: Sequence[Delivery]
+    """Those of whom nothing is known yet: their attempts are settled like any other's."""
+    superseded: int
+    """How many there are besides to whom something newer of its topic was sent before."""
+    claim: str
+    """Of those who are under way."""
+    topic: Topic | None
+
+    @property
+    def recipients(self) -> int:
+        """How many there are."""
+        return len(self.settlements) + len(self.under_way) + self.superseded

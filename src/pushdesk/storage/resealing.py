@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from sqlalchemy import bindparam, select, update
 
-from pushdesk.errors import StartUpError
+from pushdesk.errors import DatabaseError, StartUpError
 from pushdesk.storage.database import Database
 from pushdesk.storage.schema import subscriptions, vapid_keys
 from pushdesk.storage.seal_state import LOSS, Word, read_state, state_of, word_of
@@ -91,7 +91,12 @@ class Resealing:
             done = Resealed(*(self._counts[kind] for kind in (ENDPOINT, AUTH, PRIVATE_KEY, DAMAGED)))
             self._on_values(done)
             if not self._was_whole or any(done[:-1]):
+                # So that nothing that was overwritten lingers, in the file or in the log.
                 await database.write_anew()
+                if not await database.empty_log():
+                    raise DatabaseError(
+                        "The write-ahead log could not be emptied: somebody else has the database open."
+                    )
                 async with database.write() as transaction:
                     await transaction.execute(state_of(self._to, Word.WHOLE))
         return done

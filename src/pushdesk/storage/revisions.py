@@ -14,10 +14,10 @@ from pushdesk.storage.schema import server_state
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest revision. Known here so that Alembic is loaded only when there is something to do."""
 
-KNOWN: Final = frozenset({"0001", "0002", "0003"})
+KNOWN: Final = frozenset({"0001", "0002", "0003", "0004"})
 
 
 def upgrade(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from pushdesk.model import (
     SubscriptionState,
     Urgency,
 )
-from pushdesk.storage.records import IdempotencyKey, Message
+from pushdesk.storage.records import HeldDevice, IdempotencyKey, Message, Plan
 from pushdesk.storage.sealing import AUTH, ENDPOINT
 from pushdesk.storage.times import to_datetime, to_datetime_or_none, to_milliseconds
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from pushdesk.storage.records import Settlement
+    from pushdesk.storage.records import NewBroadcast, Settlement, Topic
     from pushdesk.storage.sealing import Sealer
 
 
@@ -79,6 +79,12 @@ def to_target(row: Row[Any], sealer: Sealer) -> PushTarget:
     )
 
 
+def to_held(row: Row[Any]) -> HeldDevice:
+    """Return what is told of a row that a brake holds."""
+    label = device_label(row.browser, row.platform, fingerprint_of(row.endpoint_digest))
+    return HeldDevice(row.id, Service(row.service), label)
+
+
 def settle_row(settlement: Settlement, claim: str) -> dict[str, object]:
     """Return the parameters that settle a delivery under a claim."""
     delivery = settlement.delivery
@@ -94,6 +100,7 @@ def settle_row(settlement: Settlement, claim: str) -> dict[str, object]:
         "new_next_attempt_at": None if next_attempt_at is None else to_milliseconds(next_attempt_at),
         "new_at": to_milliseconds(delivery.at),
         "new_headers": _headers_column(settlement.headers),
+        "new_awaits_key": settlement.awaits_key,
     }
 
 
@@ -102,7 +109,7 @@ def dispatch_row(message: Message) -> dict[str, object]:
     scheduled = message.due_at_ms > message.accepted_at_ms
     return {
         "id": message.id,
-        "user": message.user,
+        "user": message.user or None,
         "kind": message.kind,
         "title": message.title,
         "message": message.plaintext,
@@ -115,6 +122,8 @@ def dispatch_row(message: Message) -> dict[str, object]:
         "expires_at": message.expires_at_ms,
         "ttl_s": (message.expires_at_ms - message.due_at_ms) // 1000,
         "request": message.request,
+        "precedence": None if message.topic is None else message.precedence,
+        "sender": message.sender,
     }
 
 
@@ -129,9 +138,13 @@ def idempotency_row(message: Message, key: IdempotencyKey) -> dict[str, object]:
     }
 
 
-def delivery_row(delivery: Delivery, claim: str | None) -> dict[str, object]:
-    """Return the row of a new delivery, claimed at once or not."""
+def delivery_row(
+    delivery: Delivery, claim: str | None, awaits_key: str | None, topic: Topic | None
+) -> dict[str, object]:
+    """Return the row of a new delivery: claimed at once or not, or settled already."""
     now_ms = to_milliseconds(delivery.at)
+    next_attempt_at = delivery.next_attempt_at
+    due_ms = now_ms if next_attempt_at is None else to_milliseconds(next_attempt_at)
     return {
         "id": delivery.id,
         "dispatch": delivery.dispatch,
@@ -142,17 +155,50 @@ def delivery_row(delivery: Delivery, claim: str | None) -> dict[str, object]:
         "outcome": delivery.outcome,
         "reason": delivery.reason,
         "attempts": delivery.attempts,
-        "next_attempt_at": now_ms,
+        "next_attempt_at": None if delivery.outcome.is_settled else due_ms,
         "at": now_ms,
         "claim_id": claim,
+        "awaits_key": awaits_key,
+        "topic": topic.name if topic else None,
+        "precedence": topic.precedence if topic else None,
     }
+
+
+def attempted_row(settlement: Settlement, claim: str | None, topic: Topic | None) -> dict[str, object]:
+    """Return the row of a new delivery of which something has become already."""
+    delivery = settlement.delivery
+    return delivery_row(delivery, claim, settlement.awaits_key, topic) | {
+        "status": delivery.status,
+        "latency_ms": delivery.latency_ms,
+        "headers": _headers_column(settlement.headers),
+    }
+
+
+def broadcast_row(message: Message, broadcast: NewBroadcast) -> dict[str, object]:
+    """Return the row of a new broadcast."""
+    return {
+        "dispatch": message.id,
+        "users": broadcast.users,
+        "planned": planned_column(broadcast.plan),
+        "last_subscription": broadcast.plan.last_subscription,
+    }
+
+
+def planned_column(plan: Plan) -> str:
+    """Return the column of how many subscriptions a broadcast is for."""
+    return msgspec.json.encode(plan.planned).decode()
+
+
+def to_plan(row: Row[Any]) -> Plan:
+    """Return whom a broadcast is for."""
+    return Plan(msgspec.json.decode(row.planned, type=dict[Service, int]), row.last_subscription)
 
 
 def to_message(row: Row[Any]) -> Message:
     """Return the dispatch as it is worked on."""
     return Message(
         id=row.id,
-        user=row.user,
+        user=row.user or "",
         kind=DispatchKind(row.kind),
         title=row.title,
         plaintext=row.message,
@@ -163,6 +209,8 @@ def to_message(row: Row[Any]) -> Message:
         due_at_ms=row.due_at,
         expires_at_ms=row.expires_at,
         request=row.request,
+        precedence=row.precedence or 0,
+        sender=row.sender,
     )
 
 
@@ -194,6 +242,7 @@ def to_dispatch(row: Row[Any]) -> Dispatch:
         title=row.title,
         accepted_at=to_datetime(row.accepted_at),
         state=DispatchState(row.state),
+        send_at=to_datetime(row.due_at) if row.state == DispatchState.SCHEDULED else None,
     )
 
 

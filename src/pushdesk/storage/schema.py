@@ -51,6 +51,8 @@ server_state = Table(
     # Which key seals endpoints, `auth` and private keys, and a constant sealed with it, so that another is recognised.
     Column("seal_key_id", String(16)),
     Column("seal_check", LargeBinary),
+    # The latest that was given to a dispatch: what is accepted after it is newer, whatever the clock says.
+    Column("precedence", BigInteger, nullable=False, server_default=text("0")),
 )
 
 user_state = Table(
@@ -105,6 +107,12 @@ subscriptions = Table(
     Column("last_success_at", BigInteger),
     Column("last_failure_at", BigInteger),
     Column("failures", Integer, nullable=False),
+    # How many of its pushes were refused, before one was ever taken.
+    Column("refusals", Integer, nullable=False, server_default=text("0")),
+    # Since when it is gone or of another key; it is kept for a while.
+    Column("disabled_at", BigInteger),
+    # Of one that a brake holds, and of no other: what it would be without.
+    Column("held_as", String(16)),
     # The invited browser that it belongs to: each has one at most.
     Column("enrollment", String(32)),
     Index("ix_subscriptions_user_id", "user", "id"),
@@ -132,6 +140,22 @@ subscriptions = Table(
     # How many are bound to a key is counted from the index alone.
     Index("ix_subscriptions_key_id_state_service", "key_id", "state", "service"),
     Index("uq_subscriptions_enrollment", "enrollment", unique=True),
+    Index(
+        "ix_subscriptions_disabled_at_id",
+        "disabled_at",
+        "id",
+        sqlite_where=text("disabled_at IS NOT NULL"),
+        postgresql_where=text("disabled_at IS NOT NULL"),
+    ),
+    # How many are held is counted from the index alone.
+    Index(
+        "ix_subscriptions_service_held_as_id",
+        "service",
+        "held_as",
+        "id",
+        sqlite_where=text("held_as IS NOT NULL"),
+        postgresql_where=text("held_as IS NOT NULL"),
+    ),
 )
 
 # Users who are gone while what they were sent is not, and up to which ids it is still to be removed.
@@ -203,12 +227,30 @@ dispatches = Table(
     Column("ttl_s", Integer),
     # The id of the request that it came with, so that the log of an attempt leads back to it.
     Column("request", String(32)),
+    # By which it is newer or older than others of its topic; of two of the same, the later id is newer.
+    Column("precedence", BigInteger),
+    # The token that the request came with. Null for what is older than this column.
+    Column("sender", String(64)),
     Index("ix_dispatches_user_id", "user", "id"),
     Index(
         "ix_dispatches_open_due_at",
         "due_at",
         sqlite_where=text("state IN ('queued', 'scheduled')"),
         postgresql_where=text("state IN ('queued', 'scheduled')"),
+    ),
+    # Those of broadcasts: whoever sends something else of their topic asks for newer ones.
+    Index(
+        "ix_dispatches_broadcast_topic_precedence",
+        "topic",
+        "precedence",
+        sqlite_where=text('"user" IS NULL AND topic IS NOT NULL'),
+        postgresql_where=text('"user" IS NULL AND topic IS NOT NULL'),
+    ),
+    Index(
+        "ix_dispatches_sending_expires_at",
+        "expires_at",
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
     ),
 )
 
@@ -246,6 +288,11 @@ deliveries = Table(
     Column("claim_id", String(32)),
     # Of the last answer, as JSON: those that say something of the push; null without any.
     Column("headers", Text),
+    # The VAPID key that its push service refuses: it is not due before its end, unless that is over or one is tried.
+    Column("awaits_key", String(8)),
+    # Its dispatch's, where that has a topic: of each topic, only the newest is sent to a subscription.
+    Column("topic", String(200)),
+    Column("precedence", BigInteger),
     Index("ix_deliveries_dispatch_id", "dispatch", "id"),
     # With all that a filter looks at: a look at every row would take many times as long.
     Index("ix_deliveries_at_id_user_outcome_subscription", "at", "id", "user", "outcome", "subscription"),
@@ -257,6 +304,52 @@ deliveries = Table(
         sqlite_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
         postgresql_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
     ),
+    Index(
+        "ix_deliveries_service_awaits_key_id",
+        "service",
+        "awaits_key",
+        "id",
+        sqlite_where=text("awaits_key IS NOT NULL"),
+        postgresql_where=text("awaits_key IS NOT NULL"),
+    ),
+    Index(
+        "ix_deliveries_subscription_topic_precedence",
+        "subscription",
+        "topic",
+        "precedence",
+        "dispatch",
+        sqlite_where=text("topic IS NOT NULL"),
+        postgresql_where=text("topic IS NOT NULL"),
+    ),
+    # Those that can still be sent: very few beside all that ever were.
+    Index(
+        "ix_deliveries_unsettled_subscription_topic",
+        "subscription",
+        "topic",
+        sqlite_where=text("topic IS NOT NULL AND next_attempt_at IS NOT NULL"),
+        postgresql_where=text("topic IS NOT NULL AND next_attempt_at IS NOT NULL"),
+    ),
+)
+
+# The push services that an operator has paused.
+paused_services = Table(
+    "paused_services",
+    metadata,
+    Column("service", String(16), primary_key=True),
+    Column("paused_at", BigInteger, nullable=False),
+)
+
+# The brakes on mass death, of each push service the latest one: it is on, or an operator has decided what becomes of
+# what it holds.
+brakes = Table(
+    "brakes",
+    metadata,
+    Column("service", String(16), primary_key=True),
+    # Raised with each that goes on: an answer of before a decision does not put on the next one.
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 # What came of the attempts after which another one was due. The last one is the delivery itself: most have no other.
@@ -273,17 +366,52 @@ attempts = Table(
     Column("headers", Text),
 )
 
-# A broadcast's recipients in stretches of up to 500: the watermark is the last user of a chunk that is settled.
+# What a broadcast is besides its dispatch. It goes on until everybody was got to: `reached_at`.
+broadcasts = Table(
+    "broadcasts",
+    metadata,
+    Column("dispatch", String(32), ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
+    # Of a list, how many users it names; null for all users.
+    Column("users", Integer),
+    # Subscriptions per push service, as JSON; and the last one that it is for: ids sort by the time they were made.
+    Column("planned", Text, nullable=False),
+    Column("last_subscription", String(32), nullable=False),
+    Column("paused_at", BigInteger),
+    Column("started_at", BigInteger),
+    Column("reached_at", BigInteger),
+    # How many of those planned were never got to: its time was over, or it was aborted.
+    Column("unreached", Integer, nullable=False, server_default=text("0")),
+    # Those that go on, or will: very few beside all that ever were.
+    Index(
+        "ix_broadcasts_open_dispatch",
+        "dispatch",
+        sqlite_where=text("reached_at IS NULL"),
+        postgresql_where=text("reached_at IS NULL"),
+    ),
+)
+
+# The users of broadcasts to lists. Written before the dispatch that they belong to, so without a foreign key: those of
+# one that never came about are removed at the next start, the others once everybody was got to.
+broadcast_users = Table(
+    "broadcast_users",
+    metadata,
+    Column("dispatch", String(32), primary_key=True),
+    Column("user", String(128), primary_key=True),
+)
+
+# A broadcast's recipients of one push service in stretches of up to 500, each written once it is settled: what lies
+# between two of them, or after the last one, is still to be got to. `after` and `last` are ids of subscriptions.
 chunks = Table(
     "chunks",
     metadata,
     Column("dispatch", String(32), ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
-    Column("ordinal", Integer, primary_key=True),
-    Column("first_user", String(128), nullable=False),
-    Column("last_user", String(128), nullable=False),
-    Column("watermark", String(128)),
-    Column("counts", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("claim_id", String(32)),
-    Column("lease_until", BigInteger),
+    Column("service", String(16), primary_key=True),
+    Column("after", String(32), primary_key=True),
+    Column("last", String(32), nullable=False),
+    Column("recipients", Integer, nullable=False),
+    # Of them, those that were accepted at once: they are no more than this number. So are the ones below; all others
+    # have a delivery.
+    Column("accepted", Integer, nullable=False),
+    # And those to whom something newer of its topic was sent before.
+    Column("superseded", Integer, nullable=False),
 )

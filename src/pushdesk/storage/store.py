@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Final, Self
 from sqlalchemy import select
 
 from pushdesk.storage.access_tokens import AccessTokens
+from pushdesk.storage.brakes import BrakeTable
+from pushdesk.storage.broadcast_users import BroadcastUsers
+from pushdesk.storage.broadcasts import BroadcastTable
 from pushdesk.storage.database import Database
 from pushdesk.storage.delivery_records import DeliveryRecords
+from pushdesk.storage.disabled import Disabled
 from pushdesk.storage.explaining import Explaining
 from pushdesk.storage.invitations import Invitations
 from pushdesk.storage.key_bindings import KeyBindings
 from pushdesk.storage.keys import Keys
+from pushdesk.storage.lanes import LaneTable
 from pushdesk.storage.listings import Listings
 from pushdesk.storage.outbox import OutboxTable
+from pushdesk.storage.retention import Retention
 from pushdesk.storage.schema import server_state
 from pushdesk.storage.seal_state import agree
 from pushdesk.storage.sealing import Sealer
+from pushdesk.storage.space import FileSpace
 from pushdesk.storage.subscriptions import Subscriptions
 from pushdesk.storage.users import Users
 
@@ -39,8 +46,10 @@ def _tell_nobody(_raised: Sequence[Raised], _committed: bool) -> None:  # noqa: 
 class Store:
     """An open database, by subject.
 
-    `users`, `subscriptions`, `invitations`, `keys`, `access_tokens`, `outbox` change it, `listings` pages through it,
-    `delivery_records` tells of one delivery, `explaining` of what tells why somebody did not get something.
+    `users`, `subscriptions`, `invitations`, `keys`, `access_tokens`, `outbox`, `broadcasts`, `broadcast_users`,
+    `lanes`, `brakes` change it, `disabled` and `retention` remove what is kept no longer, `space` is the room that it
+    takes, `listings` pages through it, `delivery_records` tells of one delivery, `explaining` of what tells why
+    somebody did not get something.
     Used as an async context manager; the subjects are there inside of it.
 
     Args:
@@ -60,6 +69,13 @@ class Store:
     key_bindings: KeyBindings
     access_tokens: AccessTokens
     outbox: OutboxTable
+    broadcasts: BroadcastTable
+    broadcast_users: BroadcastUsers
+    lanes: LaneTable
+    retention: Retention
+    space: FileSpace
+    brakes: BrakeTable
+    disabled: Disabled
     listings: Listings
     delivery_records: DeliveryRecords
     explaining: Explaining
@@ -90,6 +106,13 @@ class Store:
         self.key_bindings = KeyBindings(self._database)
         self.access_tokens = AccessTokens(self._database)
         self.outbox = OutboxTable(self._database)
+        self.broadcasts = BroadcastTable(self._database, self._sealer)
+        self.broadcast_users = BroadcastUsers(self._database)
+        self.lanes = LaneTable(self._database)
+        self.retention = Retention(self._database)
+        self.space = FileSpace(self._database)
+        self.brakes = BrakeTable(self._database)
+        self.disabled = Disabled(self._database)
         self.listings = Listings(self._database)
         self.delivery_records = DeliveryRecords(self._database)
         self.explaining = Explaining(self._database)
@@ -98,6 +121,21 @@ class Store:
     async def __aexit__(self, *exc: object) -> None:
         """Close the database."""
         await self._database.__aexit__(*exc)
+
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return self._database.path
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes on the disk, with its write-ahead log."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def free_bytes(self) -> int | None:
+        """Return how much room is left on the disk with the database; None where that cannot be known."""
+        return self._database.free_bytes()
 
     async def ping(self) -> None:
         """Read from the database.

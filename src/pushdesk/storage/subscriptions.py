@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, s
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
 from pushdesk.storage.generations import THE_ROW, generation_of_user, raise_generations, taken_away
-from pushdesk.storage.key_bindings import ENDED, is_live, key_has_ended
-from pushdesk.storage.records import NewSubscription, Stored, Targets, Withdrawn
-from pushdesk.storage.rows import to_subscription, to_target
+from pushdesk.storage.key_bindings import ENDED, is_live, is_live_or_held, key_has_ended
+from pushdesk.storage.records import HeldDevice, NewSubscription, Stored, Targets, Withdrawn
+from pushdesk.storage.rows import to_held, to_subscription, to_target
 from pushdesk.storage.schema import (
     IS_NOT_ACTIVE,
     dispatches,
@@ -130,6 +130,9 @@ class Subscriptions:
                         state=SubscriptionState.ACTIVE,
                         version=subscriptions.c.version + 1,
                         failures=0,
+                        refusals=0,
+                        disabled_at=None,
+                        held_as=None,
                     )
                 )
             await raise_generations(transaction, changes)
@@ -227,7 +230,7 @@ class Subscriptions:
         return None if row is None else (row.user, row.token_digest)
 
     async def targets(self, users: Collection[str]) -> dict[str, Targets]:
-        """Return the active subscriptions of each of these users, also of those who are not known: these have none.
+        """Return the active and held subscriptions of each of these users, also of those who are not known: none.
 
         One statement, so that all of it is from one moment. Each user is a bound parameter, of which SQLite takes
         32766: batches of up to 500 are meant.
@@ -237,15 +240,20 @@ class Subscriptions:
         """
         async with self._database.read() as connection:
             rows = (await connection.execute(select_targets(users))).all()
-        found: dict[str, tuple[int, list[PushTarget]]] = {}
+        found: dict[str, tuple[int, list[PushTarget], list[HeldDevice]]] = {}
         for row in rows:
             # The one row without an owner is there when none of them is known.
             if row.owner is not None:
-                _, targets = found.setdefault(row.owner, (row.owner_generation, []))
-                if row.id is not None:
+                _, targets, held = found.setdefault(row.owner, (row.owner_generation, [], []))
+                if row.held_as is not None:
+                    held.append(to_held(row))
+                elif row.id is not None:
                     targets.append(to_target(row, self._sealer))
         nobody = Targets(rows[0].last_generation, ())
-        known = {user: Targets(generation, tuple(targets)) for user, (generation, targets) in found.items()}
+        known = {
+            user: Targets(generation, tuple(targets), tuple(held))
+            for user, (generation, targets, held) in found.items()
+        }
         return {user: known.get(user, nobody) for user in users}
 
     async def totals(self) -> tuple[int, int]:
@@ -341,7 +349,7 @@ class Subscriptions:
 
 def select_targets(users: Collection[str]) -> Select[Any]:
     """Return the statement for the last generation, and for what of these users is known, one row per subscription."""
-    mine = and_(subscriptions.c.user == user_state.c.user, is_live())
+    mine = and_(subscriptions.c.user == user_state.c.user, is_live_or_held())
     return (
         select(
             server_state.c.generation.label("last_generation"),

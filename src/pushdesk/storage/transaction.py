@@ -86,8 +86,12 @@ class Transaction(Snapshot):
                 on_raised(tuple(self.raised), committed)
 
 
-async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+async def to_its_end(work: Coroutine[Any, Any, _T], *, on_cancel: Callable[[], None] | None = None) -> _T:
     """Wait until `work` has ended, whether or not the caller is cancelled meanwhile.
+
+    Args:
+        work: Is never cancelled.
+        on_cancel: Called if the caller is; it may have `work` end earlier.
 
     Raises:
         CancelledError: The caller was cancelled; `work` has ended all the same.
@@ -99,6 +103,8 @@ async def to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
             await asyncio.wait((task,))
         except asyncio.CancelledError as error:
             cancelled = error
+            if on_cancel is not None:
+                on_cancel()
     if cancelled is None:
         return task.result()
     if not task.cancelled():

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Column, delete, func, insert, select
 
+from pushdesk.storage.broadcast_users import delete_user
+from pushdesk.storage.ending import finish
 from pushdesk.storage.generations import raise_generations
 from pushdesk.storage.records import RemovedHistory, RemovedUser
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
-from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_removals, user_state
+from pushdesk.storage.schema import broadcasts, deliveries, dispatches, subscriptions, user_removals, user_state
 
 if TYPE_CHECKING:
     from sqlalchemy import Select, Table
@@ -56,6 +58,7 @@ class Users:
                 )
                 gone = tuple(to_subscription(row) for row in rows)
                 await transaction.execute(delete(user_state).where(user_state.c.user == user))
+                await transaction.execute(delete_user(user))
             # Ids sort by the time they were made: what a user who comes back is sent later is not touched.
             last_dispatch = await transaction.scalar(_last(dispatches, user))
             last_delivery = await transaction.scalar(_last(deliveries, user))
@@ -95,7 +98,10 @@ class Users:
             )
             found = tuple(to_delivery(row) for row in rows)
             if found:
-                return RemovedHistory(deliveries=found)
+                # What else they were sent goes as well, and need not end before.
+                touched = broadcasts.c.dispatch.in_({delivery.dispatch for delivery in found})
+                sent = (await transaction.execute(select(broadcasts.c.dispatch).where(touched))).scalars().all()
+                return RemovedHistory(deliveries=found, done=await finish(transaction, sent))
             # With them go their idempotency keys.
             rows = await transaction.execute(
                 delete(dispatches).where(dispatches.c.id.in_(first_dispatches)).returning(dispatches)

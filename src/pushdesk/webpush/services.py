@@ -26,6 +26,8 @@ MAX_REASON: Final = 200
 MAX_RETRY_AFTER_S: Final = 1e9
 """So that no sum with it overflows; whoever waits clamps it to what is left of the message's TTL."""
 
+UNREADABLE_WAIT: Final = " For how long it asks to wait cannot be read, and is ignored."
+
 NAMES: Final = {
     Service.FCM: "FCM",
     Service.MOZILLA: "Mozilla",
@@ -140,7 +142,7 @@ _SERVICE_ROWS: Final[dict[Service, tuple[_Row, ...]]] = {
         _Row((410,), Outcome.OUR_CONFIGURATION, ("domain blocked",)),
         _Row((406,), Outcome.THROTTLED),
     ),
-    # An autopush of one's own, and the simulator, say it as Mozilla does.
+    # An autopush of one's own, and the simulator, say this as Mozilla does; what another 401 is about is not known.
     Service.OTHER: (_Row((401,), Outcome.KEY_MISMATCH, ("public key mismatch",)),),
 }
 """Where a service means more by a status than RFC 8030 does; sources in `docs/push-services.md`."""
@@ -206,7 +208,10 @@ def classify(service: Service, status: int, headers: Mapping[str, str], body: by
         return Verdict(outcome, headers=told)
     waits = status in _WAITS or (service is Service.WNS and status == 406)
     retry_after_s = retry_after(asked_to_wait, now=now) if waits and asked_to_wait is not None else None
-    return Verdict(outcome, said[:MAX_REASON] or f"Answered {status}.", retry_after_s, told)
+    reason = said[:MAX_REASON] or f"Answered {status}."
+    if waits and asked_to_wait is not None and retry_after_s is None:
+        reason += UNREADABLE_WAIT
+    return Verdict(outcome, reason, retry_after_s, told)
 
 
 def classify_fault(kind: FaultKind) -> Verdict:

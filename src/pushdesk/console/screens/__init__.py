@@ -22,6 +22,8 @@ class Entry(NamedTuple):
     module: str
     """Imported when the screen is first shown, so that the first one does not wait for the others."""
     screen: str
+    short: str = ""
+    """What it is called where eight names do not fit into a line."""
 
     def make(self) -> PaneScreen:
         """Return a new screen."""
@@ -53,6 +55,7 @@ SCREENS: Final = (
         "The browsers that are subscribed",
         "pushdesk.console.screens.subscriptions",
         "SubscriptionsScreen",
+        short="Subscribed",
     ),
     Entry(
         "cache",
@@ -85,5 +88,13 @@ SCREENS: Final = (
         "What the server writes down",
         "pushdesk.console.screens.log",
         "LogScreen",
+    ),
+    Entry(
+        "broadcasts",
+        "8",
+        "Broadcasts",
+        "What is sent to everybody or to a list, and what is scheduled",
+        "pushdesk.console.screens.broadcasts",
+        "BroadcastsScreen",
     ),
 )

@@ -10,17 +10,17 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 
-from pushdesk.console.cache_figures import LOOK_UPS, guard_line, held, hits, in_figures, is_off, kept_for
+from pushdesk.console.cache_figures import guard_line, held, hits, in_figures, is_off, kept_for
 from pushdesk.console.cache_rows import CacheRow
 from pushdesk.console.device_commands import report_failed
 from pushdesk.console.feed import Connection
-from pushdesk.console.figures import plural, rate
+from pushdesk.console.figures import plural, rate, rate_on_scale
 from pushdesk.console.keys import bind
-from pushdesk.console.past import FLOORS, axis_of, hit_ratio, last, lookups_per_s, misses_per_s
+from pushdesk.console.past import FLOORS, axis_of, hits_of_lookups, last, lookups_per_s, misses_per_s
 from pushdesk.console.screens.charts import ChartsScreen
 from pushdesk.console.status import BUSY, GOOD, QUIET
 from pushdesk.console.text import plain
-from pushdesk.console.widgets.chart import Chart
+from pushdesk.console.widgets.chart import Chart, ShareChart
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.drawing import Figures, beside
 from pushdesk.console.widgets.listing import Listing
@@ -31,6 +31,7 @@ from pushdesk.console.workers import begin
 from pushdesk.desk import CacheChanged
 from pushdesk.errors import PushdeskError
 from pushdesk.filters import passes
+from pushdesk.model import LOOK_UPS
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -88,8 +89,8 @@ class CacheScreen(ChartsScreen):
         self._discarded: Discarded | None = None
         self._has_stats = False
         self._going_out: Timer | None = None
-        self._hits = Chart(GOOD, unit=lambda share: f"{share:.0%}", floors=FLOORS, name="ratio-chart")
-        self._lookups = Chart("$primary", unit=lambda number: f"{rate(number)}/s", least=1.0, name="lookups-chart")
+        self._hits = ShareChart(GOOD, floors=FLOORS, name="ratio-chart")
+        self._lookups = Chart("$primary", unit=rate_on_scale, least=0.1, name="lookups-chart")
         self._counts = Figures(self._tell_counts, name="cache-counts")
         self._guard = Figures(self._tell_guard, name="guard")
         self._listing: Listing[CacheRow] = Listing(
@@ -123,7 +124,6 @@ class CacheScreen(ChartsScreen):
 
     def on_mount(self) -> None:
         """Begin in the table."""
-        super().on_mount()
         self.watch(self.app, "connection", self._age, init=False)
         self.begin_in(self._listing.rows)
 
@@ -145,7 +145,7 @@ class CacheScreen(ChartsScreen):
     def show_history(self, history: History) -> None:
         """Show the past."""
         axis = axis_of(history, self.app.now().tzinfo)
-        self._hits.show(axis, hit_ratio(history))
+        self._hits.show(axis, *hits_of_lookups(history))
         self._lookups.show(axis, lookups_per_s(history), misses_per_s(history))
         self._entitle()
 
@@ -286,7 +286,7 @@ class CacheScreen(ChartsScreen):
         self._guard.draw()
 
     def _entitle(self) -> None:
-        stats, past = self.app.stats, self.history
+        stats, past = self.app.stats, self.past
         if stats is None:
             return
         self.query_one("#ratio", Panel).entitle(self.over_time("Hit ratio"), hits(stats.cache, past))

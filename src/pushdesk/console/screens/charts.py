@@ -86,6 +86,11 @@ class ChartsScreen(PaneScreen):
         self._failed = ""
         """What was last told of why there is none."""
 
+    @property
+    def past(self) -> History | None:
+        """The history, once a step of it is over: before that, what there was since the start is all of it."""
+        return self.history if self.history is not None and is_told(self.history) else None
+
     def over_time(self, title: str) -> str:
         """Return the title of a chart, with how long it looks back and, where that is not about now, from when."""
         history = self.history
@@ -94,11 +99,11 @@ class ChartsScreen(PaneScreen):
         title = f"{title} · {SPANS[history.span]}"
         if history.span is Span.MINUTES:
             return title
-        if not is_told(history):
-            return f"{title}, not yet told"
         if self.has_class("-narrow"):
             # The figure beside it says more.
             return title
+        if self.past is None:
+            return f"{title}, not yet told"
         return f"{title} to {in_zone(history.end, self.app.now().tzinfo):%H:%M}"
 
     def show_history(self, history: History) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Select, Static, TextArea
 
+from pushdesk.console.send_at import EXAMPLES, read_send_at
+from pushdesk.console.send_at import LONGEST as LONGEST_TIME
 from pushdesk.console.suggest_user import SuggestUser
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.tick import Tick
@@ -15,6 +17,7 @@ from pushdesk.setting_values import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from textual.app import ComposeResult
     from textual.widget import Widget
@@ -54,9 +57,9 @@ class NotificationFields(VerticalScroll, can_focus=False):
         super().__init__(id="fields")
         self._suggested = user
 
-    def compose(self) -> ComposeResult:
-        """Compose a line for each field."""
-        yield _line(
+    def compose_recipient(self) -> ComposeResult:
+        """Compose the lines for whom it is."""
+        yield line(
             "To user",
             Input(
                 self._suggested,
@@ -67,20 +70,24 @@ class NotificationFields(VerticalScroll, can_focus=False):
                 compact=True,
             ),
         )
-        yield _line("Title", Input("Hello from pushdesk", max_length=1000, id="title", compact=True))
-        yield _line("Body", BoundedArea("It works.", id="text", compact=True, tab_behavior="focus"))
-        yield _line("URL", _input("url", plain(self.app.url), LONGEST_URL))
-        yield _line("Tag", _input("tag", "replaces one with the same tag", LONGEST_NAME))
+
+    def compose(self) -> ComposeResult:
+        """Compose a line for each field."""
+        yield from self.compose_recipient()
+        yield line("Title", Input("Hello from pushdesk", max_length=1000, id="title", compact=True))
+        yield line("Body", BoundedArea("It works.", id="text", compact=True, tab_behavior="focus"))
+        yield line("URL", field("url", plain(self.app.url), LONGEST_URL))
+        yield line("Tag", field("tag", "replaces one with the same tag", LONGEST_NAME))
         for name in self.URLS:
-            yield _line(name.capitalize(), _input(name, "a URL", LONGEST_URL))
-        yield _line(
+            yield line(name.capitalize(), field(name, "a URL", LONGEST_URL))
+        yield line(
             "Buttons",
             BoundedArea(id="buttons", compact=True, tab_behavior="focus", placeholder="title | URL, one in a line"),
         )
         yield Tick("stays until it is closed", name="stays")
         yield Tick("silent", name="silent")
         yield Tick("alerts again with the same tag", name="again")
-        yield _line(
+        yield line(
             "Urgency",
             Select(
                 [(urgency.value, urgency) for urgency in Urgency],
@@ -90,8 +97,9 @@ class NotificationFields(VerticalScroll, can_focus=False):
                 compact=True,
             ),
         )
-        yield _line("TTL", _input("ttl", "24h", 12))
-        yield _line("Topic", _input("topic", "replaces one that still waits", LONGEST_NAME))
+        yield line("TTL", field("ttl", "24h", 12))
+        yield line("Topic", field("topic", "replaces one that still waits", LONGEST_NAME))
+        yield line("Send at", field("send-at", f"now; or {EXAMPLES}", LONGEST_TIME))
 
     def on_mount(self) -> None:
         """Keep cursors from blinking: they would repaint an idle screen."""
@@ -124,6 +132,7 @@ class NotificationFields(VerticalScroll, can_focus=False):
             urgency=urgency if isinstance(urgency, Urgency) else Urgency.NORMAL,
             ttl=read_ttl(self._text("ttl")) or DAY_S,
             topic=self._text("topic") or None,
+            send_at=self._read_send_at()[0],
         )
 
     @property
@@ -131,8 +140,17 @@ class NotificationFields(VerticalScroll, can_focus=False):
         """What cannot be read as it is written, as a sentence; empty if all can."""
         if read_ttl(self._text("ttl")) is None:
             return "TTL must be a duration from 1s to 28d, with its unit."
-        lines = [number for number, line in enumerate(self._buttons.splitlines(), 1) if line.strip().startswith("|")]
-        return f"Buttons: line {lines[0]} has no title before the |." if lines else ""
+        buttons = enumerate(self._buttons.splitlines(), 1)
+        if nameless := [number for number, button in buttons if button.strip().startswith("|")]:
+            return f"Buttons: line {nameless[0]} has no title before the |."
+        return self._read_send_at()[1]
+
+    def _read_send_at(self) -> tuple[datetime | None, str]:
+        """Return when it is to be sent, and what is wrong with what is written."""
+        try:
+            return read_send_at(self._text("send-at"), self.app.now()), ""
+        except ValueError as error:
+            return None, str(error)
 
     @property
     def _buttons(self) -> str:
@@ -161,9 +179,11 @@ def read_buttons(text: str) -> Iterator[Action]:
             yield Action(str(number), title.strip(), url.strip() or None)
 
 
-def _input(name: str, placeholder: str, longest: int) -> Input:
+def field(name: str, placeholder: str, longest: int) -> Input:
+    """Return a field for a line of text."""
     return Input(placeholder=placeholder, max_length=longest, id=name, compact=True)
 
 
-def _line(label: str, field: Widget) -> Horizontal:
-    return Horizontal(Static(label, classes="label"), field, classes="line")
+def line(label: str, beside: Widget) -> Horizontal:
+    """Return a field with its name before it."""
+    return Horizontal(Static(label, classes="label"), beside, classes="line")

@@ -147,19 +147,20 @@ class DeliveryScreen(LiveDialog):
         """Show the dispatch with all its deliveries."""
         from pushdesk.console.screens.details import DispatchScreen  # noqa: PLC0415 - not needed before it is asked for
 
-        self.app.push_screen(DispatchScreen(self._chosen))
+        self.app.push_screen(DispatchScreen(self._chosen.dispatch, self._chosen.id))
 
     def _say_facts(self) -> None:
         if self._record is None:
             return
         record, now = self._record, self.app.now()
         delivery, dispatch = record.delivery, record.dispatch
+        services = self.app.stats.services if self.app.stats is not None else ()
         kept = f"kept for {duration(record.ttl_s)}, until {moment(record.expires_at, now)}"
         topic = f"topic {plain(record.topic)}" if record.topic else "no topic"
         self._facts.show(
             [
                 ("outcome", delivery_status(delivery)),
-                ("what is next", prospect(delivery, record.expires_at, now)),
+                ("what is next", prospect(delivery, record.expires_at, now, services)),
                 (
                     dispatch.kind.value,
                     f"“{plain(dispatch.title, longest=100)}”, accepted {moment(dispatch.accepted_at, now)}",

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from pushdesk.console.broadcast_commands import ask_to_cancel
 from pushdesk.console.device_commands import give, send_again, test
 from pushdesk.console.figures import milliseconds, moment
 from pushdesk.console.happenings import delivery_device, device_of
@@ -18,9 +19,12 @@ from pushdesk.console.lookups import device_found, key_states
 from pushdesk.console.screens.deliveries import OF_SUBSCRIPTION
 from pushdesk.console.screens.live_dialog import LiveDialog, labelled
 from pushdesk.console.screens.removing import ask_to_remove_device
+from pushdesk.console.screens.restoring import CANNOT, ask_to_restore
 from pushdesk.console.status import (
+    BUSY,
     DISPATCHES,
     KEYS,
+    NOT_SENT_TO,
     OUTCOMES,
     QUIET,
     SERVICES,
@@ -36,7 +40,7 @@ from pushdesk.console.widgets.facts import Facts
 from pushdesk.console.widgets.rows import HEADER, Rows
 from pushdesk.desk import DeliveryChanged, DispatchChanged, KeyChanged, SubscriptionChanged, SubscriptionRemoved
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Delivery, PageQuery
+from pushdesk.model import Delivery, DispatchState, PageQuery
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,6 +54,14 @@ if TYPE_CHECKING:
 
 LATELY: Final = 200
 """Deliveries of a subscription that are shown."""
+ENDED: Final = frozenset({DispatchState.DONE, DispatchState.CANCELLED})
+NOBODY: Final = "It has no deliveries: nobody was subscribed."
+NO_DELIVERIES: Final = {
+    DispatchState.SCHEDULED: "It is not due yet: it is sent to whoever is subscribed then.",
+    DispatchState.QUEUED: "It is its turn soon.",
+    DispatchState.CANCELLED: "It was taken back before anything was sent.",
+}
+"""Why a dispatch has no deliveries."""
 TOLD: Final = 20
 """Deliveries of a subscription whose attempts are shown one by one, if there was more than one; the latest."""
 
@@ -57,10 +69,11 @@ TOLD: Final = 20
 class SubscriptionScreen(LiveDialog):
     """A subscription, and what became of it from the day it was made."""
 
-    CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove"})
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove", "restore"})
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("T", "test", "Test", "subscriptions.test", "Send the test push to this device only", show=True),
         bind("d", "remove", "Remove", "subscriptions.remove", "Remove this subscription", show=True),
+        bind("u", "restore", "Restore", "subscriptions.restore", "Send again to a device that was disabled", show=True),
     ]
 
     class Loaded(Message):
@@ -175,6 +188,10 @@ class SubscriptionScreen(LiveDialog):
         """Return why an action cannot be done now."""
         if action in self.CHANGES and self._is_removed:
             return "This subscription was removed."
+        if action == "test" and (reason := NOT_SENT_TO.get(self._subscription.state)):
+            return reason
+        if action == "restore" and (reason := CANNOT.get(self._subscription.state)):
+            return super().refusal(action) or reason
         return super().refusal(action)
 
     def subject(self) -> Subject:
@@ -193,6 +210,10 @@ class SubscriptionScreen(LiveDialog):
     def action_remove(self) -> None:
         """Ask, and remove this subscription."""
         ask_to_remove_device(self, self._subscription)
+
+    def action_restore(self) -> None:
+        """Ask, and restore this subscription."""
+        ask_to_restore(self, [self._subscription])
 
     async def _fetch_attempts(self, deliveries: tuple[Delivery, ...]) -> dict[str, tuple[Attempt, ...]]:
         """Return the attempts at the latest deliveries that had several; those that are known are not asked for."""
@@ -226,12 +247,14 @@ class DispatchScreen(LiveDialog):
     """A dispatch with all its deliveries.
 
     Args:
-        delivery: One of them; the cursor is on it.
+        dispatch: Its id.
+        delivery: That of one of them, on which the cursor is to be.
     """
 
-    CHANGES: ClassVar[frozenset[str]] = frozenset({"send_again"})
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"send_again", "cancel"})
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("r", "send_again", "Send again", "deliveries.resend", "Send it to this device once more", show=True),
+        bind("x", "cancel", "Take back", "dispatches.cancel", "Take it back: it is not sent", show=True),
     ]
 
     class Loaded(Message):
@@ -241,16 +264,18 @@ class DispatchScreen(LiveDialog):
             super().__init__()
             self.dispatch = dispatch
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, dispatch: str, delivery: str = "") -> None:
         super().__init__("Dispatch")
+        self._dispatch_id = dispatch
         self._chosen = delivery
+        self._dispatch: Dispatch | None = None
         self._facts = Facts(indent=10)
         self._deliveries: Rows[Delivery] = Rows(
             (
                 Column("at", "time", 12),
                 Column("status", "outcome", 16, grows=1),
-                Column("device", "device", 14, grows=2),
-                Column("attempts", "tries", 5, priority=2, right=True),
+                Column("device", "device", 18, grows=2),
+                Column("attempts", "try", 3, priority=2, right=True),
                 Column("latency", "latency", 7, priority=2, right=True),
                 Column("next", "next try", 8, priority=1),
                 Column("reason", "reason", 12, priority=3, grows=2),
@@ -271,22 +296,23 @@ class DispatchScreen(LiveDialog):
         """Return whether an event is about this dispatch or one of its deliveries."""
         match event:
             case DeliveryChanged(delivery=delivery):
-                return delivery.dispatch == self._chosen.dispatch
+                return delivery.dispatch == self._dispatch_id
             case DispatchChanged(dispatch=dispatch):
-                return dispatch.id == self._chosen.dispatch
+                return dispatch.id == self._dispatch_id
             case _:
                 return False
 
     async def fetch(self) -> None:
         """Fetch the dispatch."""
         try:
-            self.post_message(self.Loaded(await self.app.desk.dispatch(self._chosen.dispatch)))
+            self.post_message(self.Loaded(await self.app.desk.dispatch(self._dispatch_id)))
         except PushdeskError as error:
             self.post_message(self.Failed(error))
 
     def on_dispatch_screen_loaded(self, message: Loaded) -> None:
         """Show the dispatch."""
-        dispatch, now = message.dispatch, self.app.now()
+        self._dispatch = dispatch = message.dispatch
+        now = self.app.now()
         facts: list[Fact] = [
             ("title", plain(dispatch.title)),
             ("user", plain(dispatch.user or "everybody")),
@@ -296,14 +322,16 @@ class DispatchScreen(LiveDialog):
             ("id", plain(dispatch.id)),
             ("outcomes", _counts(dispatch)),
         ]
+        if dispatch.send_at is not None:
+            facts.insert(5, ("send at", Content.styled(moment(dispatch.send_at, now), BUSY)))
         if dispatch.next is not None:
             facts.append(("", f"the first {len(dispatch.deliveries)} deliveries are shown"))
         self._facts.show(facts)
-        self._deliveries.say_when_empty(Content.styled("It has no deliveries: nobody was subscribed.", QUIET))
+        self._deliveries.say_when_empty(Content.styled(NO_DELIVERIES.get(dispatch.state, NOBODY), QUIET))
         self._deliveries.styles.max_height = _height(len(dispatch.deliveries))
         self._deliveries.show(dispatch.deliveries)
         if self.come():
-            self._deliveries.go_to(self._chosen.id)
+            self._deliveries.go_to(self._chosen)
             self._deliveries.focus()
 
     def on_rows_moved(self) -> None:
@@ -322,6 +350,8 @@ class DispatchScreen(LiveDialog):
         """Return why an action cannot be done now."""
         if action == "send_again" and self._deliveries.current is None:
             return "No delivery is selected."
+        if action == "cancel" and (self._dispatch is None or self._dispatch.state in ENDED):
+            return super().refusal(action) or "There is nothing left that could be taken back."
         return super().refusal(action)
 
     def subject(self) -> Subject | None:
@@ -337,6 +367,11 @@ class DispatchScreen(LiveDialog):
             for each in self._deliveries.items
         )
         return "\n".join((self._facts.text, "", *lines))
+
+    def action_cancel(self) -> None:
+        """Ask, and take it back."""
+        if self._dispatch is not None:
+            ask_to_cancel(self, self._dispatch)
 
     def action_send_again(self) -> None:
         """Send the delivery under the cursor again."""

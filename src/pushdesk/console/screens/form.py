@@ -72,7 +72,7 @@ class FormScreen(Dialog[Result]):
         """Compose the fields, the line for the answer, and the buttons."""
         with Vertical(classes="dialog -small -fields") as frame:
             frame.border_title = Content(self._title)
-            frame.border_subtitle = Content("ctrl+s submits · esc closes")
+            frame.border_subtitle = Content("esc closes")
             yield from self.compose_fields()
             yield Static(id="answer")
             with Horizontal(classes="buttons"):
@@ -102,7 +102,7 @@ class FormScreen(Dialog[Result]):
         self.end(result)
 
     def on_mount(self) -> None:
-        """Keep cursors from blinking: they would repaint an idle screen."""
+        """Keep cursors from blinking: they would repaint an idle screen. Textual calls this for every form."""
         for field in self.query(Input):
             field.cursor_blink = False
         for area in self.query(TextArea):
@@ -215,26 +215,35 @@ class TypedScreen(FormScreen[Result]):
         do: What the button says.
         wanted: The server's answer `confirm_required`: its detail says what it costs, its hint names the word.
         give: Gives the command with the word that was typed.
+        word: What the word is called.
     """
 
-    def __init__(self, title: str, do: str, wanted: PushdeskError, give: Callable[[str], Awaitable[Result]]) -> None:
+    def __init__(
+        self,
+        title: str,
+        do: str,
+        wanted: PushdeskError,
+        give: Callable[[str], Awaitable[Result]],
+        *,
+        word: str = "the word",
+    ) -> None:
         super().__init__(title=title, do=do, dangerous=True)
+        self._called = word
         self._wanted = wanted
         self._give = give
 
     def compose_fields(self) -> ComposeResult:
         """Compose the cost, and the field for the word."""
         yield Static(self._cost(), id="cost")
-        yield Input(placeholder="the word", max_length=200, id="word", compact=True)
+        yield Input(placeholder=self._called, max_length=200, id="word", compact=True)
 
     def on_mount(self) -> None:
         """Begin with the field: while it is empty, `enter` does nothing."""
-        super().on_mount()
         self.query_one("#word", Input).focus()
 
     def missing(self) -> str:
         """Return that the word is missing."""
-        return "" if self._word else "Nothing is done before the word is typed."
+        return "" if self._word else f"Nothing is done before {self._called} is typed."
 
     async def perform(self, confirm: str = "") -> Result:
         """Give the command with the word."""
@@ -244,7 +253,7 @@ class TypedScreen(FormScreen[Result]):
         """Say that it was another word, and what the server says now: it may cost more than a moment ago."""
         self._wanted = wanted
         self.query_one("#cost", Static).update(self._cost())
-        self.answer("That is not the word; nothing was done.", BAD)
+        self.answer(f"That is not {self._called}; nothing was done.", BAD)
 
     @property
     def _word(self) -> str:

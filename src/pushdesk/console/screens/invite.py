@@ -72,7 +72,6 @@ class InviteScreen(FormScreen[Invited]):
 
     def on_mount(self) -> None:
         """Begin with the user; where one is suggested it is selected, so that typing takes its place."""
-        super().on_mount()
         self.query_one("#user", Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -48,7 +48,6 @@ class ImportScreen(FormScreen[VapidKey]):
 
     def on_mount(self) -> None:
         """Begin where a key is pasted."""
-        super().on_mount()
         self.query_one("#pasted", SecretArea).focus()
 
     def missing(self) -> str:
@@ -91,7 +90,6 @@ class ExportScreen(FormScreen[Path]):
 
     def on_mount(self) -> None:
         """Begin with the file."""
-        super().on_mount()
         self.query_one("#file", Input).focus()
 
     def missing(self) -> str:

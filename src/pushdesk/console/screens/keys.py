@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pushdesk.console.bindings import commands_of
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.screens.tokens import AccessTokens
 from pushdesk.console.screens.vapid_keys import VapidKeys
@@ -12,7 +11,6 @@ from pushdesk.console.text import plain
 from pushdesk.desk import KeyChanged, SubscriptionChanged, SubscriptionRemoved, TokenChanged, TokenRevoked
 
 if TYPE_CHECKING:
-    from textual import events
     from textual.app import ComposeResult
 
     from pushdesk.desk import AnyEvent
@@ -36,16 +34,7 @@ class KeysScreen(PaneScreen):
 
     def on_mount(self) -> None:
         """Begin in the table of the VAPID keys."""
-        super().on_mount()
         self.begin_in(self._keys.rows)
-
-    def on_key(self, event: events.Key) -> None:
-        """Say where a key is of use that does nothing in the table with the focus."""
-        if event.key in self.active_bindings:
-            return
-        for command in commands_of(self):
-            if command.pane and event.key in command.keys:
-                self.app.notify(f"{command.label} is a key of the table {command.pane}: tab goes there.")
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
         """Change the tables when a key or a token changes, or a device that may be bound to a key."""

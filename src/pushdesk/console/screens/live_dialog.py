@@ -17,6 +17,7 @@ from pushdesk.console.status import BAD, QUIET, STRONG
 from pushdesk.console.subject import NO_SUBJECT, SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.bars import SEPARATED
+from pushdesk.console.widgets.rows import Rows
 from pushdesk.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
         self.watch(self.app, "connection", self._watch_connection)
         self.watch(self.app, "scopes", self.refresh_refusals, init=False)
         self.watch(self.app, "loaded", self.fetch_soon, init=False)
+        self.watch(self.app, "minute", self._minute_over, init=False)
         self.fetch_now()
 
     def on_screen_resume(self) -> None:
@@ -191,6 +193,12 @@ class LiveDialog(Dialog[None], FollowingScreen[None]):
             self.fetch_soon()
         self.count_down(self._counts_to)
         self.tick()
+
+    def _minute_over(self) -> None:
+        """Let what is told of times grow older."""
+        self.tick()
+        for rows in self.query(Rows):
+            rows.redraw()
 
     def _stop_counting(self) -> None:
         if self._counting is not None:

@@ -65,7 +65,6 @@ class LogScreen(PaneScreen):
 
     def on_mount(self) -> None:
         """Begin with what the server has kept."""
-        super().on_mount()
         self.begin_in(self._tail.rows)
 
     def load(self) -> None:

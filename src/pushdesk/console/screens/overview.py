@@ -10,24 +10,23 @@ from textual.message import Message
 from textual.widgets import Static
 
 from pushdesk.console.cache_figures import discards, held, hits, is_off, last_discarded, use
-from pushdesk.console.figures import age, count, milliseconds, moment, percent, plural, rate
+from pushdesk.console.figures import age, count, milliseconds, moment, percent, plural, rate, rate_on_scale
 from pushdesk.console.first_steps import first_steps
 from pushdesk.console.happenings import Happening, of_delivery, of_event, of_failure
 from pushdesk.console.key_figures import progress
-from pushdesk.console.past import FLOORS, axis_of, hit_ratio, is_told, last, peak, sends_per_s
+from pushdesk.console.past import FLOORS, axis_of, hits_of_lookups, last, peak, sends_per_s
 from pushdesk.console.screens.charts import ChartsScreen
 from pushdesk.console.service_figures import (
     LATENCIES,
     accepted_share,
     last_error,
-    service_in_full,
+    next_change,
     service_state,
-    waits_until,
 )
 from pushdesk.console.status import GOOD, KEYS, QUIET, SERVICES
 from pushdesk.console.subject import Subject
 from pushdesk.console.text import plain, plain_lines
-from pushdesk.console.widgets.chart import Chart
+from pushdesk.console.widgets.chart import Chart, ShareChart
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.drawing import Figures, beside, in_lines
 from pushdesk.console.widgets.mix import OutcomeMix
@@ -94,10 +93,10 @@ class OverviewScreen(ChartsScreen):
         self._keys_resting: Timer | None = None
         self._are_keys_stale = False
         self._countdown: Timer | None = None
-        self._sends = Chart("$primary", unit=lambda number: f"{rate(number)}/s", least=1.0, name="sends-chart")
+        self._sends = Chart("$primary", unit=rate_on_scale, least=0.1, name="sends-chart")
         self._latency = Chart("$accent", unit=milliseconds, least=10.0, name="latency-chart")
         self._mix = OutcomeMix(name="mix")
-        self._hits = Chart(GOOD, unit=lambda share: f"{share:.0%}", floors=FLOORS, name="hits-chart")
+        self._hits = ShareChart(GOOD, floors=FLOORS, name="hits-chart")
         self._cache_facts = Figures(self._tell_cache, name="cache-facts")
         self._queue = Chart("$secondary", unit=lambda number: count(round(number)), least=1.0, name="queue-chart")
         self._facts = Figures(self._tell_facts, name="facts")
@@ -106,11 +105,11 @@ class OverviewScreen(ChartsScreen):
             (
                 Column("service", "service", 7),
                 Column("state", "state", 15, grows=1),
-                Column("p50", "p50", 6, priority=1, right=True),
+                Column("p50", "p50", 6, priority=3, right=True),
                 Column("p95", "p95", 6, right=True),
                 Column("accepted", "ok %", 5, priority=2, right=True),
                 Column("sent", "sent", 7, right=True),
-                Column("waiting", "waiting", 7, priority=3, right=True),
+                Column("waiting", "waiting", 7, priority=1, right=True),
                 Column("error", "last error", 24, priority=4, grows=2),
             ),
             key=lambda health: health.service.value,
@@ -123,7 +122,7 @@ class OverviewScreen(ChartsScreen):
                 Column("status", "outcome", 16, grows=1),
                 Column("user", "user", 10, grows=2),
                 Column("device", "device", 18, priority=2, grows=2),
-                Column("remark", "", 12, priority=1, grows=3),
+                Column("remark", "details", 12, priority=1, grows=3),
             ),
             key=lambda line: line.key,
             cells=self._happening_cells,
@@ -146,20 +145,18 @@ class OverviewScreen(ChartsScreen):
 
     def on_mount(self) -> None:
         """Watch, besides the rest, the errors that the console meets."""
-        super().on_mount()
         self._say_no_services()
         self._happening.say_when_empty(
             Content.assemble(("Nothing has happened yet.\n", "bold"), ("Press t to send a test.", QUIET))
         )
         self.watch(self.app, "failures", self._take_failures)
         self.watch(self.app, "minute", self._facts.draw, init=False)
-        self.watch(self.app, "minute", self._services.redraw, init=False)
         self.watch(self.app, "scopes", self._say_first_steps, init=False)
         self.begin_in(self._happening)
 
     def show_stats(self, stats: Stats) -> None:
         """Show the figures."""
-        self.set_class(stats.subscriptions == 0, "-empty")
+        self.set_class(_is_new(stats), "-empty")
         self._services.show(stats.services)
         self._count_down()
         self._mix.count(stats.outcomes)
@@ -173,10 +170,10 @@ class OverviewScreen(ChartsScreen):
         axis = axis_of(history, self.app.now().tzinfo)
         self._sends.show(axis, sends_per_s(history))
         self._latency.show(axis, history.p95_ms, history.p50_ms)
-        # Before the first step is over, what there was since the start is all of it.
-        self._mix.show(axis if is_told(history) else None, history.outcomes)
-        self._hits.show(axis, hit_ratio(history))
+        self._mix.show(axis if self.past else None, history.outcomes)
+        self._hits.show(axis, *hits_of_lookups(history))
         self._queue.show(axis, history.queue)
+        self._cache_facts.draw()
         self._entitle()
 
     def say_no_history(self, text: str) -> None:
@@ -184,11 +181,12 @@ class OverviewScreen(ChartsScreen):
         for chart in (self._sends, self._latency, self._hits, self._queue):
             chart.say(text)
         self._mix.show(None, {})
+        self._cache_facts.draw()
         self._entitle()
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
         """Add what happened; how far a retiring key is emptied is asked for when keys or what they are for change."""
-        self._add(*(line for event in batch if (line := of_event(event)) is not None))
+        self._add(*(line for event in batch if (line := self._line_of(event)) is not None))
         moves = (SubscriptionChanged, SubscriptionRemoved) if self._retiring else ()
         if any(isinstance(event, (KeyChanged, *moves)) for event in batch):
             self._are_keys_stale = True
@@ -254,9 +252,8 @@ class OverviewScreen(ChartsScreen):
         from pushdesk.console.screens.words import WordsScreen  # noqa: PLC0415 - not needed before it is asked for
 
         match message.item:
-            case ServiceHealth() as health:
-                text = service_in_full(health, self.app.now(), longest=LONGEST_ERROR)
-                self.app.push_screen(WordsScreen("Push service", text))
+            case ServiceHealth(service=service):
+                self.show_service(service)
             case Happening(delivery=delivery) if delivery is not None:
                 self.show_delivery(delivery)
             case Happening(error=error) if error:
@@ -284,6 +281,14 @@ class OverviewScreen(ChartsScreen):
         known = self._happenings.get(line.key)
         return known is None or known.time < line.time
 
+    def _line_of(self, event: AnyEvent) -> Happening | None:
+        line = of_event(event)
+        if line is None or not isinstance(event, SubscriptionRemoved):
+            return line
+        # Whose device it was is told; which one it was, what happened to it before may tell.
+        devices = (each.device for each in self._happenings.values() if each.is_of(event.id))
+        return line._replace(device=next(devices, ""))
+
     def _add(self, *lines: Happening) -> None:
         if not lines:
             return
@@ -301,17 +306,16 @@ class OverviewScreen(ChartsScreen):
 
     def _say_first_steps(self) -> None:
         stats = self.app.stats
-        if stats is None or stats.subscriptions:
+        if stats is None or not _is_new(stats):
             return
         text = first_steps(stats.url, sends=stats.sends, can_change=not self.app.read_only)
         if self._steps.content != text:
             self._steps.update(text)
 
     def _entitle(self) -> None:
-        stats, past = self.app.stats, self.history
+        stats, past = self.app.stats, self.past
         if stats is None:
             return
-        past = past if past is not None and is_told(past) else None
         peaks = f" · peak {rate(max(peak(sends_per_s(past)) or 0.0, stats.sends_per_s))}" if past else ""
         self._panel("sends").entitle(self.over_time("Sends"), f"{rate(stats.sends_per_s)}/s{peaks}")
         self._panel("latency").entitle(self.over_time("Latency"), self._latency_note(stats, past))
@@ -351,7 +355,7 @@ class OverviewScreen(ChartsScreen):
             Content(use(cache)),
         ]
         if height == 1:
-            ratio = Content.assemble(("Cache ", "bold"), hits(cache, self.history))
+            ratio = Content.assemble(("Cache ", "bold"), hits(cache, self.past))
             return beside([ratio, *figures], width)
         return Content("\n").join([*in_lines(figures, width, height - 1), last_discarded(cache, self.app.now(), width)])
 
@@ -361,26 +365,27 @@ class OverviewScreen(ChartsScreen):
             return Content("")
         glyph, word, style = KEYS[KeyState.RETIRING]
         emptied = [Content.assemble((plain(key.id), style), " ", progress(key)) for key in self._retiring]
-        retiring = [Content.assemble((f"{glyph} ", style), each) for each in emptied]
-        since = f"{plain(stats.version)} on {plain(stats.storage)}, {age(stats.started_at, now)}"
+        started = age(stats.started_at, now)
+        since = f"{plain(stats.version)} on {plain(stats.storage)}, {started}"
         if height == 1:
+            retiring = [Content.assemble((f"{glyph} key ", style), each) for each in emptied]
             who = f"{plural(stats.subscriptions, 'subscription')} · {plural(stats.users, 'user')}"
             return beside([Content(who), *retiring, Content.styled(since, QUIET)], width)
         key = Content(f"{plain(stats.key_id)}, {age(stats.key_created_at, now)}")
-        users = Content(plural(stats.users, "user"))
         keys = [("VAPID key", key), *((f"{glyph} {word}", each) for each in emptied)]
         others = [
-            ("subscriptions", beside([Content(f"{count(stats.subscriptions)} sent to"), users], width - LABEL)),
-            ("server", Content(since)),
+            ("subscriptions", Content(f"{count(stats.subscriptions)} active · {plural(stats.users, 'user')}")),
+            ("server", Content(since if len(since) <= width - LABEL else f"{started}, {plain(stats.version)}")),
         ]
         if len(keys) + len(others) > height:
+            retiring = [Content.assemble((f"{glyph} ", style), each) for each in emptied]
             keys = [("VAPID key", beside([key, *retiring], width - LABEL))]
         lines = (Content.assemble((name.ljust(LABEL), QUIET), value) for name, value in (*keys, *others))
         return Content("\n").join(lines)
 
     def _count_down(self) -> None:
         now = self.app.now()
-        waits = self.is_shown and any(waits_until(health, now) for health in self._services.items)
+        waits = self.is_shown and any(next_change(health, now) for health in self._services.items)
         if waits and self._countdown is None:
             self._countdown = self.set_interval(COUNTDOWN_S, self._second_over)
         elif not waits and self._countdown is not None:
@@ -419,7 +424,13 @@ def _named(name: str, value: str) -> Content:
     return Content.assemble((f"{name} ", QUIET), value)
 
 
+def _is_new(stats: Stats) -> bool:
+    """Whether nobody is subscribed, and nobody was whom anything was sent to: all may have ended at once."""
+    return not (stats.subscriptions or stats.services)
+
+
 def _accepted_note(stats: Stats, past: History | None) -> str:
     counts = {each: sum(steps) for each, steps in past.outcomes.items()} if past else stats.outcomes
-    total = sum(counts.values())
+    # What somebody took back, or a newer one took the place of, no push service was to accept.
+    total = sum(number for each, number in counts.items() if each not in {Outcome.SUPERSEDED, Outcome.CANCELLED})
     return f"{percent(counts.get(Outcome.ACCEPTED, 0) / total)} accepted" if total else "none"

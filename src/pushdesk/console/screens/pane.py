@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Container
 
+from pushdesk.console.bindings import commands_of
 from pushdesk.console.feed import Connection
 from pushdesk.console.keys import bind
 from pushdesk.console.refusals import RefusingScreen
+from pushdesk.console.service_figures import in_trouble
 from pushdesk.console.subject import NO_SUBJECT, WHY, Subject
 from pushdesk.console.widgets.bars import Banner, ScreenTabs, StartingNotice, StatusBar
 from pushdesk.console.widgets.key_line import KeyLine
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from pushdesk.console.app import PushdeskApp
     from pushdesk.desk import AnyEvent
-    from pushdesk.model import Delivery, Stats
+    from pushdesk.model import Delivery, Service, ServiceHealth, Stats
 
 NOT_CONNECTED: Final = "The server does not answer yet."
 LOST: Final = "The connection is lost; it is tried again all the time."
@@ -64,6 +66,14 @@ class PaneScreen(RefusingScreen[None]):
         bind("y", "copy", "Copy", "pane.copy", "Copy what is selected to the clipboard"),
         WHY,
         bind("W", "warnings", "Warnings", "pane.warnings", "Hide or show warnings"),
+        bind(
+            "exclamation_mark",
+            "trouble",
+            "Push service",
+            "pane.trouble",
+            "Go to the push service that needs somebody: its brake, a stopped key, a pause",
+            display="!",
+        ),
         bind("R", "refresh", "Refresh", "pane.refresh", "Fetch everything anew"),
     ]
 
@@ -82,11 +92,12 @@ class PaneScreen(RefusingScreen[None]):
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        """Watch the app: it alone talks to the feed."""
+        """Watch the app: it alone talks to the feed. Textual calls this for every screen, after the subclass's."""
         self.watch(self.app, "connection", self._watch_connection)
         self.watch(self.app, "stats", self._watch_stats)
         self.watch(self.app, "events", self._watch_events, init=False)
         self.watch(self.app, "loaded", self._watch_loaded)
+        self.watch(self.app, "minute", self._redraw_rows, init=False)
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,6 +124,14 @@ class PaneScreen(RefusingScreen[None]):
             self._watch_loaded(self.app.loaded)
         for listing in self.query(Listing):
             listing.catch_up()
+
+    def on_key(self, event: events.Key) -> None:
+        """Say where a key is of use that does nothing in the table with the focus."""
+        if event.key in self.active_bindings:
+            return
+        for command in commands_of(self):
+            if command.pane and event.key in command.keys:
+                self.app.notify(f"{command.label} is a key of the table {command.pane}: tab goes there.")
 
     def on_rows_moved(self) -> None:
         """Show what can be done with the row under the cursor."""
@@ -142,6 +161,8 @@ class PaneScreen(RefusingScreen[None]):
             return "There are no warnings."
         if action == "why" and self.subject() is None:
             return NO_SUBJECT
+        if action == "trouble" and not self._in_trouble:
+            return "No push service needs anybody."
         return not_connected(self.app) if action in {"refresh", "why"} else None
 
     def suggested_user(self) -> str:
@@ -156,6 +177,12 @@ class PaneScreen(RefusingScreen[None]):
     def copied(self) -> str:
         """Return what `y` copies."""
         return self.app.url
+
+    def show_service(self, service: Service) -> None:
+        """Show a push service, with what can be done about it."""
+        from pushdesk.console.screens.push_service import ServiceScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        self.app.push_screen(ServiceScreen(service))
 
     def show_delivery(self, delivery: Delivery) -> None:
         """Show a delivery with all its attempts."""
@@ -192,9 +219,19 @@ class PaneScreen(RefusingScreen[None]):
         """Hide the warnings, until there are others; or show them again."""
         self.app.hidden_warnings = () if self.app.hidden_warnings == self.app.warnings else self.app.warnings
 
+    def action_trouble(self) -> None:
+        """Show the push service that something is most wrong with."""
+        if found := self._in_trouble:
+            self.show_service(found[0].service)
+
     def action_refresh(self) -> None:
-        """Fetch everything anew."""
+        """Fetch everything anew, and show it as of now."""
+        self._redraw_rows()
         self.load()
+
+    @property
+    def _in_trouble(self) -> list[ServiceHealth]:
+        return in_trouble(self.app.stats.services) if self.app.stats is not None else []
 
     def _watch_connection(self) -> None:
         connection = self.app.connection
@@ -206,6 +243,11 @@ class PaneScreen(RefusingScreen[None]):
         if self.is_shown and self.app.stats is not None:
             self.show_stats(self.app.stats)
             self.refresh_refusals()
+
+    def _redraw_rows(self) -> None:
+        """Let what is told of times grow older, though the items are the same."""
+        for rows in self.query(Rows):
+            rows.redraw()
 
     def _watch_events(self, batch: tuple[AnyEvent, ...]) -> None:
         self.show_events(batch)

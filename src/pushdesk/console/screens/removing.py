@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from pushdesk.console.device_commands import CommandDone, Said, give, remove_device, say
+from pushdesk.console.device_commands import Said, remove_device
 from pushdesk.console.figures import plural
 from pushdesk.console.happenings import device_of
-from pushdesk.console.screens.confirm import DO, ConfirmScreen
-from pushdesk.console.screens.form import CONFIRM_REQUIRED, TypedScreen
+from pushdesk.console.screens.asking import ask, ask_for_word
+from pushdesk.console.screens.form import CONFIRM_REQUIRED
 from pushdesk.console.text import plain
 from pushdesk.errors import PushdeskError
 
@@ -25,16 +25,12 @@ REMOVE = "remove"
 
 def ask_to_remove_device(screen: RefusingScreen[Any], subscription: Subscription) -> None:
     """Ask, and remove a subscription."""
-
-    def answered(answer: str | None) -> None:
-        if answer == DO:
-            give(screen, partial(remove_device, screen.app.desk, subscription.id))
-
     text = Content.assemble(
         (plain(subscription.user), "bold"),
         f" on {device_of(subscription)} will get nothing any more, until that browser subscribes again.",
     )
-    screen.app.push_screen(ConfirmScreen(title="Remove this subscription?", text=text, do="Remove"), answered)
+    command = partial(remove_device, screen.app.desk, subscription.id)
+    ask(screen, title="Remove this subscription?", text=text, do="Remove", command=command)
 
 
 def ask_to_remove_user(screen: RefusingScreen[Any], user: str, devices: int) -> None:
@@ -54,12 +50,8 @@ def ask_to_remove_user(screen: RefusingScreen[Any], user: str, devices: int) -> 
         await screen.app.desk.remove_user(user)
         return Said(said_of_removing(user))
 
-    def answered(said: Said | None) -> None:
-        if said is not None:
-            say(screen.app, said)
-            screen.post_message(CommandDone())
-
-    screen.app.push_screen(TypedScreen(f"Remove {plain(user)}?", "Remove", wanted, give), answered)
+    called = "the name" if word == user else "the word"
+    ask_for_word(screen, title=f"Remove {plain(user)}?", do="Remove", wanted=wanted, command=give, called=called)
 
 
 def said_of_removing(user: str) -> str:

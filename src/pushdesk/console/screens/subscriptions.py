@@ -14,7 +14,8 @@ from pushdesk.console.happenings import device_of
 from pushdesk.console.keys import bind
 from pushdesk.console.lookups import key_states
 from pushdesk.console.screens.pane import PaneScreen
-from pushdesk.console.status import BAD, KEYS, QUIET, SERVICES, SUBSCRIPTIONS, UNKNOWN_KEY
+from pushdesk.console.screens.restoring import CANNOT, ask_to_restore, disabled
+from pushdesk.console.status import BAD, KEYS, NOT_SENT_TO, QUIET, SERVICES, SUBSCRIPTIONS, UNKNOWN_KEY
 from pushdesk.console.subject import SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
@@ -50,11 +51,13 @@ class SubscriptionsScreen(PaneScreen):
     """The subscriptions, with what can be done with one."""
 
     NAME: ClassVar[str] = "subscriptions"
-    CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove"})
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove", "restore", "restore_all"})
     BINDINGS: ClassVar[list[BindingType]] = [
         SHOWN_WHY,
         bind("T", "test", "Test", "subscriptions.test", "Send the test push to this device only", show=True),
         bind("d", "remove", "Remove", "subscriptions.remove", "Remove this subscription", show=True),
+        bind("u", "restore", "Restore", "subscriptions.restore", "Send again to a device that was disabled", show=True),
+        bind("U", "restore_all", "Restore all", "subscriptions.restore_all", "Restore all disabled devices shown here"),
     ]
 
     def __init__(self) -> None:
@@ -78,12 +81,11 @@ class SubscriptionsScreen(PaneScreen):
 
     def on_mount(self) -> None:
         """Begin in the table."""
-        super().on_mount()
         self.begin_in(self._listing.rows)
 
     def show_stats(self, stats: Stats) -> None:
-        """Tell how many are sent to: of those that have ended, which are listed too, the number is not known."""
-        self._listing.set_total(None, f"of all, {count(stats.subscriptions)} are sent to")
+        """Tell how many are active: of those that have ended, which are listed too, the number is not known."""
+        self._listing.set_total(None, f"{count(stats.subscriptions)} active")
 
     def show_events(self, batch: tuple[AnyEvent, ...]) -> None:
         """Change the rows that are shown; fetch again when others come or go."""
@@ -114,8 +116,15 @@ class SubscriptionsScreen(PaneScreen):
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
-        if action in {"test", "remove"} and self._listing.current is None:
+        current = self._listing.current
+        if action in {"test", "remove", "restore"} and current is None:
             return "No subscription is selected."
+        if action == "restore" and current is not None and (reason := CANNOT.get(current.state)):
+            return super().refusal(action) or reason
+        if action == "restore_all" and not disabled(self._listing.rows.items):
+            return super().refusal(action) or "None of these devices is disabled."
+        if action == "test" and current is not None and (reason := NOT_SENT_TO.get(current.state)):
+            return reason
         return super().refusal(action)
 
     def suggested_user(self) -> str:
@@ -142,6 +151,15 @@ class SubscriptionsScreen(PaneScreen):
         """Send the test push to the device under the cursor."""
         if (subject := self.subject()) is not None:
             give(self, partial(test, self.app.desk, subject))
+
+    def action_restore(self) -> None:
+        """Ask, and restore the device under the cursor."""
+        if (current := self._listing.current) is not None:
+            ask_to_restore(self, [current])
+
+    def action_restore_all(self) -> None:
+        """Ask, and restore all of this page that are disabled."""
+        ask_to_restore(self, disabled(self._listing.rows.items))
 
     async def _fetch(self, query: PageQuery) -> Page[Subscription]:
         page = await self.app.desk.subscriptions(query)

@@ -40,7 +40,6 @@ class NewTokenScreen(FormScreen[NewAccessToken]):
 
     def on_mount(self) -> None:
         """Begin with the name."""
-        super().on_mount()
         self.query_one("#name", Input).focus()
 
     def on_checkbox_changed(self) -> None:

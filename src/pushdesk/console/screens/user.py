@@ -18,13 +18,15 @@ from pushdesk.console.keys import bind
 from pushdesk.console.lookups import Found, cached, deliveries_of, devices_of, key_states, user_of
 from pushdesk.console.screens.pane import PaneScreen
 from pushdesk.console.screens.removing import ask_to_remove_device, ask_to_remove_user, said_of_removing
+from pushdesk.console.screens.restoring import CANNOT, ask_to_restore, disabled
 from pushdesk.console.screens.subscriptions import COLUMNS, device_cells
 from pushdesk.console.screens.users import reached
-from pushdesk.console.status import BAD, QUIET, delivery_status
+from pushdesk.console.status import BAD, NOT_SENT_TO, QUIET, delivery_status
 from pushdesk.console.subject import SHOWN_WHY, Subject
 from pushdesk.console.text import plain
 from pushdesk.console.widgets.columns import Column
 from pushdesk.console.widgets.facts import Facts
+from pushdesk.console.widgets.paged import not_brought
 from pushdesk.console.widgets.panel import Panel
 from pushdesk.console.widgets.rows import HEADER, Rows
 from pushdesk.desk import (
@@ -37,7 +39,7 @@ from pushdesk.desk import (
     UserRemoved,
 )
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Delivery, Subscription
+from pushdesk.model import Delivery, Subscription, SubscriptionState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,12 +63,16 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
     """A user, shown over the list of users. `w` asks about what is under the cursor, about the user if nothing is."""
 
     NAME: ClassVar[str] = "users"
-    CHANGES: ClassVar[frozenset[str]] = frozenset({"test", "remove_device", "remove_user", "invalidate"})
+    CHANGES: ClassVar[frozenset[str]] = frozenset(
+        {"test", "remove_device", "remove_user", "invalidate", "restore", "restore_all"}
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("escape", "back", "Back", "user.back", "Back to the users", show=True),
         SHOWN_WHY,
         bind("T", "test", "Test", "subscriptions.test", "Send the test push to this device only", show=True),
         bind("d", "remove_device", "Remove", "subscriptions.remove", "Remove this device", show=True),
+        bind("u", "restore", "Restore", "subscriptions.restore", "Send again to a device that was disabled", show=True),
+        bind("U", "restore_all", "Restore all", "subscriptions.restore_all", "Restore all disabled devices shown here"),
         bind("D", "remove_user", "Remove user", "user.remove", "Remove the user with everything of theirs", show=True),
         bind("i", "invalidate", "Invalidate", "user.invalidate", "Drop the user from the cache", show=True),
     ]
@@ -104,6 +110,8 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         self._ticking: Timer | None = None
         self._is_gone = False
         """Whether the user was removed while this was shown."""
+        self._has_failed = False
+        """Whether it did not come when it was last fetched."""
         self._keys: dict[str, KeyState] = {}
         self._entry: CacheEntry | None = None
         self._read_at: datetime = self.app.now()
@@ -137,10 +145,10 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
 
     def on_mount(self) -> None:
         """Begin with the devices."""
-        super().on_mount()
         self._panel("user-panel").entitle(plain(self._whose), "esc goes back to the users")
         self._set_room(0)
         self._ticking = self.set_interval(TICK_S, self._tick, pause=self.app.screen is not self)
+        self.watch(self.app, "connection", self._say_failed, init=False)
         self._devices.focus()
 
     def load(self) -> None:
@@ -184,6 +192,7 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
     def on_user_screen_loaded(self, message: Loaded) -> None:
         """Show what came; go back if the user is no more."""
         self._user, self._entry, self._read_at = message.user, message.entry, self.app.now()
+        self._has_failed = False
         self._is_gone = message.user is None and self._was_known
         if self._is_gone:
             self._leave_if_gone()
@@ -197,7 +206,10 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         )
         self._devices.show(message.devices)
         self._set_room(len(message.devices))
-        self._panel("user-devices-panel").entitle("Devices", plural(len(message.devices), "device"))
+        active = sum(device.state is SubscriptionState.ACTIVE for device in message.devices)
+        self._panel("user-devices-panel").entitle(
+            "Devices", f"{plural(len(message.devices), 'device')}, {count(active)} active"
+        )
         self._deliveries.say_when_empty(Content.styled("Nothing that was sent to them is kept.", QUIET))
         self._deliveries.show(message.found.deliveries)
         if not self._deliveries.has_focus:
@@ -223,9 +235,8 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
 
     def on_user_screen_failed(self, message: Failed) -> None:
         """Show the error; what was shown stays."""
-        said = Content.assemble(("This could not be fetched.\n", "bold"), ("R tries again", QUIET))
-        for rows in (self._devices, self._deliveries):
-            rows.say_when_empty(said)
+        self._has_failed = True
+        self._say_failed()
         self.app.report(message.error)
 
     def on_command_done(self) -> None:
@@ -244,8 +255,14 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
-        if action in {"test", "remove_device"} and self._device is None:
+        if action in {"test", "remove_device", "restore"} and self._device is None:
             return NO_DEVICE
+        if action == "restore" and self._device is not None and (reason := CANNOT.get(self._device.state)):
+            return super().refusal(action) or reason
+        if action == "restore_all" and not disabled(self._devices.items):
+            return super().refusal(action) or "None of these devices is disabled."
+        if action == "test" and self._device is not None and (reason := NOT_SENT_TO.get(self._device.state)):
+            return reason
         if action == "invalidate" and self._held is None:
             return "Nothing of the user is cached."
         return super().refusal(action)
@@ -279,6 +296,15 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         if self._device is not None:
             ask_to_remove_device(self, self._device)
 
+    def action_restore(self) -> None:
+        """Ask, and restore the device under the cursor."""
+        if self._device is not None:
+            ask_to_restore(self, [self._device])
+
+    def action_restore_all(self) -> None:
+        """Ask, and restore all of the user's devices that are disabled."""
+        ask_to_restore(self, disabled(self._devices.items))
+
     def action_remove_user(self) -> None:
         """Have the name typed, and remove the user with everything of theirs."""
         ask_to_remove_user(self, self._whose, len(self._devices.items))
@@ -305,6 +331,11 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
             self.app.notify(said_of_removing(self._whose))
             self.dismiss(None)
 
+    def _say_failed(self) -> None:
+        if self._has_failed:
+            for rows in (self._devices, self._deliveries):
+                rows.say_when_empty(not_brought("This could not be fetched.", self.app))
+
     def _panel(self, name: str) -> Panel:
         return self.query_one(f"#{name}", Panel)
 
@@ -313,7 +344,9 @@ class UserScreen(PaneScreen, FollowingScreen[None]):
         self._devices.styles.height = HEADER + min(max(devices, least), most)
 
     def _tick(self) -> None:
-        if self._entry is not None and self.app.is_looked_at(self):
+        # Over midnight, what is told of times gets its day.
+        is_known = self._user is not None or self._entry is not None
+        if is_known and self.app.is_looked_at(self):
             self._say_facts()
             self.refresh_refusals()
 

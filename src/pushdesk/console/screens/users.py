@@ -80,7 +80,6 @@ class UsersScreen(PaneScreen):
 
     def on_mount(self) -> None:
         """Begin in the table."""
-        super().on_mount()
         self.begin_in(self._listing.rows)
 
     def show_stats(self, stats: Stats) -> None:

@@ -63,7 +63,7 @@ class VapidKeys(OrderedListing[VapidKey]):
             columns=(
                 Column("id", "key", 8, sort="id"),
                 Column("state", "state", 10, sort="state"),
-                Column("age", "age", 6, sort="created_at"),
+                Column("age", "age", 6, sort="created_at", ages=True),
                 Column("devices", "devices", 7, right=True),
                 Column("moved", "moved", 12),
                 Column("end", "expected end", 12, priority=2),
@@ -85,7 +85,8 @@ class VapidKeys(OrderedListing[VapidKey]):
 
         message.stop()
         if isinstance(message.item, VapidKey):
-            self.app.push_screen(WordsScreen("VAPID key", in_full(message.item, self.app.now())))
+            key = message.item
+            self.app.push_screen(WordsScreen("VAPID key", in_full(key, self.app.now()), copies=key.public_key))
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
@@ -111,18 +112,29 @@ class VapidKeys(OrderedListing[VapidKey]):
         )
 
     def action_retire(self) -> None:
-        """End the key under the cursor."""
+        """End the key under the cursor: ask, also where the server would not."""
+        from pushdesk.console.screens.confirm import DO, ConfirmScreen  # noqa: PLC0415 - not needed before it is asked for
+
         if (key := self.current) is None:
             return
         desk = self.app.desk
-        self.give(
-            Order(
-                f"Retire the key {plain(key.id)}?",
-                "Retire",
-                lambda word: desk.retire_key(key.id, confirm=word),
-                lambda retired: f"The key {retired.id} is retired.",
-            )
+        order = Order(
+            f"Retire the key {plain(key.id)}?",
+            "Retire",
+            lambda word: desk.retire_key(key.id, confirm=word),
+            lambda retired: f"The key {retired.id} is retired.",
         )
+        if key.subscriptions:
+            self.give(order)
+            return
+
+        # The server wants no word for a key without devices, and would retire it at once.
+        def answered(answer: str | None) -> None:
+            if answer == DO:
+                self.give(order)
+
+        text = Content("No device is bound to it. Nothing is signed with it any more, until b makes it current again.")
+        self.app.push_screen(ConfirmScreen(title=order.title, text=text, do=order.do), answered)
 
     def action_roll_back(self) -> None:
         """Make the key under the cursor the current one again."""

@@ -10,9 +10,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from pushdesk.console.device_commands import give, send_again, test
+from pushdesk.console.bindings import key_of
+from pushdesk.console.broadcast_commands import cancel
+from pushdesk.console.device_commands import give, restore, send_again, test
 from pushdesk.console.figures import age, moment, span
 from pushdesk.console.keys import bind
+from pushdesk.console.screens.asking import ask
 from pushdesk.console.screens.live_dialog import LiveDialog
 from pushdesk.console.screens.pane import cannot_change
 from pushdesk.console.status import BUSY, QUIET, STRONG, VERDICTS
@@ -31,7 +34,8 @@ from pushdesk.desk import (
     UserRemoved,
 )
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Remedy, Verdict, VerdictCode
+from pushdesk.measures import commands
+from pushdesk.model import Measure, Remedy, Verdict, VerdictCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,14 +56,26 @@ BUTTONS: Final = {
     Remedy.SEE_KEYS: ("see_keys", "See the keys"),
 }
 """The actions that help, and what their button says."""
+MEASURES: Final = {
+    Measure.RESUME: ("see_service", "See the push service"),
+    Measure.RESET: ("see_service", "See the push service"),
+    Measure.RELEASE: ("see_service", "See the push service"),
+    Measure.CONFIRM: ("see_service", "See the push service"),
+    Measure.RESTORE: ("restore", "Restore the device"),
+    Measure.CANCEL: ("cancel", "Take it back"),
+}
+"""The actions of what an operator can do besides, and what their button says."""
 HINTS: Final = {
     Remedy.WAIT: "R looks again.",
     Remedy.CONFIGURE: "docs/configuration.md has every setting, and pushdesk doctor looks at what is set.",
 }
 """What is said where nothing can be done from here."""
+NOT_SENT_TO: Final = frozenset({VerdictCode.GONE, VerdictCode.KEY_MISMATCH, VerdictCode.KEY_ENDED})
+"""The verdicts on a device that nothing is sent to."""
 UNTIL: Final = {
     VerdictCode.THROTTLED: "next try",
     VerdictCode.TRANSIENT: "next try",
+    VerdictCode.OUR_CONFIGURATION: "next try",
     VerdictCode.SCHEDULED: "due",
 }
 """What happens at the end of some verdicts."""
@@ -68,7 +84,7 @@ UNTIL: Final = {
 class VerdictScreen(LiveDialog):
     """A verdict. Of a user it has a line for each device, which leads to the verdict on that one."""
 
-    CHANGES: ClassVar[frozenset[str]] = frozenset({"invite", "test", "send_again"})
+    CHANGES: ClassVar[frozenset[str]] = frozenset({"invite", "test", "send_again", "restore", "cancel"})
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"see_keys"})
     BINDINGS: ClassVar[list[BindingType]] = [
         # Asked already.
@@ -77,6 +93,17 @@ class VerdictScreen(LiveDialog):
         bind("T", "test", "Test", "subscriptions.test", "Send the test push, to this device or to all", show=True),
         bind("r", "send_again", "Send again", "deliveries.resend", "Send once more what was not received", show=True),
         bind("6", "see_keys", "Keys", "screen.keys", "The VAPID keys", show=True),
+        bind("8", "see_broadcasts", "Broadcasts", "screen.broadcasts", "The broadcasts, and what is scheduled"),
+        bind("u", "restore", "Restore", "subscriptions.restore", "Send again to the device, which is disabled"),
+        bind("x", "cancel", "Take back", "dispatches.cancel", "Take back what was to be sent"),
+        bind(
+            "exclamation_mark",
+            "see_service",
+            "Push service",
+            "pane.trouble",
+            "The push service that it is about: pause, brake, refused keys",
+            display="!",
+        ),
         bind("ctrl+d", "scroll(1)", "Down", "verdict.down", "Scroll down"),
         bind("ctrl+u", "scroll(-1)", "Up", "verdict.up", "Scroll up"),
     ]
@@ -95,7 +122,9 @@ class VerdictScreen(LiveDialog):
         self._headline = Static()
         self._says = Static(classes="paragraph")
         self._advice = Static()
+        self._commands = Static()
         self._button = Button("", id="remedy", variant="primary", compact=True)
+        self._measure = Button("", id="measure", compact=True)
         self._hint = Static(id="hint")
         self._evidence = Facts(indent=14)
         self._devices: Rows[Verdict] = Rows(
@@ -103,7 +132,7 @@ class VerdictScreen(LiveDialog):
                 Column("status", "verdict", 18),
                 Column("device", "device", 18, grows=1),
                 Column("since", "since", 12, priority=1),
-                Column("says", "", 16, priority=2, grows=3),
+                Column("says", "why", 30, priority=2, grows=3),
             ),
             key=lambda verdict: verdict.subscription or verdict.about,
             cells=self._cells,
@@ -116,8 +145,10 @@ class VerdictScreen(LiveDialog):
         yield self._says
         yield Static(Content.styled("What helps", f"bold {STRONG}"), classes="paragraph")
         yield self._advice
+        yield self._commands
         with Horizontal(id="remedies"):
             yield self._button
+            yield self._measure
             yield self._hint
         yield self._devices
         yield Static(Content.styled("Evidence", f"bold {STRONG}"), id="of-evidence", classes="paragraph")
@@ -161,17 +192,14 @@ class VerdictScreen(LiveDialog):
         self._say_headline()
         self._says.update(Content(plain(verdict.says, longest=LONGEST)))
         self._advice.update(Content(plain(verdict.advice, longest=LONGEST)))
-        now = self.app.now()
-        self._evidence.show(
-            [(moment(fact.time, now) if fact.time else "", plain(fact.text)) for fact in verdict.evidence]
-        )
-        self.set_class(bool(verdict.devices), "-with-devices")
+        self._say_evidence()
+        self.set_class(bool(verdict.apart), "-with-devices")
         self.set_class(bool(verdict.evidence), "-with-evidence")
-        self._devices.styles.height = HEADER + min(len(verdict.devices), MOST_ROWS)
-        self._devices.show(verdict.devices)
+        self._devices.styles.height = HEADER + min(len(verdict.apart), MOST_ROWS)
+        self._devices.show(verdict.apart)
         self._offer()
         self.count_down(verdict.until)
-        if self.come() and verdict.devices:
+        if self.come() and verdict.apart:
             self._devices.focus(scroll_visible=False)
 
     def on_rows_chosen(self, message: Rows.Chosen) -> None:
@@ -179,14 +207,17 @@ class VerdictScreen(LiveDialog):
         if isinstance(message.item, Verdict) and message.item.subscription:
             self._go_to(Subject.of_verdict(message.item))
 
-    async def on_button_pressed(self) -> None:
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
         """Do what helps."""
-        if self._verdict is not None and self._verdict.remedy in BUTTONS:
+        if event.button is self._measure and (measure := self._first_measure()):
+            await self.run_action(measure[0])
+        elif self._verdict is not None and self._verdict.remedy in BUTTONS:
             await self.run_action(BUTTONS[self._verdict.remedy][0])
 
     def tick(self) -> None:
-        """Show how long it still takes."""
+        """Show how long it still takes, and times of yesterday with their day."""
         self._say_headline()
+        self._say_evidence()
 
     def refusal(self, action: str) -> str | None:
         """Return why an action cannot be done now."""
@@ -195,20 +226,25 @@ class VerdictScreen(LiveDialog):
             return "There is no verdict yet."
         if action == "send_again" and not (verdict and verdict.delivery):
             return "There is no delivery that could be sent again."
+        # Of a delivery it may be a matter of the past: the device may have subscribed again since.
+        is_of_device = self._subject.subscription and not self._subject.delivery
+        if action in {"test", "send_again"} and is_of_device and verdict and verdict.code in NOT_SENT_TO:
+            return "Nothing is sent to this device, until its browser subscribes again."
         if action == "whole_user" and self._is_of_user:
             return "This is about the user already."
-        return super().refusal(action)
+        return super().refusal(action) or self._needless(action)
 
     def copied(self) -> str:
         """Return the verdict, as text."""
         verdict = self._verdict
         if verdict is None:
             return ""
-        devices = (f"{self._cells(each)[0].plain}  {plain(each.about)}: {plain(each.says)}" for each in verdict.devices)
+        devices = (f"{self._cells(each)[0].plain}  {plain(each.about)}: {plain(each.says)}" for each in verdict.apart)
         parts = (
             f"{self._title}\n{self._text_of_headline(verdict).plain}",
             plain(verdict.says, longest=LONGEST),
             plain(verdict.advice, longest=LONGEST),
+            "\n".join(plain(command) for command in commands(verdict)),
             "\n".join(devices),
             self._evidence.text,
         )
@@ -246,6 +282,34 @@ class VerdictScreen(LiveDialog):
         """Show the VAPID keys."""
         self.app.action_show("keys")
 
+    def action_see_broadcasts(self) -> None:
+        """Show the broadcasts."""
+        self.app.action_show("broadcasts")
+
+    def action_see_service(self) -> None:
+        """Show the push service that it is about."""
+        from pushdesk.console.screens.push_service import ServiceScreen  # noqa: PLC0415 - not needed before it is asked for
+
+        if self._verdict is not None and self._verdict.service is not None:
+            self.app.push_screen(ServiceScreen(self._verdict.service))
+
+    def action_restore(self) -> None:
+        """Ask, and restore the device that it is about."""
+        if self._verdict is not None and self._verdict.subscription:
+            text = Content.assemble(
+                (plain(self._verdict.about), "bold"),
+                " is sent to again, as if it had not ended. The next answer says what is true of it.",
+            )
+            command = partial(restore, self.app.desk, self._verdict.subscription)
+            ask(self, title="Restore this device?", text=text, do="Restore", command=command)
+
+    def action_cancel(self) -> None:
+        """Ask, and take back what it is about."""
+        if self._verdict is not None and self._verdict.dispatch:
+            text = Content("It is not sent. What is under way may still arrive, and is not tried again.")
+            command = partial(cancel, self.app.desk, self._verdict.dispatch)
+            ask(self, title="Take it back?", text=text, do="Take it back", leave="Leave it", command=command)
+
     def action_scroll(self, by: int) -> None:
         """Scroll by half of what is seen."""
         frame = self.query_one(".dialog")
@@ -263,6 +327,13 @@ class VerdictScreen(LiveDialog):
         if self._verdict is not None:
             self._headline.update(self._text_of_headline(self._verdict))
 
+    def _say_evidence(self) -> None:
+        if self._verdict is not None:
+            now = self.app.now()
+            self._evidence.show(
+                [(moment(fact.time, now) if fact.time else "", plain(fact.text)) for fact in self._verdict.evidence]
+            )
+
     def _text_of_headline(self, verdict: Verdict) -> Content:
         now, look = self.app.now(), VERDICTS[verdict.code]
         parts = [Content.styled(f"{look.glyph} {look.word}", f"bold {look.style}")]
@@ -274,6 +345,25 @@ class VerdictScreen(LiveDialog):
             parts.append(Content.styled(said, BUSY))
         return Content("   ").join(parts)
 
+    def _needless(self, action: str) -> str | None:
+        verdict = self._verdict
+        measures = verdict.measures if verdict is not None else ()
+        needless = {
+            "see_service": (verdict is None or verdict.service is None) and "It is not about a push service.",
+            "restore": Measure.RESTORE not in measures and "There is no device that could be restored.",
+            "cancel": Measure.CANCEL not in measures and "There is nothing left that could be taken back.",
+        }
+        return needless.get(action) or None
+
+    def _first_measure(self) -> tuple[str, str] | None:
+        """Return the action of what an operator can do first besides, and what its button says."""
+        verdict = self._verdict
+        if verdict is None or not verdict.measures:
+            return None
+        if verdict.measures[0] is Measure.RESUME and verdict.service is None:
+            return "see_broadcasts", "See the broadcasts"
+        return MEASURES.get(verdict.measures[0])
+
     def _offer(self) -> None:
         """Offer the action that helps, or say why it cannot be done from here."""
         if self._verdict is None:
@@ -282,16 +372,19 @@ class VerdictScreen(LiveDialog):
         action, label = BUTTONS.get(remedy, ("", ""))
         refusal = cannot_change(self.app) if action in self.CHANGES else None
         self._button.display = bool(action)
-        self._button.label = Content(f"{self._key_of(action)} {label}")
+        self._button.label = Content(f"{key_of(self, action)} {label}")
         self._button.disabled = refusal is not None
+        measure, of_measure = self._first_measure() or ("", "")
+        refusal = refusal or (cannot_change(self.app) if measure in self.CHANGES else None)
+        self._measure.display = bool(measure)
+        self._measure.label = Content(f"{key_of(self, measure)} {of_measure}")
+        self._measure.disabled = measure in self.CHANGES and refusal is not None
         hint = f"Not now: {refusal}" if refusal else HINTS.get(remedy, "")
         self._hint.update(Content.styled(hint, QUIET))
-        self.query_one("#remedies").display = bool(action or hint)
-
-    def _key_of(self, action: str) -> str:
-        """Return the key that does something here, as it is written for a person."""
-        bindings = (each.binding for each in self.active_bindings.values())
-        return next((self.app.get_key_display(each) for each in bindings if each.action == action), "")
+        self.query_one("#remedies").display = bool(action or measure or hint)
+        said = [plain(command) for command in commands(self._verdict)]
+        self._commands.update(Content.styled("\n".join(said), STRONG))
+        self._commands.display = bool(said)
 
     def _cells(self, verdict: Verdict) -> list[Content]:
         since = moment(verdict.since, self.app.now()) if verdict.since else ""

@@ -11,18 +11,23 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
+from pushdesk.console.bindings import key_of
 from pushdesk.console.feed import Connection
 from pushdesk.console.figures import age, count, plural
 from pushdesk.console.screens import SCREENS
+from pushdesk.console.service_figures import held_by
 from pushdesk.console.status import BAD, BUSY, QUIET, STRONG
 from pushdesk.console.text import plain
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
 
     from pushdesk.console.app import PushdeskApp
     from pushdesk.console.screens import Entry
 
+PADDINGS = ((2, 2), (1, 1), (1, 0))
+"""Cells before and after the name of a screen: the first that fit."""
 GAP = "   "
 CLOSE_GAP = "  "
 SEPARATED = {
@@ -99,9 +104,15 @@ class ScreenTab(Static):
     app: PushdeskApp
 
     def __init__(self, entry: Entry, *, active: bool) -> None:
-        super().__init__(Content.assemble((entry.key, "bold"), f" {entry.title}"), classes="-active" if active else "")
+        super().__init__(classes="-active" if active else "")
         self._entry = entry
         self.tooltip = entry.tooltip
+
+    def fit(self, *, in_short: bool, padding: tuple[int, int]) -> None:
+        """Show the name that there is room for, with so many cells before and after it."""
+        name = (self._entry.short if in_short else "") or self._entry.title
+        self.update(Content.assemble((self._entry.key, "bold"), f" {name}"))
+        self.styles.padding = (0, padding[1], 0, padding[0])
 
     def on_click(self) -> None:
         """Show the screen."""
@@ -120,6 +131,14 @@ class ScreenTabs(Horizontal):
         for entry in SCREENS:
             yield ScreenTab(entry, active=entry.name == self._active)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Call the screens what there is room for."""
+        names = sum(len(f"{entry.key} {entry.title}") for entry in SCREENS)
+        fitting = (each for each in PADDINGS if names + len(SCREENS) * sum(each) <= event.size.width)
+        padding = next(fitting, None)
+        for tab in self.query(ScreenTab):
+            tab.fit(in_short=padding is None, padding=padding or PADDINGS[-1])
+
 
 class Banner(Static):
     """What the operator should mend; absent when there is nothing, or when it was hidden.
@@ -134,7 +153,7 @@ class Banner(Static):
     def __init__(self, *, full: bool) -> None:
         super().__init__()
         self._full = full
-        self._warnings: tuple[str, ...] = ()
+        self._said: tuple[str, ...] = ()
         self.display = False
 
     def on_mount(self) -> None:
@@ -146,11 +165,14 @@ class Banner(Static):
     def _say(self) -> None:
         warnings = self.app.warnings
         shown = () if warnings == self.app.hidden_warnings else warnings
-        if shown == self._warnings:
-            return
-        self._warnings = shown
-        self.display = bool(shown)
         lines = shown if self._full else _in_short(shown, self.app.troubles)
+        held = held_by(self.app.stats.services) if shown and self.app.stats is not None else ""
+        if held:
+            lines = (f"{held} The key {key_of(self.screen, 'trouble')} leads there.", *lines)
+        if lines == self._said:
+            return
+        self._said = lines
+        self.display = bool(lines)
         self.update(Content("\n").join(Content(f"! {plain(line)}") for line in lines))
 
 

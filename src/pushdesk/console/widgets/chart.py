@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import groupby
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
@@ -41,21 +42,16 @@ class Chart(Drawing):
         unit: Returns a value as it is written on the scale.
         name: The id.
         least: What the scale ends at, at least.
-        floors: Of a share: where its scale may begin, which then ends at all of it. The highest is taken that is below
-            all values, and in one column the lowest value is seen.
     """
 
     class Picked(Message):
         """A chart was clicked."""
 
-    def __init__(
-        self, style: str, *, unit: Callable[[float], str], name: str, least: float = 0.0, floors: Sequence[float] = ()
-    ) -> None:
+    def __init__(self, style: str, *, unit: Callable[[float], str], name: str, least: float = 0.0) -> None:
         super().__init__(name=name)
         self._style = style
         self._unit = unit
         self._least = least
-        self._floors = tuple(floors)
         self._axis: Axis | None = None
         self._layers: tuple[Values, ...] = ()
         self._said = ""
@@ -78,15 +74,14 @@ class Chart(Drawing):
         """Return the chart."""
         if self._axis is None or self._said:
             return said(self._said, width, height)
-        bottom, top = self._scale()
+        bottom, top = self.scale(self._layers)
         upper, lower = self._unit(top), self._unit(bottom) if bottom else "0"
         scale = max(SCALE, len(upper)) if width >= ROOMY_WIDTH else 0
         lines = height - 1 if height >= ROOMY_HEIGHT else height
         room = width - scale - bool(scale)
-        keep = min if self._floors else max
         layers = [
-            [None if value is None else value - bottom for value in resample(layer, self._axis, room, keep=keep)]
-            for layer in self._layers
+            [None if value is None else value - bottom for value in layer]
+            for layer in self.columns(self._layers, self._axis, room)
         ]
         shaded = not can_mix_colours(self.app)
         drawn = cells(layers, top - bottom, lines, glyphs=glyphs(), shaded=shaded)
@@ -104,11 +99,44 @@ class Chart(Drawing):
             texts.append(Content.styled(" " * (width - room) + time_labels(self._axis, room), QUIET))
         return Content("\n").join(texts)
 
-    def _scale(self) -> tuple[float, float]:
-        values = [value for layer in self._layers for value in layer if value is not None]
-        if self._floors:
-            return max((floor for floor in self._floors if floor < min(values, default=0.0)), default=0.0), 1.0
-        return 0.0, max(nice_top(max(values, default=0.0)), self._least)
+    def columns(self, layers: Sequence[Values], axis: Axis, width: int) -> list[list[float | None]]:
+        """Return what is seen in each column, of every area: the highest of its steps."""
+        return [resample(layer, axis, width) for layer in layers]
+
+    def scale(self, layers: Sequence[Values]) -> tuple[float, float]:
+        """Return where the scale begins and ends."""
+        highest = max((value for layer in layers for value in layer if value is not None), default=0.0)
+        return 0.0, max(nice_top(highest), self._least)
+
+
+class ShareChart(Chart):
+    """A share over time: of what there was in a column's steps, all of them together.
+
+    It shows two series: what counts, and all that there was. Its scale ends at all of it.
+
+    Args:
+        style: The colour.
+        name: The id.
+        floors: Where the scale may begin; the highest is taken that is below the share of every step.
+    """
+
+    def __init__(self, style: str, *, name: str, floors: Sequence[float]) -> None:
+        super().__init__(style, unit=lambda share: f"{share:.0%}", name=name)
+        self._floors = tuple(floors)
+
+    def columns(self, layers: Sequence[Values], axis: Axis, width: int) -> list[list[float | None]]:
+        """Return the share of each column."""
+        counted, whole = (resample(layer, axis, width, keep=add) for layer in layers)
+        return [_shares(counted, whole)]
+
+    def scale(self, layers: Sequence[Values]) -> tuple[float, float]:
+        """Return where the scale begins, and all of it."""
+        lowest = min((share for share in _shares(*layers) if share is not None), default=0.0)
+        return max((floor for floor in self._floors if floor < lowest), default=0.0), 1.0
+
+
+def _shares(counted: Sequence[float | None], whole: Sequence[float | None]) -> list[float | None]:
+    return [(part or 0.0) / all_of_it if all_of_it else None for part, all_of_it in zip(counted, whole, strict=True)]
 
 
 def said(text: str, width: int, height: int) -> Content:

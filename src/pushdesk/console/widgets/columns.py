@@ -25,6 +25,8 @@ class Column(NamedTuple):
     """The field by which the server sorts it; empty if it does not."""
     right: bool = False
     """Whether it is aligned to the right."""
+    ages: bool = False
+    """Whether it shows how long ago its field is: what is first by the one is last by the other."""
 
 
 class Fitted(NamedTuple):

@@ -60,7 +60,7 @@ class Hint(NamedTuple):
 def fit(hints: Sequence[Hint], room: int) -> tuple[list[Hint], int]:
     """Return the keys that fit into so many columns, and the columns between two.
 
-    What does not fit is left out from the end, and the help says that there is more.
+    What does not fit is left out, first what does nothing now, from the end; and the help says that there is more.
     """
     shown = list(hints)
     for gap in GAPS:
@@ -71,7 +71,7 @@ def fit(hints: Sequence[Hint], room: int) -> tuple[list[Hint], int]:
         spare = [hint for hint in shown if hint.action not in KEPT]
         if not spare:
             break
-        shown.remove(spare[-1])
+        shown.remove(next((hint for hint in reversed(spare) if not hint.enabled), spare[-1]))
     return shown, GAPS[-1]
 
 

@@ -78,12 +78,11 @@ class Listing(Paged[Item]):
         self._reload_s = reload_s
         self._sort = self._sorts[0]
         self._cursors: list[str | None] = [None]
+        """Of the page that is shown and of those before it."""
         self._next: str | None = None
         self._total: int | None = None
         self._remark = ""
         self._left_out = 0
-        self._asked_by: list[str | None] = [None]
-        """The cursors of the page that is asked for and of those before it."""
         self._since: dict[str, Callable[[Item], Item | None]] = {}
         """What happened to an item since the page was asked for, by its key: returns what became of it, if anything."""
         self._is_waiting = False
@@ -98,13 +97,13 @@ class Listing(Paged[Item]):
 
     def load(self) -> None:
         """Fetch the page that is shown."""
-        self._turn_to(self._cursors)
+        self._turn_to(self._cursors[-1])
 
-    def _turn_to(self, cursors: list[str | None]) -> None:
+    def _turn_to(self, cursor: str | None) -> None:
         self._is_stale = False
         # What happens until the page is there may be newer than what is on it.
-        self._asked_by, self._since = cursors, {}
-        self.ask(PageQuery(cursor=cursors[-1], limit=PAGE, filter=self._filter, sort=self._sort))
+        self._since = {}
+        self.ask(PageQuery(cursor=cursor, limit=PAGE, filter=self._filter, sort=self._sort))
 
     def changed(self) -> None:
         """Fetch the page again, soon, if somebody looks; else when somebody does."""
@@ -146,7 +145,7 @@ class Listing(Paged[Item]):
         return self.rows.find(key)
 
     def set_total(self, total: int | None, note: str = "") -> None:
-        """Set how many there are without a filter, if that is known, and what else is to be said."""
+        """Set how many there are without a filter, if that is known, and what else is to be said of them."""
         self._total, self._remark = total, note
         self.say()
 
@@ -171,11 +170,11 @@ class Listing(Paged[Item]):
 
     def action_next_page(self) -> None:
         """Go to the next page."""
-        self._turn_to([*self._cursors, self._next])
+        self._turn_to(self._next)
 
     def action_previous_page(self) -> None:
         """Go back a page."""
-        self._turn_to(self._cursors[:-1])
+        self._turn_to(self._cursors[-2])
 
     def on_rows_header_picked(self, message: Rows.HeaderPicked) -> None:
         """Sort by a column; by the same once more, the other way round."""
@@ -194,10 +193,14 @@ class Listing(Paged[Item]):
         self.load()
 
     def show_page(self, query: PageQuery, page: Page[Item]) -> None:
-        """Show a page, with what has happened since it was asked for."""
-        del query
-        self._cursors, self._next = self._asked_by, page.next
-        self._left_out = page.left_out if isinstance(page, PartialPage) else 0
+        """Show a page, with what has happened since it was asked for; the one before, if it was emptied."""
+        known = [*self._cursors, self._next]
+        cursors = known[: known.index(query.cursor) + 1]
+        left_out = page.left_out if isinstance(page, PartialPage) else 0
+        if len(cursors) > 1 and not page.items and not left_out:
+            self._turn_to(cursors[-2])
+            return
+        self._cursors, self._next, self._left_out = cursors, page.next, left_out
         now = (self._since.get(self._key(item), _as_it_is)(item) for item in page.items)
         self.rows.show([item for item in now if item is not None])
 
@@ -219,15 +222,20 @@ class Listing(Paged[Item]):
 
     def note(self) -> str:
         """Return which of the items are on the page."""
+        if not self.was_shown:
+            return ""
         first, shown = (len(self._cursors) - 1) * PAGE, len(self.rows.items)
         note = f"{count(first + 1)} to {count(first + shown)}" if shown else "none"
-        if not self._filter and self._total is not None and shown:
-            note += f" of {count(self._total)}"
+        total = self._total if not self._filter else None
+        if total is None and not self._next:
+            total = first + shown + self._left_out
+        if shown and total is not None:
+            note += f" of {count(total)}"
         if self._left_out:
             note += f" · {count(self._left_out)} cannot be read"
         if self._next or first:
             note += " · [ ] turn pages"
-        return f"{note} · {self._remark}" if self._remark else note
+        return f"{note} · {self._remark}" if self._remark and not self._filter else note
 
 
 def _as_it_is(item: Item) -> Item | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.content import Content
@@ -23,6 +24,8 @@ ROOMY_HEIGHT: Final = 3
 """Lines from which there are rows over time; in fewer there are the counts alone."""
 ROOMY_WIDTH: Final = 20
 """Columns over time, at least."""
+OF_ALL: Final = "since the start"
+"""What is said of counts that are not those of the charts' time."""
 
 
 class Group(NamedTuple):
@@ -37,8 +40,8 @@ class Group(NamedTuple):
 GROUPS: Final = (
     Group(Look("✓", "accepted", GOOD), (Outcome.ACCEPTED,)),
     Group(Look("↻", "retried", BUSY), (Outcome.THROTTLED, Outcome.TRANSIENT)),
-    Group(Look("✗", "ended", BAD), (Outcome.GONE, Outcome.KEY_MISMATCH)),
-    Group(Look("!", "failed", BAD), (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
+    Group(Look("✗", "ended", BAD), (Outcome.GONE, Outcome.KEY_MISMATCH, Outcome.HELD)),
+    Group(Look("✗", "failed", BAD), (Outcome.REFUSED, Outcome.OUR_CONFIGURATION, Outcome.EXPIRED)),
     Group(Look("-", "dropped", QUIET), (Outcome.SUPERSEDED, Outcome.CANCELLED), is_always_told=False),
 )
 
@@ -122,9 +125,10 @@ class OutcomeMix(Drawing):
             )
             for group, number in _told(self._totals)
         ]
-        needed = sum(part.cell_length for part in parts)
-        gap = GAP if needed + GAP * (len(parts) - 1) <= width else 1
-        return Content(" " * gap).join(parts)
+        told = [*parts, Content.styled(OF_ALL, QUIET)]
+        lines = (Content(" " * gap).join(each) for each, gap in product((told, parts), (GAP, 1)))
+        *roomy, tight = lines
+        return next((line for line in roomy if line.cell_length <= width), tight)
 
 
 def _told(counts: Mapping[Outcome, int]) -> Iterable[tuple[Group, int]]:

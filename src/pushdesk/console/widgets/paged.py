@@ -9,6 +9,7 @@ import msgspec
 from textual.content import Content
 from textual.message import Message
 
+from pushdesk.console.feed import Connection
 from pushdesk.console.refusals import Refuser
 from pushdesk.console.status import QUIET
 from pushdesk.console.text import plain
@@ -29,7 +30,6 @@ Item = TypeVar("Item")
 Fetch = TypeVar("Fetch")
 
 LOADING: Final = Content.styled("loading…", QUIET)
-NOT_LISTED: Final = Content.assemble(("This could not be listed.\n", "bold"), ("R tries again", QUIET))
 
 
 class Paged(Panel, Refuser, Generic[Item]):
@@ -84,14 +84,21 @@ class Paged(Panel, Refuser, Generic[Item]):
         self._empty = empty
         self._filter = ""
         self._shown_filter: str | None = None
-        """What the rows that are shown are filtered by; None before there are any."""
+        """What the rows that are shown are filtered by; None while no page is."""
         self._asked: PageQuery | None = None
         """The page that is on its way."""
+        self._has_failed = False
+        """Whether the last page that was asked for did not come."""
 
     @property
     def current(self) -> Item | None:
         """The item under the cursor."""
         return self.rows.current
+
+    @property
+    def was_shown(self) -> bool:
+        """Whether there was a page of what it is filtered by now or was last."""
+        return self._shown_filter is not None
 
     @property
     def filter(self) -> str:
@@ -121,6 +128,7 @@ class Paged(Panel, Refuser, Generic[Item]):
         """Say that it is on its way: the screen has it fetched."""
         self.take_up(self.app.view(self._remembered_as))
         self.rows.say_when_empty(LOADING)
+        self.watch(self.app, "connection", self._say_failed, init=False)
         self.say()
 
     def ask(self, query: PageQuery) -> None:
@@ -172,7 +180,7 @@ class Paged(Panel, Refuser, Generic[Item]):
         message.stop()
         if message.query is not self._asked:
             return
-        self._asked = None
+        self._asked, self._has_failed = None, False
         self._shown_filter = self._filter
         self.rows.say_when_empty(self._empty(self._filter))
         self.show_page(message.query, message.page)
@@ -183,13 +191,18 @@ class Paged(Panel, Refuser, Generic[Item]):
         message.stop()
         if message.query is not self._asked:
             return
-        self._asked = None
-        self.rows.say_when_empty(NOT_LISTED)
+        self._asked, self._has_failed = None, True
+        self._say_failed()
         if self._shown_filter != self._filter:
+            self._shown_filter = None
             self.rows.show(())
         self.say_anew()
         self.page_failed(message.error)
         self.app.report(message.error)
+
+    def _say_failed(self) -> None:
+        if self._has_failed:
+            self.rows.say_when_empty(not_brought("This could not be listed.", self.app))
 
     async def _load(self, query: PageQuery) -> None:
         try:
@@ -198,6 +211,12 @@ class Paged(Panel, Refuser, Generic[Item]):
             self.post_message(self.Failed(query, error))
         else:
             self.post_message(self.Fetched(query, page))
+
+
+def not_brought(said: str, app: PushdeskApp) -> Content:
+    """Return what is said in place of rows that did not come, with the key that tries again where it can."""
+    again = ("\nR tries again", QUIET) if app.connection is Connection.LIVE else ""
+    return Content.assemble((said, "bold"), again)
 
 
 def nothing_found(what: str, wanted: str) -> Content:

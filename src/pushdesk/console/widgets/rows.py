@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 HEADER: Final = 1
-KEPT_STRIPS: Final = 600
+KEPT_STRIPS: Final = 128
+"""Lines that are kept as they were drawn: two screens full. Each is dozens of objects of Textual's."""
 
 
 class Rows(ScrollView, Generic[Item], can_focus=True):
@@ -327,7 +328,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         column = fitted.column
         arrow = ""
         if column.sort and column.sort == self._sort.lstrip("-"):
-            arrow = " ▼" if self._sort.startswith("-") else " ▲"
+            arrow = " ▼" if self._sort.startswith("-") is not column.ages else " ▲"
         return _fill(Content(column.label + arrow), fitted)
 
     def _draw(self, cells: Sequence[Content], component: str, width: int) -> Strip:

@@ -93,12 +93,12 @@ class Tail(Paged[Item]):
         items = list(items)
         if self._asked is not None:
             self._since += items
-        if not self._is_paused:
-            self._put(self._with_news({}, items))
-        elif len(self._with_news(self._held, items)) > KEPT:
-            self._held = dict(list(self._held.items())[-KEPT:])
-            # Once it goes on, what was let go would be a hole that nobody sees.
-            self._is_stale = True
+        if self._is_paused:
+            self._hold(items)
+        else:
+            lines: dict[str, Item | None] = {}
+            self._take_into(lines, items)
+            self._put(lines)
         self.say()
 
     def refusal(self, action: str) -> str | None:
@@ -145,7 +145,8 @@ class Tail(Paged[Item]):
             self.rows.put_before(oldest_first)
             return
         self._held = {}
-        lines = self._with_news({self._key(item): item for item in oldest_first}, self._since)
+        lines: dict[str, Item | None] = {self._key(item): item for item in oldest_first}
+        self._take_into(lines, self._since)
         self.rows.show([item for item in lines.values() if item is not None])
 
     def note(self) -> str:
@@ -160,8 +161,15 @@ class Tail(Paged[Item]):
         self._since = []
         self.ask(PageQuery(cursor=cursor, limit=PAGE, filter=self._filter))
 
-    def _with_news(self, lines: dict[str, Item | None], news: Iterable[Item]) -> dict[str, Item | None]:
-        """Return lines by their keys, with those that are new or others now at the end.
+    def _hold(self, items: Iterable[Item]) -> None:
+        self._take_into(self._held, items)
+        if len(self._held) > KEPT:
+            self._held = dict(list(self._held.items())[-KEPT:])
+            # Once it goes on, what was let go would be a hole that nobody sees.
+            self._is_stale = True
+
+    def _take_into(self, lines: dict[str, Item | None], news: Iterable[Item]) -> None:
+        """Change lines, by their keys: put those that are new or others now at the end.
 
         None stands for one that is shown and no longer passes the filter.
         """
@@ -172,7 +180,6 @@ class Tail(Paged[Item]):
                 lines[key] = item
             elif key in self.rows:
                 lines[key] = None
-        return lines
 
     def _put(self, lines: Mapping[str, Item | None]) -> None:
         self.rows.put_last(

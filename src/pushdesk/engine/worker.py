@@ -1,0 +1,391 @@
+"""The worker: starts what is due and there is room for; what there is none for waits in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from pushdesk.engine.delivery_log import log_delivery
+from pushdesk.engine.publisher import to_dispatch
+from pushdesk.engine.pusher import TOO_LATE
+from pushdesk.engine.recipients import cancelled, put_off, put_off_until, wait_until
+from pushdesk.engine.rest import BACK_OFF_S, wait_at_most
+from pushdesk.engine.topics import topics_of
+from pushdesk.log import bound, write
+from pushdesk.log_events import OutboxPassFailed
+from pushdesk.log_fields import Failure, Id
+from pushdesk.model import Delivery, DispatchState, Outcome, Service
+from pushdesk.storage.records import IS_HELD, IS_PAUSED, Ended, Job, Settled, Settlement
+from pushdesk.storage.times import to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushdesk.clock import Clock
+    from pushdesk.engine.broadcast_runs import Runs
+    from pushdesk.engine.identifiers import Identifiers
+    from pushdesk.engine.in_flight import InFlight
+    from pushdesk.engine.lanes import Lanes
+    from pushdesk.engine.outbox_observer import Observer
+    from pushdesk.engine.pusher import Pusher
+    from pushdesk.engine.recipients import Recipients
+    from pushdesk.engine.settling import Settling
+    from pushdesk.engine.stock import Stock
+    from pushdesk.engine.waiters import Waiters
+    from pushdesk.model import PushTarget
+    from pushdesk.storage.lanes import LaneTable
+    from pushdesk.storage.outbox import OutboxTable
+    from pushdesk.storage.records import Claimed, HeldDevice, Message
+
+BATCH: Final = 500
+"""The most deliveries that one transaction claims."""
+LONGEST_WAIT_S: Final = 30.0
+"""What is due is looked for at least this often: the wall clock can jump, and a machine can sleep."""
+SPREAD: Final = 100
+"""The most dispatches that are spread over their devices at once."""
+EXPIRY_REST_S: Final = 1.0
+"""How long what has expired while it is worked on is left alone: most of it ends by itself."""
+
+
+class Worker:
+    """Spreads what is due over its devices, and starts an attempt for each.
+
+    Args:
+        table: The outbox in the database.
+        lane_table: What there waits for keys that are refused.
+        lanes: Say what may be sent.
+        pusher: What attempts a delivery.
+        recipients: Who has which devices.
+        settling: Where what attempts came to goes.
+        stock: How much is queued.
+        in_flight: What is worked on.
+        broadcasts: Those of which something is left to do: they may be paused, and be older than what is spread.
+        waiters: Told of dispatches that are done.
+        observer: Told what happens.
+        clock: Wall-clock time decides what is due.
+        identifiers: For deliveries.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: OutboxTable,
+        lane_table: LaneTable,
+        lanes: Lanes,
+        pusher: Pusher,
+        recipients: Recipients,
+        settling: Settling,
+        stock: Stock,
+        in_flight: InFlight,
+        broadcasts: Runs,
+        waiters: Waiters,
+        observer: Observer,
+        clock: Clock,
+        identifiers: Identifiers,
+    ) -> None:
+        self._table = table
+        self._lane_table = lane_table
+        self._lanes = lanes
+        self._pusher = pusher
+        self._recipients = recipients
+        self._settling = settling
+        self._stock = stock
+        self._in_flight = in_flight
+        self._broadcasts = broadcasts
+        self._waiters = waiters
+        self._observer = observer
+        self._clock = clock
+        self._identifiers = identifiers
+        self.looking = asyncio.Lock()
+        """Held while what is due is looked for and started: nothing of it is removed in between."""
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._next_expiry_ms: float = 0
+        """When the time of something that is being sent is over next; past, if that is not known."""
+
+    async def run(self) -> None:
+        """Start what is due until it is stopped."""
+        while not self._stopping:
+            self._awake.clear()
+            try:
+                async with self.looking:
+                    wait_s = await self._work_on_what_is_due()
+            except Exception as error:  # noqa: BLE001 (logged, and the next pass may fare better)
+                write(OutboxPassFailed(Failure.of(error)))
+                self._stock.is_unsure = True
+                wait_s = BACK_OFF_S
+            await wait_at_most(wait_s, self._awake)
+
+    def wake(self) -> None:
+        """Look for what is due at once."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Let `run` end, and start nothing more."""
+        self._stopping = True
+        self._awake.set()
+        for job in self._in_flight.topics.clear():
+            # They stay claimed until the next start.
+            self._in_flight.leave(job.delivery)
+        self._recipients.stop()
+        self._pusher.stop()
+
+    async def drain(self, timeout_s: float) -> int:
+        """Let what is in flight end; returns how much of it did not in time, and was given up."""
+        if self._attempts and timeout_s > 0:
+            await asyncio.wait(self._attempts, timeout=timeout_s)
+        left = len(self._attempts)
+        for attempt in self._attempts:
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        return left
+
+    async def _work_on_what_is_due(self) -> float:
+        """Start what is due and there is room for; return after how many seconds to look again."""
+        now_ms = self._now_ms()
+        if self._stock.is_unsure:
+            # What was claimed by a transaction that seemed to fail would else be nobody's until the next start.
+            self.tell_ended(Ended(done=await self._table.release_claims(self._in_flight.ids)))
+            await self._stock.take()
+            self._stock.is_unsure = False
+            self._next_expiry_ms = 0
+        await self._free_keys(now_ms)
+        await self._expire(now_ms)
+        dispatch_due_ms, due_ms = await self._table.next_due_ms()
+        moments = [LONGEST_WAIT_S, (self._next_expiry_ms - now_ms) / 1000]
+        if (trial_s := self._lanes.next_trial_in_s()) is not None:
+            moments.append(trial_s)
+        if dispatch_due_ms is not None:
+            moments.append((dispatch_due_ms - now_ms) / 1000)
+            if dispatch_due_ms <= now_ms:
+                await self._spread(now_ms)
+        for service, at_ms in due_ms.items():
+            if self._stopping:
+                break
+            room = self._room(service)
+            if room <= 0:
+                # Woken when something is settled, and when an operator changes the lane.
+                if self._lanes.is_shut(service) and (opens_s := self._lanes.opens_in_s(service)) is not None:
+                    moments.append(opens_s)
+                continue
+            moments.append((at_ms - now_ms) / 1000)
+            if at_ms <= now_ms:
+                claim = self._in_flight.claim
+                await self._resume(await self._table.claim(claim, service, now_ms, min(room, BATCH)), now_ms)
+        return max(0.0, min(moments))
+
+    def _room(self, service: Service) -> int:
+        return self._lanes.room(service, self._in_flight.of(service))
+
+    async def _free_keys(self, now_ms: int) -> None:
+        """Make due what waits for a stopped key: all of it where the key is stopped no longer, else one to be tried."""
+        for service, key in self._lanes.freed_keys():
+            if await self._lane_table.free(service, key, now_ms, BATCH) < BATCH:
+                self._lanes.forget_freed(service, key)
+            else:
+                # The rest with the next pass: others have their turn in between.
+                self.wake()
+        for service, key in self._lanes.keys_to_try():
+            await self._lane_table.free(service, key, now_ms, 1)
+
+    async def _expire(self, now_ms: int) -> None:
+        """End a batch of what waits and has expired."""
+        if self._next_expiry_ms > now_ms:
+            return
+        async with self._stock.books:
+            ended, next_ms = await self._table.expire(now_ms, BATCH, self._lanes.waits())
+            self.tell_ended(ended)
+        if next_ms is None:
+            self._next_expiry_ms = math.inf
+        elif next_ms > now_ms or len(ended.waiting) == BATCH:
+            self._next_expiry_ms = next_ms
+        else:
+            self._next_expiry_ms = now_ms + EXPIRY_REST_S * 1000
+
+    def tell_ended(self, ended: Ended) -> None:
+        """Tell of deliveries that have ended without an attempt; what is worked on is told of when it is settled."""
+        self._in_flight.note_ended(ended.claimed)
+        for delivery in ended.removed:
+            self._in_flight.note_removed(delivery.id)
+        for job in self._in_flight.topics.drop(ended.claimed):
+            self._settling.add(Settlement(job.delivery, attempted=False))
+        for delivery in ended.waiting:
+            _log(delivery)
+        if ended.waiting or ended.done or ended.removed:
+            settlements = [Settlement(delivery, attempted=False) for delivery in ended.waiting]
+            settlements += [
+                cancelled(delivery, self._now_ms())
+                for delivery in ended.removed
+                if not (delivery.outcome.is_settled or delivery.id in self._in_flight)
+            ]
+            self._observer.settled(settlements, Settled(disabled=(), done=ended.done, removed=ended.removed))
+            self._waiters.finish(ended.done)
+
+    def start(self, job: Job) -> None:
+        """Start what was parked, now that it may."""
+        if self._stopping:
+            # It stays claimed until the next start.
+            self._in_flight.leave(job.delivery)
+        else:
+            self._start_next(job)
+
+    async def _spread(self, now_ms: int) -> None:
+        """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read."""
+        due = await self._table.open_dispatches(now_ms, SPREAD)
+        devices = await self._recipients.find(due)
+        if self._stopping:
+            return
+        jobs: list[Job] = []
+        held: list[Delivery] = []
+        empty: list[Message] = []
+        unread: list[Message] = []
+        for message in (item.message for item in due):
+            if message.user not in devices:
+                unread.append(message)
+                continue
+            mine = [
+                self._job(message, target, now_ms)
+                for target in devices[message.user].active.values()
+                if message.subscription in (None, target.subscription)
+            ]
+            jobs += mine
+            held += [
+                self._held(message, device, now_ms)
+                for device in devices[message.user].held
+                if message.subscription in (None, device.subscription)
+            ]
+            if not mine:
+                empty.append(message)
+        starting, deliveries, awaited = self._sort(jobs, now_ms)
+        deliveries += held
+        claims = {job.delivery.id: self._in_flight.claim for job in starting}
+        topics = topics_of(item.message for item in due)
+        async with self._stock.books:
+            ended = await self._table.spread(
+                deliveries, {message.id for message in empty}, claims, awaited, topics, now_ms
+            )
+            self._broadcasts.topics_changed({topic.name for topic in topics.values()})
+            self._stock.queued -= len(
+                {delivery.dispatch for delivery in deliveries} | {message.id for message in empty}
+            )
+            self._observer.deliveries_made(deliveries)
+            settled = tuple(delivery for delivery in deliveries if delivery.outcome.is_settled)
+            done = (*ended.done, *(to_dispatch(message, DispatchState.DONE) for message in empty))
+            self.tell_ended(Ended((*settled, *ended.waiting), ended.claimed, done))
+        self._next_expiry_ms = min((self._next_expiry_ms, *(job.message.expires_at_ms for job in jobs)))
+        self._start([job for job in starting if job.delivery.id not in ended.claimed])
+        for job in starting:
+            if job.delivery.id in ended.claimed:
+                self._give_back(Settlement(job.delivery, attempted=False))
+        if unread:
+            await self._table.put_off([message.id for message in unread], put_off_until(now_ms))
+
+    async def _resume(self, claimed: Sequence[Claimed], now_ms: int) -> None:
+        """Start what waited in the database, on the devices as they are now."""
+        devices = await self._recipients.find(claimed)
+        if self._stopping:
+            # None of them was tried: they wait as they did.
+            await self._table.release_claims(self._in_flight.ids)
+            return
+        jobs: list[Job] = []
+        lost: list[Delivery] = []
+        for item in claimed:
+            delivery, mine = item.delivery, devices.get(item.delivery.user)
+            if self._broadcasts.is_paused(delivery.dispatch):
+                self._give_back(wait_until(delivery, item.message.expires_at_ms, IS_PAUSED, now_ms))
+            elif mine is None:
+                self._give_back(put_off(delivery, now_ms))
+            elif delivery.subscription in mine.active:
+                jobs.append(Job(delivery, item.message, mine.active[delivery.subscription]))
+            else:
+                lost.append(delivery)
+        self._start(jobs)
+        if lost:
+            for settlement in await self._recipients.give_up(lost, now_ms):
+                self._give_back(settlement)
+
+    def _sort(self, jobs: Sequence[Job], now_ms: int) -> tuple[list[Job], list[Delivery], dict[str, str]]:
+        """Return the jobs that there is room for, all the deliveries, and which of them wait for which keys."""
+        room = {service: self._room(service) for service in Service}
+        starting: list[Job] = []
+        deliveries: list[Delivery] = []
+        awaited: dict[str, str] = {}
+        for job in jobs:
+            delivery, service = job.delivery, job.target.service
+            wait = self._lanes.wait(job.target, job.message.expires_at_ms)
+            if job.message.expires_at_ms <= now_ms:
+                delivery = structs.replace(
+                    delivery, outcome=TOO_LATE.outcome, reason=TOO_LATE.reason, next_attempt_at=None
+                )
+            elif wait is not None:
+                delivery = wait.put_off(delivery, now_ms)
+                if wait.key is not None:
+                    awaited[delivery.id] = wait.key
+            elif room[service] > 0:
+                room[service] -= 1
+                starting.append(job)
+            deliveries.append(delivery)
+        return starting, deliveries, awaited
+
+    def _job(self, message: Message, target: PushTarget, now_ms: int) -> Job:
+        delivery = Delivery(
+            id=self._identifiers.new(),
+            dispatch=message.id,
+            user=message.user,
+            subscription=target.subscription,
+            service=target.service,
+            outcome=Outcome.WAITING,
+            next_attempt_at=to_datetime(now_ms),
+            at=to_datetime(now_ms),
+            device=target.device,
+        )
+        return Job(delivery, message, target)
+
+    def _held(self, message: Message, device: HeldDevice, now_ms: int) -> Delivery:
+        """Return the delivery to a device that a brake holds: it is settled, and says why."""
+        return Delivery(
+            id=self._identifiers.new(),
+            dispatch=message.id,
+            user=message.user,
+            subscription=device.subscription,
+            service=device.service,
+            outcome=Outcome.HELD,
+            reason=IS_HELD,
+            at=to_datetime(now_ms),
+            device=device.device,
+        )
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._in_flight.take(job.delivery)
+            self._start_next(job)
+
+    def _start_next(self, job: Job) -> None:
+        """Start a delivery, or park it until what is under way of its topic to its device is settled."""
+        topics = self._in_flight.topics
+        if topics.enter(job):
+            attempt = asyncio.create_task(self._attempt(job), name=f"delivery {job.delivery.id}")
+            self._attempts.add(attempt)
+            attempt.add_done_callback(self._attempts.discard)
+        elif (replaced := topics.park(job)) is not None:
+            self._settling.add(Settlement(replaced.delivery, attempted=False))
+
+    async def _attempt(self, job: Job) -> None:
+        self._settling.add(await self._pusher.attempt(job, self._in_flight.is_wanted))
+
+    def _give_back(self, settlement: Settlement) -> None:
+        """Settle what was claimed and cannot be sent."""
+        self._in_flight.take(settlement.delivery)
+        self._settling.add(settlement)
+
+    def _now_ms(self) -> int:
+        return round(self._clock.time() * 1000)
+
+
+def _log(delivery: Delivery) -> None:
+    with bound(dispatch=Id(delivery.dispatch), device=Id(delivery.subscription)):
+        log_delivery(delivery)
