@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.engine.events import EventBus
-from pushdesk.engine.key_census import AT_ONCE_S, SHARE, KeyCensus, end_of
+from pushdesk.engine.key_census import AT_ONCE_S, FEW, SHARE, KeyCensus, end_of
 from pushdesk.engine.publisher import Publisher
 from pushdesk.engine.statistics import Statistics
 from pushdesk.errors import DatabaseError
@@ -60,13 +60,16 @@ class Slow:
         self.takes_s = 0.0
         self.fails = False
         self.counted = 0
+        self.others = FEW
+        """Subscriptions of a key that is none of the listed ones, counted with the rest."""
 
     async def count(self) -> KeyCounts:
         self.counted += 1
         self._clock.advance(self.takes_s)
         if self.fails:
             raise DatabaseError("The disk is full.")
-        return await self._bindings.count()
+        counts = await self._bindings.count()
+        return KeyCounts({**counts.bound, "another": {Service.OTHER: self.others}}, counts.users_left)
 
 
 class Bench:
@@ -126,6 +129,13 @@ async def test_a_count_that_took_long_is_used_for_longer(bench: Bench) -> None:
     bench.clock.advance(0.1)
     assert await bench.counted() == 2
     assert bench.bindings.counted == 2
+
+
+async def test_few_are_counted_at_once_however_busy_the_machine_is(bench: Bench) -> None:
+    bench.bindings.takes_s, bench.bindings.others = 1.0, FEW - 3
+    for number in range(3):
+        await bench.subscribe(f"{number}")
+        assert await bench.counted() == number + 1
 
 
 async def test_before_something_is_decided_it_is_counted_anew(bench: Bench) -> None:

@@ -26,6 +26,8 @@ AT_ONCE_S: Final = 0.05
 """A count that takes no longer than this is made anew whenever something has changed."""
 SHARE: Final = 20
 """One that takes longer is used for so many times as long as it took: counting a million takes a second."""
+FEW: Final = 1000
+"""So many are counted anew whenever something has changed: what takes long there is a busy machine, not the count."""
 NOTHING: Final = KeyCounts({}, {})
 
 
@@ -98,7 +100,8 @@ class KeyCensus:
                     self._publisher.key_counts_are_stale = True
                     raise
                 took_s = self._clock.monotonic() - began
-                self._good_until = began + took_s + (SHARE * took_s if took_s > AT_ONCE_S else 0.0)
+                is_quick = took_s <= AT_ONCE_S or _total(self._counts) <= FEW
+                self._good_until = began + took_s + (0.0 if is_quick else SHARE * took_s)
             return self._counts
 
     def forget(self) -> None:
@@ -119,6 +122,10 @@ class KeyCensus:
             expected_end=expected_end,
             users_left=counts.users_left.get(key.id, 0) if key.state is KeyState.RETIRING else 0,
         )
+
+
+def _total(counts: KeyCounts) -> int:
+    return sum(sum(services.values()) for services in counts.bound.values())
 
 
 def end_of(since: datetime, before: int, left: int, *, now: datetime) -> datetime | None:
