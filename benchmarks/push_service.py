@@ -9,7 +9,10 @@ import asyncio
 import contextlib
 import re
 import signal
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CREATED: Final = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -33,13 +36,18 @@ class Pushes(asyncio.Protocol):
             whole = end + len(HEADERS_END) + (int(length[1]) if length else 0)
             if len(self._held) < whole:
                 return
-            self._held = self._held[whole:]
+            head, self._held = self._held[:end], self._held[whole:]
             Pushes.taken += 1
+            self.took(head)
             self._transport.write(CREATED)
 
+    def took(self, head: bytes) -> None:
+        """Do with a push whatever else is to be done with it; nothing."""
 
-async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Pushes, "127.0.0.1", 0)
+
+async def serve(protocol: Callable[[], Pushes]) -> None:
+    """Take pushes until SIGTERM."""
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
@@ -50,4 +58,4 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve())
+        asyncio.run(serve(Pushes))

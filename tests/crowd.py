@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,7 @@ from pushdesk.model import (
 from pushdesk.storage.schema import deliveries, dispatches, subscriptions, user_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from sqlalchemy import Table
@@ -65,8 +65,21 @@ def fill(file: Path, size: int) -> None:
     """
     inverse = pow(_STRIDE, -1, size)
     by_turn = [turn * inverse % size for turn in range(size)]
+    with straight_into(file) as connection:
+        insert_rows(connection, user_state, (_user(number, size) for number in range(size)))
+        insert_rows(connection, subscriptions, (_subscription(number, size) for number in range(size)))
+        insert_rows(connection, dispatches, (_dispatch(number, size) for number in by_turn))
+        insert_rows(connection, deliveries, (_delivery(number, size) for number in by_turn))
+        connection.execute("UPDATE server_state SET generation = ?", (size,))
+
+
+@contextmanager
+def straight_into(file: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that writes very many rows; nobody else has the database open.
+
+    There is nothing to go back to: what fails in between leaves a file that is good for nothing.
+    """
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        # Written straight into the file: there is nothing to go back to.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
@@ -76,14 +89,18 @@ def fill(file: Path, size: int) -> None:
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
         connection.execute("BEGIN")
-        _insert(connection, user_state, (_user(number, size) for number in range(size)))
-        _insert(connection, subscriptions, (_subscription(number, size) for number in range(size)))
-        _insert(connection, dispatches, (_dispatch(number, size) for number in by_turn))
-        _insert(connection, deliveries, (_delivery(number, size) for number in by_turn))
+        yield connection
         for _, sql in indexes:
             connection.execute(sql)
-        connection.execute("UPDATE server_state SET generation = ?", (size,))
         connection.execute("COMMIT")
+
+
+def insert_rows(connection: sqlite3.Connection, table: Table, rows: Iterable[Mapping[str, object]]) -> None:
+    """Insert rows, which have all the same columns."""
+    left = iter(rows)
+    while batch := list(islice(left, _BATCH)):
+        statement = insert(table).compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=list(batch[0]))
+        connection.executemany(str(statement), batch)
 
 
 def _turn(number: int, size: int) -> int:
@@ -178,10 +195,3 @@ def _outcome(turn: int) -> Outcome:
     if turn % 20_000 == 5:
         return Outcome.GONE
     return Outcome.EXPIRED if turn % 100 == 1 else Outcome.ACCEPTED
-
-
-def _insert(connection: sqlite3.Connection, table: Table, rows: Iterable[Mapping[str, object]]) -> None:
-    left = iter(rows)
-    while batch := list(islice(left, _BATCH)):
-        statement = insert(table).compile(dialect=sqlite.dialect(paramstyle="named"), column_keys=list(batch[0]))
-        connection.executemany(str(statement), batch)
