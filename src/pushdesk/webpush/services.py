@@ -59,6 +59,8 @@ class FaultKind(StrEnum):
     ADDRESS_REFUSED = "address_refused"
     PROXY = "proxy"
     PROTOCOL = "protocol"
+    NO_FILE = "no_file"
+    """Not even a connection was begun: this process has as many files open as it may."""
 
     @property
     def sentence(self) -> str:
@@ -75,6 +77,7 @@ _FAULTS: Final = {
     FaultKind.ADDRESS_REFUSED: "The endpoint leads to an address that is not sent to.",
     FaultKind.PROXY: "The proxy made no connection to the push service.",
     FaultKind.PROTOCOL: "The push service's answer was not HTTP.",
+    FaultKind.NO_FILE: "No file is left for a connection: as many are open as this process may have.",
 }
 
 
