@@ -58,7 +58,7 @@ def tracing() -> Iterator[Trace]:
     trace = Trace()
 
     def set_up(connection: Any, _record: object) -> None:
-        connection.run_async(lambda driver: driver.set_trace_callback(trace))
+        connection.set_trace_callback(trace)
 
     event.listen(Engine, "connect", set_up)
     try:

@@ -11,11 +11,12 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from sqlalchemy import text
 
 from pushdesk.cli.app import main
 from pushdesk.engine import breaker, lane, retry
 from pushdesk.storage import database, transaction
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def step() -> None:
     steps.wrap(transaction.Transaction, "begin", "begin")
     steps.wrap(transaction.Transaction, "execute", "statement")
     steps.wrap(transaction.Transaction, "commit", "commit")
-    steps.wrap(AiohttpTransport, "post", "push")
+    steps.wrap(HttpTransport, "post", "push")
     steps.wrap(web.Response, "prepare", "head of an answer")
     steps.wrap(web.Response, "write_eof", "end of an answer")
 
@@ -109,12 +110,12 @@ def obey() -> None:
         await begin_(itself)
         if os.path.exists(file):  # noqa: PTH110 (each time, and quickly)
             read_only.add(itself)
-            await itself._connection.exec_driver_sql("PRAGMA query_only = ON")
+            await itself.execute(text("PRAGMA query_only = ON"))
 
     async def close(itself: transaction.Transaction) -> None:
         if itself in read_only:
             read_only.discard(itself)
-            await itself._connection.exec_driver_sql("PRAGMA query_only = OFF")
+            await itself.execute(text("PRAGMA query_only = OFF"))
         await close_(itself)
 
     for name, method in (("begin", begin), ("close", close)):

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -23,6 +23,7 @@ from tests.server.test_bad_input import assert_problem
 from tests.subscribing import subscribe
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -39,9 +40,9 @@ MOUNT, UMOUNT = shutil.which("mount"), shutil.which("umount")
 async def let_grow(store: Store, pages: int) -> None:
     """Have SQLite take a database for full that is so many pages larger than it is now."""
 
-    async def limit(driver: Any) -> None:
-        ((now,),) = await driver.execute_fetchall("PRAGMA page_count")
-        await driver.execute_fetchall(f"PRAGMA max_page_count = {now + pages}")
+    def limit(driver: sqlite3.Connection) -> None:
+        ((now,),) = driver.execute("PRAGMA page_count").fetchall()
+        driver.execute(f"PRAGMA max_page_count = {now + pages}").fetchall()
 
     await store._database.beside(limit)
 

@@ -10,20 +10,20 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from sqlalchemy import URL, event, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from pushdesk.errors import DatabaseError, DiskFullError
 from pushdesk.storage import revisions
-from pushdesk.storage.transaction import Snapshot, Transaction, to_its_end
+from pushdesk.storage.driver import Line, Lines, Usage, drive, make_engine
+from pushdesk.storage.transaction import Reader, Snapshot, Transaction, to_its_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -65,14 +65,15 @@ class Database:
     def __init__(self, path: Path, on_raised: OnRaised, admit: Callable[[Connection], None] = _admit_any) -> None:
         self.path = path
         self.on_raised = on_raised
+        self.usage = Usage()
+        """What was asked of it."""
         self._admit = admit
         self._writing = asyncio.Lock()
-        self._writer = _engine(path, size=1)
-        event.listen(self._writer.sync_engine, "begin", _begin_immediate)
-        self._readers = _engine(path, size=READERS, isolation_level="AUTOCOMMIT")
-        # The same connections. Elsewhere than in SQLite this would be REPEATABLE READ, READ ONLY.
-        self._snapshots = self._readers.execution_options()
-        event.listen(self._snapshots.sync_engine, "begin", _begin_deferred)
+        writer = make_engine(path, _set_up)
+        event.listen(writer, "begin", _begin_immediate)
+        self._writer = Line(writer, self.usage, name="database writer")
+        # Elsewhere than in SQLite, a snapshot's would be REPEATABLE READ, READ ONLY.
+        self._readers = Lines(make_engine(path, _set_up, isolation_level="AUTOCOMMIT"), self.usage, size=READERS)
 
     async def __aenter__(self) -> Self:
         """Open the file, made with mode 0600 if it is new, and bring its schema to the newest revision.
@@ -89,9 +90,7 @@ class Database:
         except OSError as error:
             raise DatabaseError(f"The database {self.path} cannot be opened: {error.strerror}.") from error
         try:
-            async with self._writer.begin() as connection:
-                await connection.run_sync(revisions.upgrade)
-                await connection.run_sync(self._admit)
+            await self._writer.run(self._prepare)
         except SQLAlchemyError as error:
             await self.__aexit__()
             raise DatabaseError(
@@ -105,8 +104,13 @@ class Database:
 
     async def __aexit__(self, *_exc: object) -> None:
         """Close the readers, then the writer: the last to close checkpoints."""
-        await self._readers.dispose()
-        await self._writer.dispose()
+        await self._readers.close()
+        await self._writer.close()
+
+    def _prepare(self) -> None:
+        with self._writer.connection.begin():
+            revisions.upgrade(self._writer.connection)
+            self._admit(self._writer.connection)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
@@ -115,35 +119,42 @@ class Database:
         Whoever is cancelled inside waits for the database first. The order is always: the commit, the hook, the next
         writer. After a commit whose outcome is unknown the hook is told that it is; after a rollback it is not called.
 
+        Each statement is a trip to the database's thread: for what happens often, there is `transact`.
+
         Raises:
             DatabaseError: The database refused; nothing was changed.
         """
-        try:
-            async with self._writing:
-                transaction = Transaction(self._writer.connect())
-                try:
-                    await transaction.begin()
-                    yield transaction
-                    await transaction.commit(self.on_raised)
-                finally:
-                    await transaction.close()
-        except SQLAlchemyError as error:
-            if is_full(getattr(error, "orig", None)):
-                # Else the log would take whatever room there is next: it is only brought over once it is long.
-                with suppress(DatabaseError):
-                    await self.empty_log(wait_ms=0)
-            raise _database_error(error) from error
+        async with self._changing() as transaction:
+            try:
+                await transaction.begin()
+                yield transaction
+                await transaction.commit()
+            finally:
+                await transaction.close()
+
+    async def transact(self, body: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+        """Do the same with a body that is worked off in one trip to the database's thread; returns what it returns.
+
+        Args:
+            body: Waits for nothing but the transaction. What it is to be the same whatever becomes of it is for it to
+                keep to itself: it runs beside the event loop.
+
+        Raises:
+            DatabaseError: The database refused; nothing was changed.
+        """
+        async with self._changing() as transaction:
+            return await to_its_end(self._writer.run(drive, _whole(transaction, body)))
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncIterator[Reader]:
         """Give a reader: each statement sees what is committed when it begins.
 
         Raises:
             DatabaseError: The database could not be read.
         """
         try:
-            async with self._readers.connect() as connection:
-                yield connection
+            async with self._readers.one() as line:
+                yield Reader(line)
         except SQLAlchemyError as error:
             raise _database_error(error) from error
 
@@ -156,41 +167,65 @@ class Database:
         Raises:
             DatabaseError: The database could not be read.
         """
-        snapshot = Snapshot(self._snapshots.connect())
         try:
-            try:
-                await snapshot.begin()
-                yield snapshot
-            finally:
-                await snapshot.close()
+            async with self._readers.one() as line:
+                snapshot = Snapshot(line)
+                try:
+                    await snapshot.begin()
+                    yield snapshot
+                finally:
+                    await snapshot.close()
         except SQLAlchemyError as error:
             raise _database_error(error) from error
 
-    async def beside(self, work: Callable[[Any], Awaitable[T]]) -> T:
+    async def look(self, body: Callable[[Snapshot], Coroutine[Any, Any, T]]) -> T:
+        """Do the same with a body that is worked off in one trip to the database's thread; returns what it returns.
+
+        Raises:
+            DatabaseError: The database could not be read.
+        """
+        try:
+            async with self._readers.one() as line:
+                return await to_its_end(line.run(drive, _looked(Snapshot(line), body)))
+        except SQLAlchemyError as error:
+            raise _database_error(error) from error
+
+    async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do with the writer what does not go in a transaction; whoever is cancelled meanwhile waits for its end.
 
         Args:
-            work: Is given the driver's own connection; nobody else writes meanwhile.
+            work: Is given the driver's own connection, in its thread; nobody else writes meanwhile.
 
         Raises:
             DatabaseError: The database refused.
         """
-
-        async def do() -> T:
-            async with self._writer.connect() as connection:
-                # SQLAlchemy would begin a transaction.
-                driver = (await connection.get_raw_connection()).driver_connection
-                return await work(driver)
-
         try:
             async with self._writing:
-                return await to_its_end(do())
+                return await to_its_end(self._writer.run(lambda: work(self._writer.driver)))
         except SQLAlchemyError as error:
             raise _database_error(error) from error
         except sqlite3.Error as error:
             if is_full(error):
                 raise disk_full() from error
             raise DatabaseError(f"The database failed: {error}.", hint=_LOOK, retry_after_s=FAILED_FOR_S) from error
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[Transaction]:
+        try:
+            began = time.perf_counter()
+            async with self._writing:
+                self.usage.waited(began)
+                transaction = Transaction(self._writer)
+                try:
+                    yield transaction
+                finally:
+                    transaction.tell(self.on_raised)
+        except SQLAlchemyError as error:
+            if is_full(getattr(error, "orig", None)):
+                # Else the log would take whatever room there is next: it is only brought over once it is long.
+                with suppress(DatabaseError):
+                    await self.empty_log(wait_ms=0)
+            raise _database_error(error) from error
 
     async def write_anew(self) -> None:
         """Write the whole file anew, without what was removed. Takes as much free space again as the database has.
@@ -214,12 +249,12 @@ class Database:
             DatabaseError: It failed; nothing is lost.
         """
 
-        async def empty(driver: Any) -> bool:  # noqa: ANN401 (the driver's own connection)
-            await driver.execute_fetchall(f"PRAGMA busy_timeout = {wait_ms}")
+        def empty(driver: sqlite3.Connection) -> bool:
+            driver.execute(f"PRAGMA busy_timeout = {wait_ms}")
             try:
-                ((is_busy, _, _),) = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                ((is_busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             finally:
-                await driver.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             return not is_busy
 
         return await self.beside(empty)
@@ -241,21 +276,25 @@ class Database:
             await connection.execute(text("SELECT 1 FROM server_state"))
 
 
-def _engine(path: Path, *, size: int, **options: Any) -> AsyncEngine:  # noqa: ANN401 (SQLAlchemy's own options)
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=size,
-        max_overflow=0,
-        # The driver's message would name the parameters, endpoints and keys among them.
-        hide_parameters=True,
-        **options,
-    )
-    event.listen(engine.sync_engine, "connect", _set_up)
-    return engine
+async def _whole(transaction: Transaction, body: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+    try:
+        await transaction.begin()
+        result = await body(transaction)
+        await transaction.commit()
+    finally:
+        await transaction.close()
+    return result
 
 
-def _set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driver's own connection)
+async def _looked(snapshot: Snapshot, body: Callable[[Snapshot], Coroutine[Any, Any, T]]) -> T:
+    try:
+        await snapshot.begin()
+        return await body(snapshot)
+    finally:
+        await snapshot.close()
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
     # Transactions are begun by `_begin_immediate`; the driver's own habit of beginning them late is switched off.
     connection.isolation_level = None
     cursor = connection.cursor()

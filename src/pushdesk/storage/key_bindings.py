@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Select
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pushdesk.storage.database import Database
-    from pushdesk.storage.transaction import Transaction
+    from pushdesk.storage.transaction import Reader, Transaction
 
 ENDED: Final = (KeyState.RETIRED, KeyState.REVOKED)
 """The states of keys with which nothing is signed any more."""
@@ -52,7 +51,7 @@ def is_live_or_held() -> ColumnElement[bool]:
     return and_(or_(_ACTIVE, subscriptions.c.held_as.is_not(None)), ~key_has_ended())
 
 
-async def count_bound(connection: AsyncConnection, keys: Collection[str]) -> dict[str, dict[Service, int]]:
+async def count_bound(connection: Reader, keys: Collection[str]) -> dict[str, dict[Service, int]]:
     """Count the active rows that were made with each of these keys, per push service, from the index alone."""
     statement = (
         select(subscriptions.c.key_id, subscriptions.c.service, func.count())

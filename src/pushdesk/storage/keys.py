@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pushdesk.storage.database import Database
     from pushdesk.storage.sealing import Sealer
-    from pushdesk.storage.transaction import Transaction
+    from pushdesk.storage.transaction import Reader, Transaction
 
 _ALL: Final = select(vapid_keys).order_by(vapid_keys.c.created_at.desc(), vapid_keys.c.id)
 
@@ -158,7 +157,7 @@ class Keys:
             await transaction.execute(insert(vapid_keys).values(self._row(key, KeyState.CURRENT)))
             return await self._read(transaction)
 
-    async def _read(self, connection: AsyncConnection | Transaction) -> tuple[StoredKey, ...]:
+    async def _read(self, connection: Reader) -> tuple[StoredKey, ...]:
         return tuple(
             StoredKey(
                 row.id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushdesk.errors import DatabaseError
 from pushdesk.model import Vacuumed
@@ -64,13 +64,13 @@ class FileSpace:
             DatabaseError: None was given back.
         """
 
-        async def shrink(driver: Any) -> bool:  # noqa: ANN401 (the driver's own connection)
-            before = await _look(driver)
+        def shrink(driver: sqlite3.Connection) -> bool:
+            before = _look(driver)
             if not before.gives_back or not before.unused:
                 return False
             # As a script: one that is executed is left after its first page.
-            await driver.executescript(f"PRAGMA incremental_vacuum({STEP})")
-            return (await _look(driver)).unused < before.unused
+            driver.executescript(f"PRAGMA incremental_vacuum({STEP})")
+            return _look(driver).unused < before.unused
 
         return await self._database.beside(shrink)
 
@@ -91,10 +91,10 @@ class FileSpace:
         await self._database.empty_log(wait_ms=READERS_MS)
 
 
-async def _look(driver: Any) -> Space:  # noqa: ANN401 (the driver's own connection)
+def _look(driver: sqlite3.Connection) -> Space:
     found = []
     for pragma in ("page_count", "freelist_count", "page_size", "auto_vacuum"):
-        ((number,),) = await driver.execute_fetchall(f"PRAGMA {pragma}")
+        ((number,),) = driver.execute(f"PRAGMA {pragma}").fetchall()
         found.append(number)
     pages, unused, page_size, kind = found
     return Space(pages, unused, page_size, kind == _INCREMENTAL)

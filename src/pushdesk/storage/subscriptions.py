@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Row, Select
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from pushdesk.model import DeviceGrant
     from pushdesk.storage.database import Database
     from pushdesk.storage.sealing import Sealer
-    from pushdesk.storage.transaction import Transaction
+    from pushdesk.storage.transaction import Reader, Transaction
 
 FIRST_VERSION = 1
 
@@ -279,7 +278,7 @@ class Subscriptions:
         """Return the HMAC-SHA256 by which an endpoint is known without being shown."""
         return hmac.digest(self._digest_key, endpoint.encode(), hashlib.sha256)
 
-    async def _by_endpoint(self, connection: AsyncConnection | Transaction, endpoint: str) -> Row[Any] | None:
+    async def _by_endpoint(self, connection: Reader, endpoint: str) -> Row[Any] | None:
         statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
         return (await connection.execute(statement)).one_or_none()
 

@@ -100,7 +100,7 @@ class Users:
             if found:
                 # What else they were sent goes as well, and need not end before.
                 touched = broadcasts.c.dispatch.in_({delivery.dispatch for delivery in found})
-                sent = (await transaction.execute(select(broadcasts.c.dispatch).where(touched))).scalars().all()
+                sent = (await transaction.execute(select(broadcasts.c.dispatch).where(touched))).scalars()
                 return RemovedHistory(deliveries=found, done=await finish(transaction, sent))
             # With them go their idempotency keys.
             rows = await transaction.execute(

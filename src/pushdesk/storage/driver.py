@@ -1,0 +1,351 @@
+"""The connections to SQLite, each with a thread of its own, and the way there and back.
+
+A trip to the thread and back costs as much as several small statements. So what belongs together goes in one trip:
+`drive` works a coroutine off in the thread itself, where all that it waits for is the database, and is there.
+
+This is the only module that knows the driver. Statements are SQLAlchemy's everywhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections import Counter, deque
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple, cast
+
+from sqlalchemy import URL, Row, create_engine, event
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+
+    from sqlalchemy import Connection, CursorResult, Engine, Executable
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_NAME: Final = re.compile(r"\b(SELECT)\b.*?\bFROM\s+(\w+)|\b(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.DOTALL)
+"""What a statement is called by: its first word, and the first table after it."""
+
+
+class Rows(list[Row[*tuple[Any, ...]]]):
+    """The rows that a statement returned, all of them: they are read in the database's thread.
+
+    Args:
+        rows: The rows.
+        rowcount: How many rows a statement changed that returns none.
+    """
+
+    __slots__ = ("rowcount",)
+
+    def __init__(self, rows: list[Row[*tuple[Any, ...]]], rowcount: int) -> None:
+        super().__init__(rows)
+        self.rowcount = rowcount
+
+    def first(self) -> Row[*tuple[Any, ...]] | None:
+        """Return the first one, or None."""
+        return self[0] if self else None
+
+    def one_or_none(self) -> Row[*tuple[Any, ...]] | None:
+        """Return the only one, or None if there is none.
+
+        Raises:
+            MultipleResultsFound: There are more.
+        """
+        if len(self) > 1:
+            raise MultipleResultsFound
+        return self[0] if self else None
+
+    def one(self) -> Row[*tuple[Any, ...]]:
+        """Return the only one.
+
+        Raises:
+            NoResultFound: There is none.
+            MultipleResultsFound: There are more.
+        """
+        row = self.one_or_none()
+        if row is None:
+            raise NoResultFound
+        return row
+
+    def scalar_one(self) -> Any:  # noqa: ANN401 (a column of any type)
+        """Return the first column of the only one.
+
+        Raises:
+            NoResultFound: There is none.
+            MultipleResultsFound: There are more.
+        """
+        return self.one()[0]
+
+    def scalar_one_or_none(self) -> Any:  # noqa: ANN401 (a column of any type)
+        """Return the first column of the only one, or None if there is none.
+
+        Raises:
+            MultipleResultsFound: There are more.
+        """
+        row = self.one_or_none()
+        return None if row is None else row[0]
+
+    def all(self) -> list[Row[*tuple[Any, ...]]]:
+        """Return them."""
+        return self
+
+    def scalars(self) -> list[Any]:
+        """Return the first column of each."""
+        return [row[0] for row in self]
+
+
+class Usage:
+    """What was asked of a database since it was opened. Counted in several threads, and read in any."""
+
+    def __init__(self) -> None:
+        self.statements: Counter[str] = Counter()
+        """How often each was executed, by name: what it does, and to which table. Once for many parameters."""
+        self.trips = 0
+        """How often a thread was asked for something."""
+        self.waits = 0
+        """How often a connection was asked for."""
+        self.waited_s = 0.0
+        """For how many seconds one was waited for, together."""
+        self._names: dict[str, str] = {}
+
+    def count(self, result: CursorResult[Any]) -> None:
+        """Count a statement that was executed."""
+        compiled = result.context.compiled
+        statement = result.context.statement if compiled is None else compiled.string
+        name = self._names.get(statement)
+        if name is None:
+            name = self._names[statement] = name_of(statement)
+        self.statements[name] += 1
+
+    def waited(self, since: float) -> None:
+        """Count that a connection was waited for, since a moment of `time.perf_counter`."""
+        self.waits += 1
+        self.waited_s += time.perf_counter() - since
+
+
+class Line:
+    """One connection, opened when it is first needed, and the thread that it is used in.
+
+    What is asked of it is done one after the other.
+
+    Args:
+        engine: Opens it.
+        usage: Where it is counted what is asked of it.
+        name: The thread's.
+    """
+
+    def __init__(self, engine: Engine, usage: Usage, *, name: str) -> None:
+        self._engine = engine
+        self._usage = usage
+        self._name = name
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._connection: Connection | None = None
+        self._asked = 0
+        self._done = 0
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is asked in its thread."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is still done that was asked of it."""
+        return self._done < self._asked
+
+    def run(self, work: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Call a function in the thread; the future is set when it has returned, whoever is still interested."""
+        if self._thread is None:
+            # Nothing is lost that was not committed if the process ends in the middle of something.
+            self._thread = threading.Thread(target=_work_off, args=(self._jobs,), name=self._name, daemon=True)
+            self._thread.start()
+        self._usage.trips += 1
+        self._asked += 1
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(partial(self._answer, loop, future, work, args))
+        return future
+
+    async def close(self) -> None:
+        """Close the connection, and let the thread end."""
+        if self._thread is None:
+            return
+        try:
+            await self.run(self._close)
+        finally:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+
+    # What follows is called in the thread.
+
+    @property
+    def connection(self) -> Connection:
+        """The connection.
+
+        Raises:
+            SQLAlchemyError: It cannot be opened.
+        """
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection."""
+        return cast("sqlite3.Connection", self.connection.connection.driver_connection)
+
+    def execute(self, statement: Executable, parameters: Any = None) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
+        """Execute a statement, once or for each of a list of parameters, and return all its rows."""
+        result = self.connection.execute(statement, parameters)
+        self._usage.count(result)
+        return Rows(cast("list[Row[*tuple[Any, ...]]]", result.all()) if result.returns_rows else [], result.rowcount)
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self.connection.begin()
+
+    def begin_snapshot(self) -> None:
+        """Begin to see what is committed at the moment of the next statement, and nothing that comes after."""
+        self.connection.exec_driver_sql("BEGIN DEFERRED")
+
+    def commit(self) -> None:
+        """Commit."""
+        self.connection.commit()
+
+    def end(self) -> None:
+        """Roll back what was begun and not committed, if anything was."""
+        if self._connection is None:
+            # It could not even be opened.
+            return
+        self._connection.rollback()
+        # After a commit that failed, SQLAlchemy holds it for ended.
+        if self.driver.in_transaction:
+            self.driver.rollback()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _answer(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[T],
+        work: Callable[[*Ts], T],
+        args: tuple[*Ts],
+    ) -> None:
+        try:
+            result = work(*args)
+        except BaseException as error:  # noqa: BLE001 (whatever it was, it is told where it was asked for)
+            answer: Callable[[], None] = partial(_refuse, future, error)
+        else:
+            answer = partial(_give, future, result)
+        self._done += 1
+        # The loop may have ended meanwhile, and with it whoever asked.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(answer)
+
+
+class Lines:
+    """Several connections, for as many who read at once; those who come later wait.
+
+    Args:
+        engine: Opens them.
+        usage: Where it is counted what is asked of them.
+        size: How many there are.
+    """
+
+    def __init__(self, engine: Engine, usage: Usage, *, size: int) -> None:
+        self._lines = [Line(engine, usage, name=f"database reader {number}") for number in range(1, size + 1)]
+        self._usage = usage
+        self._free = deque(self._lines)
+        self._room = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Line]:
+        """Give one that nobody else has."""
+        began = time.perf_counter()
+        async with self._room:
+            self._usage.waited(began)
+            # Those that were used last are open.
+            line = self._free.pop()
+            try:
+                yield line
+            finally:
+                # Whoever asked may have been cancelled: what was begun is ended all the same, before anything else.
+                if line.is_busy:
+                    self._free.appendleft(line)
+                else:
+                    self._free.append(line)
+
+    async def close(self) -> None:
+        """Close them."""
+        for line in self._lines:
+            await line.close()
+
+
+def make_engine(path: Path, set_up: Callable[[sqlite3.Connection], None], **options: Any) -> Engine:  # noqa: ANN401 (SQLAlchemy's own options)
+    """Return what opens connections to a file, each set up by `set_up`."""
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=NullPool,
+        # Each is used in one thread, but for its being closed by whoever gives it up.
+        connect_args={"check_same_thread": False},
+        # The driver's message would name the parameters, endpoints and keys among them.
+        hide_parameters=True,
+        **options,
+    )
+    event.listen(engine, "connect", lambda connection, _record: set_up(connection))
+    return engine
+
+
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Work a coroutine off that waits for nothing but what is there at once.
+
+    Raises:
+        RuntimeError: It waits for something else.
+        BaseException: What it raises.
+    """
+    try:
+        work.send(None)
+    except StopIteration as ended:
+        return cast("T", ended.value)
+    work.close()
+    raise RuntimeError("In the database's thread nothing else can be waited for.")
+
+
+def name_of(statement: str) -> str:
+    """Return what a statement is called: `select subscriptions`, `update deliveries`."""
+    found = _NAME.search(statement)
+    if found is None:
+        return " ".join(statement.split()[:2]).lower()
+    verb, table = (found[1], found[2]) if found[1] else (found[3], found[4])
+    return f"{verb.split()[0]} {table}".lower()
+
+
+def _work_off(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        # What came of it is not kept until the next one comes.
+        del job
+
+
+def _give(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _refuse(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
