@@ -19,6 +19,7 @@ from pushdesk.cli.ending import end
 from pushdesk.cli.enroll import enroll
 from pushdesk.cli.keys import keys
 from pushdesk.cli.output import say, tell
+from pushdesk.cli.scaletest import scaletest
 from pushdesk.cli.seal import seal
 from pushdesk.cli.services import services
 from pushdesk.cli.simulate import simulate
@@ -162,5 +163,6 @@ app.command(short_help="Seal the secrets in the database, or unseal them.")(seal
 app.command(short_help="Run a push service on this machine, for trying out.")(simulate)
 app.command(short_help="Send nothing more of what was accepted.")(cancel)
 app.command(short_help="Invite one browser to get a user's notifications.")(enroll)
+app.command(short_help="Measure a server with thousands of conversations.")(scaletest)
 for group in GROUPS:
     app.add_typer(group)

@@ -1,0 +1,74 @@
+"""`pushdesk scaletest`: thousands of conversations against a server of its own, and what that costs."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
+from typing import Annotated
+
+import typer
+
+from pushdesk.cli.ending import end
+
+
+def scaletest(
+    *,
+    conversations: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="Each with a user of its own, and a subscription")
+    ] = 5000,
+    turns: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=1000, help="Of each conversation, one after the other")
+    ] = 10,
+    connections: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=1000, help="Open to the API, with a request each")
+    ] = 64,
+    under_way: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="Turns that have not arrived yet, at most")
+    ] = 1000,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Run again with each saving switched off, and compare")
+    ] = False,
+    senders: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=0, max=64, help="Sender processes of the server")
+    ] = None,
+    probes: Annotated[
+        bool, typer.Option("--probes/--no-probes", help="Whether the server tells what its time goes into")
+    ] = True,
+    patience: Annotated[
+        int, typer.Option(metavar="SECONDS", min=1, max=3600, help="Without any progress, until it is given up")
+    ] = 30,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Of what is drawn: order and sample")] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Where the server listens; 0 for any free port")
+    ] = 0,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An empty or new folder for it [default: a temporary one]")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave that folder there")] = False,
+    database_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another database, as SQLAlchemy names it")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, too")] = None,
+) -> None:
+    """Run a server, let thousands of conversations tell of their turns, and report what that costs."""
+
+    def run() -> int:
+        # Here, so that the other commands don't wait for it.
+        from pushdesk.cli import scale_testing
+        from pushdesk.scaletest.plan import Plan
+
+        plan = Plan(
+            conversations=conversations,
+            turns=turns,
+            connections=connections,
+            under_way=under_way,
+            port=port,
+            seed=seed,
+            senders=senders,
+            patience_s=patience,
+            data_dir=data_dir,
+            keeps_data=keep or data_dir is not None,
+            probes=probes,
+        )
+        return scale_testing.run(plan, baseline=baseline, database_url=database_url, json_file=json)
+
+    end(run)

@@ -1,0 +1,207 @@
+"""What a run came to, worked out of what was counted before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pushdesk.scaletest.ledger import TICK_S
+from pushdesk.scaletest.measures import (
+    CacheFigures,
+    Cpu,
+    Latencies,
+    Memory,
+    Missed,
+    Run,
+    Sample,
+    Snapshot,
+    Statement,
+    Waits,
+)
+from pushdesk.scaletest.metering import OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushdesk.scaletest.histogram import Histogram
+    from pushdesk.scaletest.ledger import Ledger
+    from pushdesk.scaletest.plan import Plan
+    from pushdesk.scaletest.run import Moment
+
+MOST_INTERVALS: Final = 120
+"""In which the turns per second are told."""
+FIRST_MISSING: Final = 20
+SENDERS: Final = "senders"
+"""The part of the sender processes, of which no more is known than what they took."""
+MEASURING: Final = "measuring"
+"""The part of the probes themselves."""
+
+
+def make_run(
+    plan: Plan,
+    ledger: Ledger,
+    before: Moment,
+    after: Moment,
+    *,
+    registered_s: float,
+    settle_s: float | None,
+    refused: Mapping[str, int],
+    put_off: int,
+    reconnects: int,
+    decrypted: tuple[int, int],
+    exit_code: int,
+) -> Run:
+    """Return what a run came to.
+
+    Args:
+        plan: What was to be done.
+        ledger: What arrived.
+        before: What was used before the first turn.
+        after: The same after the last was settled.
+        registered_s: How long subscribing took.
+        settle_s: How long settling took after the last arrival; None if it has not ended.
+        refused: What was refused, by reason.
+        put_off: How many turns the server wanted to be told of later.
+        reconnects: How many connections to it were lost.
+        decrypted: Of how many pushes the content was what was sent, and of how many it was not.
+        exit_code: The server's.
+    """
+    wall_s = max(ledger.last_at - (ledger.began_at or 0.0), 1e-9) if ledger.arrived else 0.0
+    missing = ledger.missing()
+    good, bad = decrypted
+    notes = [
+        f"not found in this version of the server, and so counted as {OTHER}: {name}"
+        for name in after.snapshot.not_found
+    ]
+    if settle_s is None:
+        notes.append("the server has not settled everything that arrived")
+    if exit_code:
+        notes.append(f"the server has ended with exit code {exit_code} when it was asked to")
+    interval_s, per_second = intervals(ledger.ticks, wall_s)
+    waits = {kind: _waited(before.snapshot, after.snapshot, kind) for kind in after.snapshot.waits}
+    share = waits["any"].anybody_s / (after.at - before.at) if "any" in waits else 0.0
+    return Run(
+        variant=plan.variant,
+        complete=ledger.is_complete and settle_s is not None and not bad and not ledger.strange and not exit_code,
+        conversations=plan.conversations,
+        turns=plan.turns,
+        connections=plan.connections,
+        under_way=plan.under_way,
+        seed=plan.seed,
+        wall_s=wall_s,
+        settle_s=settle_s or 0.0,
+        register_s=registered_s,
+        arrived=ledger.arrived,
+        accepted=ledger.accepted,
+        duplicates=ledger.duplicates,
+        missing=ledger.total - ledger.arrived,
+        first_missing=tuple(Missed(*one) for one in missing[:FIRST_MISSING]),
+        strange=tuple(ledger.strange),
+        refused=dict(refused),
+        put_off=put_off,
+        reconnects=reconnects,
+        turns_per_s=ledger.arrived / wall_s if wall_s else 0.0,
+        per_second=per_second,
+        interval_s=interval_s,
+        latency=_latencies(ledger.to_arrive),
+        answer=_latencies(ledger.to_accept),
+        cpu=_cpu(before, after, ledger.arrived),
+        statements=_statements(before.snapshot, after.snapshot),
+        waits={kind: figures for kind, figures in waits.items() if kind != "any"},
+        wait_share=share,
+        cache=CacheFigures(
+            after.stats.cache.reads - before.stats.cache.reads,
+            {
+                what: count - before.stats.cache.counts.get(what, 0)
+                for what, count in after.stats.cache.counts.items()
+                if count != before.stats.cache.counts.get(what, 0)
+            },
+        ),
+        memory=_memory(after),
+        sample=Sample((good + bad) / ledger.arrived if ledger.arrived else 0.0, good, bad),
+        notes=tuple(notes),
+    )
+
+
+def intervals(ticks: list[int], wall_s: float) -> tuple[float, tuple[float, ...]]:
+    """Return the turns per second in each of at most `MOST_INTERVALS` intervals, and how long these are, in seconds.
+
+    The last one may be cut short by the end of the run: it is told for the time that it had.
+    """
+    if not ticks:
+        return TICK_S, ()
+    width = -(-len(ticks) // MOST_INTERVALS)
+    interval_s = width * TICK_S
+    rates = []
+    for first in range(0, len(ticks), width):
+        lasted_s = min(interval_s, max(wall_s - first * TICK_S, 1e-3))
+        rates.append(round(sum(ticks[first : first + width]) / lasted_s, 1))
+    if len(rates) > 1 and wall_s - (len(rates) - 1) * interval_s < interval_s / 2:
+        # Too short to be told by itself.
+        rates.pop()
+    return interval_s, tuple(rates)
+
+
+def _cpu(before: Moment, after: Moment, turns: int) -> Cpu:
+    turns = max(turns, 1)
+    server, *_ = after.processes
+
+    def used(pid: int) -> float:
+        earlier = before.processes.get(pid)
+        return after.processes[pid].cpu_s - (earlier.cpu_s if earlier is not None else 0.0)
+
+    children_s = sum(used(pid) for pid in after.processes if pid != server)
+    own_s = after.snapshot.cpu_s - before.snapshot.cpu_s or used(server)
+    parts: dict[str, float] = {}
+    measuring_s = 0.0
+    for name, part in after.snapshot.parts.items():
+        earlier = before.snapshot.parts.get(name)
+        took_s = part.cpu_s - (earlier.cpu_s if earlier is not None else 0.0)
+        switches = part.switches - (earlier.switches if earlier is not None else 0)
+        # What entering and leaving a part costs falls into it, and into the one around it.
+        cost_s = min(switches * after.snapshot.switch_s, took_s)
+        measuring_s += cost_s
+        parts[name] = took_s - cost_s
+    known_s = sum(parts.values()) + measuring_s
+    parts[OTHER] = parts.get(OTHER, 0.0) + own_s - known_s
+    if measuring_s:
+        parts[MEASURING] = measuring_s
+    if children_s:
+        parts[SENDERS] = children_s
+    per_turn_ms = 1000 / turns
+    return Cpu(
+        total_ms=(own_s + children_s) * per_turn_ms,
+        parts_ms={name: took_s * per_turn_ms for name, took_s in parts.items()},
+        children_ms=children_s * per_turn_ms,
+        measuring_ms=measuring_s * per_turn_ms,
+        driver_ms=(after.driver_cpu_s - before.driver_cpu_s) * per_turn_ms,
+    )
+
+
+def _statements(before: Snapshot, after: Snapshot) -> dict[str, Statement]:
+    nothing = Statement()
+    found = {}
+    for name, now in after.statements.items():
+        then = before.statements.get(name, nothing)
+        if now.count > then.count:
+            found[name] = Statement(now.count - then.count, now.rows - then.rows, now.cpu_s - then.cpu_s)
+    return dict(sorted(found.items(), key=lambda item: -item[1].count))
+
+
+def _waited(before: Snapshot, after: Snapshot, kind: str) -> Waits:
+    then, now = before.waits.get(kind, Waits()), after.waits[kind]
+    return Waits(
+        now.count - then.count,
+        now.waited - then.waited,
+        now.total_s - then.total_s,
+        now.anybody_s - then.anybody_s,
+        now.longest_s,
+    )
+
+
+def _memory(after: Moment) -> Memory:
+    own, *children = after.processes.values()
+    return Memory(own.resident, own.most_resident, sum(child.resident for child in children), len(after.processes))
+
+
+def _latencies(times: Histogram) -> Latencies:
+    return Latencies(*(round(1000 * times.percentile(percent), 2) for percent in (50, 95, 99)))

@@ -1,0 +1,124 @@
+"""The report of a scale test, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pushdesk.scaletest.measures import Latencies, Report, Run
+
+_WIDTH: Final = 24
+_MOST_STATEMENTS: Final = 12
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """Yield the lines of a report."""
+    machine = report.machine
+    yield (
+        f"machine: {machine.cores} cores, load {machine.load:.1f} before and {report.load_after:.1f} after, "
+        f"Python {machine.python}, {machine.system}, {machine.processor}"
+    )
+    for run in report.runs:
+        yield ""
+        yield from _run_lines(run)
+    if len(report.runs) > 1:
+        yield ""
+        yield from _comparison(report.runs)
+
+
+def _run_lines(run: Run) -> Iterator[str]:
+    total, latency, answer = run.conversations * run.turns, run.latency, run.answer
+    yield f"{run.variant.words}: {run.conversations} conversations, {run.arrived} of {total} turns arrived"
+    yield _row("wall time", f"{run.wall_s:.2f} s, after {run.register_s:.1f} s for subscribing")
+    yield _row("turns per second", f"{run.turns_per_s:.0f}")
+    yield _row("to the push service", f"{_percentiles(latency)} after the request")
+    yield _row("to the answer", f"{_percentiles(answer)} after the request")
+    cpu = run.cpu
+    yield _row("CPU per turn", f"{cpu.total_ms:.3f} ms; the test itself took {cpu.driver_ms:.3f} ms besides")
+    for name, took_ms in sorted(cpu.parts_ms.items(), key=lambda item: -item[1]):
+        yield _row(f"  {name}", f"{took_ms:.3f} ms  {_percent(took_ms, cpu.total_ms)}")
+    yield _row("subscription reads", f"{run.cache.reads} statements")
+    counts = ", ".join(f"{what} {count}" for what, count in run.cache.counts.items())
+    yield _row("cache", counts or "nothing happened in it")
+    yield _row("connection waits", f"{100 * run.wait_share:.2f} % of the run")
+    for kind, waits in run.waits.items():
+        waited = f"{waits.waited} of {waits.count} times, {waits.total_s:.2f} s in all"
+        yield _row(f"  {kind}", f"{waited}, {1000 * waits.longest_s:.0f} ms at most" if waits.waited else waited)
+    memory = run.memory
+    server = f"{memory.server / 1e6:.0f} MB, {memory.server_most / 1e6:.0f} MB at most"
+    children = f"; {memory.processes - 1} sender processes {memory.children / 1e6:.0f} MB" if memory.children else ""
+    yield _row("memory", server + children)
+    sample = run.sample
+    yield _row(
+        "decrypted",
+        f"{sample.good + sample.bad} of {run.arrived} ({100 * sample.share:.1f} %): "
+        f"{sample.good} are what was sent, {sample.bad} are not",
+    )
+    yield _row("came twice", f"{run.duplicates}")
+    yield from _statement_lines(run)
+    yield from _trouble(run)
+
+
+def _statement_lines(run: Run) -> Iterator[str]:
+    statements = list(run.statements.items())
+    yield _row("statements", f"{sum(one.count for _, one in statements)}")
+    for name, one in statements[:_MOST_STATEMENTS]:
+        yield f"  {one.count:>8} {name}" + (f", {one.rows} rows" if one.rows != one.count else "")
+    others = statements[_MOST_STATEMENTS:]
+    if others:
+        yield f"  {sum(one.count for _, one in others):>8} of {len(others)} other kinds"
+
+
+def _percentiles(times: Latencies) -> str:
+    return f"p50 {times.p50_ms:.1f} ms, p95 {times.p95_ms:.1f} ms, p99 {times.p99_ms:.1f} ms"
+
+
+def _trouble(run: Run) -> Iterator[str]:
+    """Yield what did not go as it should."""
+    if run.put_off:
+        yield _row("put off", f"{run.put_off} turns, as the server asked for it")
+    if run.reconnects:
+        yield _row("connections lost", f"{run.reconnects}")
+    for why, count in run.refused.items():
+        yield _row("refused", f"{count} times: {why}")
+    for what in run.strange:
+        yield _row("strange", what)
+    for note in run.notes:
+        yield _row("note", note)
+    if run.missing:
+        yield f"NOT COMPLETE: {run.missing} turns did not arrive."
+        for one in run.first_missing:
+            state = "accepted, and never arrived" if one.was_accepted else "not accepted"
+            yield f"  turn {one.turn} of {one.conversation}: {state}"
+    elif not run.complete:
+        yield "NOT COMPLETE: all turns arrived, but see above."
+
+
+def _comparison(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a table of all runs, with the ratio to the first."""
+    yield f"{'':{_WIDTH}}" + "".join(f"{run.variant.words:>26}" for run in runs)
+    rows: tuple[tuple[str, Callable[[Run], float], str], ...] = (
+        ("wall time, s", lambda run: run.wall_s, ".2f"),
+        ("turns/s", lambda run: run.turns_per_s, ".0f"),
+        ("CPU per turn, ms", lambda run: run.cpu.total_ms, ".3f"),
+        ("p50, ms", lambda run: run.latency.p50_ms, ".1f"),
+        ("p99, ms", lambda run: run.latency.p99_ms, ".1f"),
+        ("statements", lambda run: sum(one.count for one in run.statements.values()), ".0f"),
+        ("subscription reads", lambda run: run.cache.reads, ".0f"),
+        ("waits, % of the run", lambda run: 100 * run.wait_share, ".2f"),
+        ("waits added up, s", lambda run: sum(waits.total_s for waits in run.waits.values()), ".2f"),
+    )
+    for name, value, form in rows:
+        first = value(runs[0])
+        cells = [f"{value(run):{form}}" + (f" ({value(run) / first:.2f}x)" if first else "") for run in runs]
+        yield f"{name:{_WIDTH}}" + "".join(f"{cell:>26}" for cell in cells)
+
+
+def _row(name: str, value: str) -> str:
+    return f"{name:<{_WIDTH}}{value}"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:4.1f} %" if whole else ""

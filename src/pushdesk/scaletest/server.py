@@ -1,0 +1,202 @@
+"""The server that is measured: the real `pushdesk serve`, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from pushdesk.errors import PushdeskError, StartUpError
+from pushdesk.scaletest.machine import children_of, usage_of
+from pushdesk.scaletest.measures import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pushdesk.scaletest.machine import Usage
+    from pushdesk.scaletest.plan import Plan
+
+READY: Final = "pushdesk: listening on "
+START_WITHIN_S: Final = 60.0
+END_WITHIN_S: Final = 17.0
+"""`pushdesk serve` ends within 15."""
+ANSWER_WITHIN_S: Final = 30.0
+LAST_LINES: Final = 5
+DATABASE: Final = "pushdesk.db"
+
+
+class ServerEndedError(PushdeskError):
+    """The server is no longer there."""
+
+
+class Server:
+    """A server that runs; an async context manager.
+
+    Args:
+        plan: With what it runs.
+        folder: Its data directory.
+        push_service: The origin that it may send to.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, push_service: str) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._push_service = push_service
+        self.token = secrets.token_urlsafe(32)
+        self.url = ""
+        self._process: asyncio.subprocess.Process | None = None
+        self._channel: socket.socket | None = None
+        self._errors = folder / "server.err"
+
+    def __repr__(self) -> str:
+        return f"Server({self.url!r})"
+
+    async def __aenter__(self) -> Self:
+        """Start it and wait until it answers.
+
+        Raises:
+            StartUpError: It does not start; says its last lines.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.kill()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        """End it at once, with everything that it has started, if it still runs."""
+        await self.kill()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._running().pid
+
+    async def ended(self) -> ServerEndedError:
+        """Wait until it has ended by itself; returns what to say about it."""
+        code = await self._running().wait()
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return ServerEndedError(f"The server has ended {how}.{self._last_lines()}")
+
+    async def stop(self) -> int:
+        """Ask it to end, as a service manager does; returns its exit code.
+
+        Raises:
+            ServerEndedError: It does not end.
+        """
+        process = self._running()
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(END_WITHIN_S):
+                return await process.wait()
+        except TimeoutError:
+            raise ServerEndedError("The server does not end when it is asked to.") from None
+
+    async def kill(self) -> None:
+        """End it at once, and everything that it has started."""
+        process = self._process
+        if process is not None:
+            # It leads a session of its own: whatever it has started is in it.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    async def snapshot(self) -> Snapshot:
+        """Return what its probes have counted so far; of a server without probes, nothing.
+
+        Raises:
+            ServerEndedError: It does not tell.
+        """
+        if self._channel is None:
+            return Snapshot()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await loop.sock_sendall(self._channel, b"?")
+                told = b""
+                while not told.endswith(b"\n"):
+                    part = await loop.sock_recv(self._channel, 1 << 20)
+                    if not part:
+                        raise ServerEndedError(f"The server has ended.{self._last_lines()}")
+                    told += part
+        except (OSError, TimeoutError):
+            raise ServerEndedError(f"The server does not tell what it did.{self._last_lines()}") from None
+        return msgspec.json.decode(told, type=Snapshot)
+
+    def processes(self) -> dict[int, Usage]:
+        """Return what it and its children have used, by process; its own comes first."""
+        used = {pid: usage_of(pid) for pid in (self.pid, *children_of(self.pid))}
+        return {pid: usage for pid, usage in used.items() if usage is not None}
+
+    async def _start(self) -> None:
+        ours = theirs = None
+        program = [sys.executable, "-m", "pushdesk"]
+        if self._plan.probes:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            self._channel = ours
+            program = [sys.executable, "-m", "pushdesk.scaletest.probes", str(theirs.fileno()), self._plan.variant]
+        with self._errors.open("wb") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                *program,
+                *self._options(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env=self._environment(),
+                pass_fds=() if theirs is None else (theirs.fileno(),),
+                start_new_session=True,
+            )
+        if theirs is not None:
+            theirs.close()
+        assert self._process.stdout is not None  # noqa: S101 (asked for above)
+        try:
+            async with asyncio.timeout(START_WITHIN_S):
+                line = (await self._process.stdout.readline()).decode(errors="replace").strip()
+        except TimeoutError:
+            raise StartUpError(f"The server does not start.{self._last_lines()}") from None
+        if not line.startswith(READY):
+            await self._process.wait()
+            raise StartUpError(f"The server did not start.{self._last_lines()}")
+        self.url = line.removeprefix(READY)
+
+    def _options(self) -> Sequence[str]:
+        plan = self._plan
+        options = ["serve", "--host", "127.0.0.1", "--port", str(plan.port), "--data-dir", str(self._folder)]
+        options += ["--allow-endpoint", self._push_service]
+        if plan.variant.is_without_cache:
+            options += ["--cache-ttl", "0"]
+        if plan.senders is not None:
+            options += ["--senders", str(plan.senders)]
+        return options
+
+    def _environment(self) -> dict[str, str]:
+        """Return ours without what is set for another server, which this one is not."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PUSHDESK_")}
+        return {**kept, "PUSHDESK_ADMIN_TOKEN": self.token}
+
+    def _last_lines(self) -> str:
+        """Return what it said last, to be put behind a sentence."""
+        try:
+            lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        said = " / ".join(line.strip() for line in lines[-LAST_LINES:] if line.strip())
+        return f" It said last: {said}" if said else ""
+
+    def _running(self) -> asyncio.subprocess.Process:
+        assert self._process is not None  # noqa: S101 (it is asked for inside its context)
+        return self._process
