@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -120,8 +120,13 @@ class Grown(NamedTuple):
 
 def memory(pid: int) -> Memory:
     """Return what a server has, and its children."""
-    server, *children = (resident_mb(member) for member in family(pid))
-    return Memory(server, tuple(children))
+    server, *others = family(pid)
+    children = []
+    for other in others:
+        # One may end meanwhile.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children.append(resident_mb(other))
+    return Memory(resident_mb(server), tuple(children))
 
 
 async def starts(one: Stock, other: Stock, times: int) -> tuple[float, float]:

@@ -56,7 +56,7 @@ class Sent(NamedTuple):
     """The same from when the application had its answer; less than nothing where the push was faster."""
 
 
-async def send(on: Stock, url: str, pid: int, pushes: Arrivals, *, rate: float, seconds: float) -> Sent:
+async def send(on: Stock, url: str, pid: int, pushes: Arrivals, *, rate: float, seconds: float, users: int = 0) -> Sent:
     """Notify one user after the other until all pushes have arrived.
 
     Args:
@@ -66,11 +66,21 @@ async def send(on: Stock, url: str, pid: int, pushes: Arrivals, *, rate: float, 
         pushes: What arrives.
         rate: How many a second; 0 is as many as are accepted.
         seconds: For how long.
+        users: Only so many of them; 0 is all.
     """
     pushes.take()
     cpu_s = family_cpu_s(pid)
     applications = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.applications", url, str(rate), str(seconds), str(on.users), "moments"),
+        *(
+            sys.executable,
+            "-m",
+            "benchmarks.applications",
+            url,
+            str(rate),
+            str(seconds),
+            str(users or on.users),
+            "moments",
+        ),
         env=on.env,
         cwd=CHECKOUT,
         stdout=PIPE,
