@@ -1,21 +1,22 @@
 """The blocks of a text as plain text: what a person would read of Markdown, or of what a program says. Pure.
 
 Markdown is read by a parser (CommonMark, with tables and strikethrough), and of however long a text only as much as is
-needed: a window at its beginning, and further ones while there is not enough yet, up to a bound.
+needed: a window at its beginning, and further ones while there is not enough yet, up to a bound. What is within a block
+is parsed when somebody gets as far as there.
 """
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from markdown_it import MarkdownIt
 
 from pushdesk.shortening import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from markdown_it.token import Token
 
@@ -24,10 +25,11 @@ WINDOW: Final = 4096
 WINDOWS: Final = 8
 """The most that are parsed of a text."""
 
-MARKDOWN: Final = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+# Both parse blocks only; `_Reader` has the lines within one parsed.
+MARKDOWN: Final = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable(["inline", "text_join"])
 # What a program says is no Markdown: `__init__`, `<module>` and `C:\new` stay what they are. It may come in a code
 # block, though, and many a gateway answers with a page.
-PLAIN: Final = MarkdownIt("zero", {"html": True}).enable(["fence", "html_block"])
+PLAIN: Final = MarkdownIt("zero", {"html": True}).enable(["fence", "html_block"]).disable(["inline", "text_join"])
 
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _BLANK_LINES: Final = re.compile(r"(?:[ \t]*+(?:\r\n|\n|\r))*+")
@@ -59,33 +61,44 @@ class Piece(NamedTuple):
         return self.joint == ":" or self.text.endswith((":", "：", ","))  # noqa: RUF001 (a full-width colon)
 
 
-def read_pieces(text: str, parser: MarkdownIt, *, enough: int) -> list[Piece]:
+def read_pieces(text: str, parser: MarkdownIt, *, enough: int) -> Iterator[Piece]:
     """Read a text's blocks from its beginning until they have so many characters, code not counted.
 
     Args:
         text: Of any length; bounded work is done on it.
         parser: `MARKDOWN` or `PLAIN`.
-        enough: Characters after which no further window is looked at.
+        enough: Characters after which nothing further is looked at.
     """
-    pieces: list[Piece] = []
     # Of links, from one window to the next.
-    definitions: dict[str, object] = {}
+    definitions: dict[str, Any] = {}
     matter = _FRONT_MATTER.match(text)
     start = matter.end() if matter else 0
+    read = 0
     for _ in range(WINDOWS):
         if blank := _BLANK_LINES.match(text, start):
             start = blank.end()
         window, end = _window(text, start)
         if not window:
-            break
+            return
         tokens = parser.parse(window.replace("\0", ""), definitions)
         if end < len(text):
             tokens, end = _whole_blocks(tokens, text, start, end)
-        pieces += _Reader(tokens).pieces
+        for block in _blocks(tokens):
+            pieces = _Reader(parser, definitions).read(block)
+            yield from pieces
+            read += sum(len(piece.text) for piece in pieces if not piece.is_code)
+            if read > enough:
+                return
         start = end
-        if sum(len(piece.text) for piece in pieces if not piece.is_code) > enough:
-            break
-    return pieces
+
+
+def _blocks(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    """Yield the tokens of each block that is in no other: of a list, all that is in it."""
+    begins = 0
+    for index, token in enumerate(tokens, 1):
+        if token.level == 0 and token.nesting <= 0:
+            yield tokens[begins:index]
+            begins = index
 
 
 def _window(text: str, start: int) -> tuple[str, int]:
@@ -124,25 +137,36 @@ def _whole_blocks(tokens: list[Token], text: str, start: int, end: int) -> tuple
 
 
 class _Reader:
-    """Reads the tokens of a parsed text; `pieces` are the blocks that have text."""
+    """Reads the tokens of a block that is in no other.
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self.pieces: list[Piece] = []
+    Args:
+        parser: What parsed it, for the lines within.
+        definitions: Of links.
+    """
+
+    def __init__(self, parser: MarkdownIt, definitions: dict[str, Any]) -> None:
+        self._parser = parser
+        self._definitions = definitions
+        self._pieces: list[Piece] = []
         self._is_heading = False
         self._numbers: list[str] = []
         """For each list that this is within, the number of its item, until that is written."""
         self._cells: list[str] | None = None
         """Those of a row of a table, while this is within one."""
         self._table = 0
+
+    def read(self, tokens: Sequence[Token]) -> Sequence[Piece]:
+        """Return what has text of a block."""
         for token in tokens:
             self._read(token)
+        return self._pieces
 
     def _read(self, token: Token) -> None:
         match token.type:
             case "inline" if self._cells is not None:
-                self._cells.append(clean(_inline_text(token.children or [])))
+                self._cells.append(clean(_inline_text(self._parts(token))))
             case "inline":
-                self._add_paragraph(token.children or [])
+                self._add_paragraph(self._parts(token))
             case "fence" | "code_block":
                 self._add(token.content, is_code=True)
             case "html_block":
@@ -158,13 +182,19 @@ class _Reader:
             case _:
                 self._read_table(token)
 
+    def _parts(self, token: Token) -> Sequence[Token]:
+        """Parse what is within a paragraph, a heading or a cell."""
+        parts: list[Token] = []
+        self._parser.inline.parse(token.content, self._parser, self._definitions, parts)
+        return parts
+
     def _read_table(self, token: Token) -> None:
         match token.type:
             case "thead_open":
-                self._table = len(self.pieces)
+                self._table = len(self._pieces)
             case "tbody_open":
                 # The head is shown of a table without rows only.
-                del self.pieces[self._table :]
+                del self._pieces[self._table :]
             case "tr_open":
                 self._cells = []
             case "tr_close":
@@ -187,12 +217,12 @@ class _Reader:
         self._add(": ".join([first, ", ".join(others)]) if others else first, ";")
 
     def _end_series(self) -> None:
-        if self.pieces and self.pieces[-1].joint == ";" and not self._numbers:
-            self.pieces[-1] = self.pieces[-1]._replace(joint=".")
+        if self._pieces and self._pieces[-1].joint == ";" and not self._numbers:
+            self._pieces[-1] = self._pieces[-1]._replace(joint=".")
 
     def _add(self, text: str, joint: str = ".", *, is_code: bool = False) -> None:
         if text := clean(text):
-            self.pieces.append(Piece(text, joint, is_code))
+            self._pieces.append(Piece(text, joint, is_code))
 
 
 def _is_strong(children: Sequence[Token]) -> bool:

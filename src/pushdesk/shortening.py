@@ -55,6 +55,9 @@ class Sentence(NamedTuple):
 
 def clean(text: str) -> str:
     """Return a text as one line without control characters, escape sequences and other things that are not seen."""
+    if text.isascii() and text.isprintable():
+        # There is none of all that in it, and each character is one.
+        return " ".join(text.split())
     text = _FLAG_OR_TAG.sub(lambda match: match[1] or "", _INVISIBLE.sub("", without_escape_sequences(text)))
     return "".join(map(_tame, _CLUSTER.findall(" ".join(text.split()))))
 

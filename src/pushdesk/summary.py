@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.markdown_blocks import MARKDOWN, PLAIN, WINDOW, read_pieces
 from pushdesk.shortening import Sentence, shorten, split_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from pushdesk.markdown_blocks import Piece
 
@@ -46,12 +47,17 @@ def summarise_error(error: str, limit: int = LIMIT) -> str:
     return _summary(read_pieces(error, PLAIN, enough=_ENOUGH), limit)
 
 
-def _summary(pieces: Sequence[Piece], limit: int) -> str:
-    prose = [piece for piece in pieces if not piece.is_code]
-    if not prose:
-        return shorten(" ".join(piece.text for piece in pieces), limit)
+def _summary(pieces: Iterator[Piece], limit: int) -> str:
+    """Return what fits; no more pieces are read than that takes."""
+    code: list[str] = []
+    for piece in pieces:
+        if not piece.is_code:
+            break
+        code.append(piece.text)
+    else:
+        return shorten(" ".join(code), limit)
     summary = ""
-    for gap, text in _units(prose):
+    for gap, text in _units(each for each in chain((piece,), pieces) if not each.is_code):
         longer = f"{summary}{gap}{text}"
         if len(longer) > limit:
             return summary or shorten(longer, limit)
@@ -59,27 +65,18 @@ def _summary(pieces: Sequence[Piece], limit: int) -> str:
     return summary
 
 
-def _units(pieces: Sequence[Piece]) -> Iterator[Sentence]:
+def _units(pieces: Iterable[Piece]) -> Iterator[Sentence]:
     """Yield the sentences, each with what leads on to it."""
     leading: list[Sentence] = []
     gap = ""
-    for number, piece in enumerate(pieces, 1):
+    for piece in pieces:
         first, *others = split_sentences(piece.text)
-        sentences = [Sentence(gap, first.text), *others]
+        sentences = [_joined(*leading, Sentence(gap, first.text)), *others]
         gap = " " if piece.text.rstrip(_CLOSERS).endswith(tuple(_ENDINGS)) else f"{piece.joint} "
-        if piece.leads_on and number < len(pieces):
-            *whole, last = sentences
-            if whole:
-                yield from _led(leading, whole)
-                leading = []
-            leading.append(last)
-        else:
-            yield from _led(leading, sentences)
-            leading = []
+        leading = [sentences.pop()] if piece.leads_on else []
+        yield from sentences
+    yield from leading
 
 
-def _led(leading: Sequence[Sentence], sentences: Sequence[Sentence]) -> Iterator[Sentence]:
-    first, *others = sentences
-    parts = [*leading, first]
-    yield Sentence(parts[0].gap, parts[0].text + "".join(part.gap + part.text for part in parts[1:]))
-    yield from others
+def _joined(first: Sentence, *others: Sentence) -> Sentence:
+    return Sentence(first.gap, first.text + "".join(other.gap + other.text for other in others))
