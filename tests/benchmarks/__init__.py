@@ -1,0 +1,1 @@
+"""That what the benchmarks measure with does what they take for granted."""
