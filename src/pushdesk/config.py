@@ -88,6 +88,8 @@ class PushConfig(Struct, frozen=True):
     """Requests that start per second, per push service; 0 is no limit."""
     max_devices: int = 50
     """Subscriptions that one user may have."""
+    senders: int | None = None
+    """Processes that send for a server; 0: its own does. None: one fewer than it has cores, and at least one."""
 
 
 class CacheConfig(Struct, frozen=True):
@@ -210,16 +212,22 @@ class Setting(NamedTuple):
     """Name in `Config` where it differs from the key, because it says a unit."""
     name: str = ""
     """Name of flag and variable where it is not `table-key`."""
+    short: str = ""
+    """Name of the flag alone where it is shorter still."""
 
     @property
     def flag(self) -> str:
         """The flag, as it is typed."""
-        return f"--{self.name or f'{self.table}-{self.key}'.replace('_', '-')}"
+        return f"--{self.short or self._name}"
 
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return "PUSHDESK_" + self.flag.removeprefix("--").replace("-", "_").upper()
+        return "PUSHDESK_" + self._name.replace("-", "_").upper()
+
+    @property
+    def _name(self) -> str:
+        return self.name or f"{self.table}-{self.key}".replace("_", "-")
 
 
 SETTINGS: Final = (
@@ -244,6 +252,7 @@ SETTINGS: Final = (
     Setting("push", "concurrency", whole(1, 1000)),
     Setting("push", "rate", whole(0, 100_000)),
     Setting("push", "max_devices", whole(1, 1000)),
+    Setting("push", "senders", whole(0, 64), short="senders"),
     Setting("cache", "ttl", duration(0, 24 * 3600), field="ttl_s"),
     Setting("cache", "max_size", size(10**6, 10**11)),
     Setting("outbox", "max_queue", whole(1, 100_000_000)),

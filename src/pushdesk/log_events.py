@@ -300,6 +300,47 @@ class AttemptFailed(FailureEvent, frozen=True):
     """A mistake of this server's kept a push from being sent; it will be tried again."""
 
 
+class PushRefusedAsHarmful(ErrorEvent, frozen=True, kw_only=True):
+    """Every sender process ended that a push was given to, and so did those that had nothing else to do."""
+
+    service: Service
+
+
+class SenderReady(InfoEvent, frozen=True, kw_only=True):
+    """A sender process takes pushes."""
+
+    pid: int
+    ms: float
+    """Since it was taken on."""
+
+
+class SenderEnded(WarningEvent, frozen=True, kw_only=True):
+    """A sender process ended that nobody told to; another one is started, and its pushes are sent again."""
+
+    signal: int | None
+    code: int | None
+    pushes: int
+    """Those that it had in hand."""
+    reason: Reason | None
+    """The last that it said, if it was not ready yet."""
+
+
+class SenderNotStarted(FailureEvent, frozen=True):
+    """A sender process could not be started; it is tried again. Told once a minute."""
+
+
+class SendersWithoutFiles(WarningEvent, frozen=True, kw_only=True):
+    """Sender processes have as many files open as they may; pushes are put off. Told once a minute."""
+
+    senders: int
+    pushes: int
+    """How many there were since that was last told."""
+
+
+class SenderPoolFailed(FailureEvent, frozen=True):
+    """A mistake in looking after the sender processes; they are looked after again a second later."""
+
+
 class OutboxPassFailed(FailureEvent, frozen=True):
     """What is due could not be looked for or started; it is looked for again."""
 

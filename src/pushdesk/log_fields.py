@@ -23,6 +23,7 @@ MAX_USER: Final = 128
 
 REPLACED: Final = "…"
 """Stands for what is not of its kind."""
+_PLACES: Final = re.compile(rf"[\w.:<> ]{{0,{MAX_PLACES}}}")
 _TOKEN: Final = re.compile("pd[a-z]_[0-9a-f]{8,}_")
 
 
@@ -94,6 +95,11 @@ class Places(str):
     def __new__(cls, error: BaseException) -> Self:
         """Tell them of an error: see `pushdesk.tracebacks`."""
         return super().__new__(cls, where(error)[:MAX_PLACES])
+
+    @classmethod
+    def told(cls, places: str) -> Self:
+        """Take what another process told of its own error."""
+        return super().__new__(cls, places if _PLACES.fullmatch(places) else REPLACED)
 
 
 class Method(StrEnum):

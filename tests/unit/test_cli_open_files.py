@@ -42,8 +42,9 @@ def config(data_dir: Path, *, connections: int, pushes: int = 1) -> Config:
 
 def test_every_connection_is_a_file_and_pushes_are_some_too(tmp_path: Path) -> None:
     pushes = 7 * len(Service)
-    needed = files_needed(config(tmp_path, connections=1000, pushes=7))
-    assert needed == 1000 + pushes + REFUSED_AT_ONCE + OTHER_FILES
+    wanted = config(tmp_path, connections=1000, pushes=7)
+    assert files_needed(wanted) == 1000 + pushes + REFUSED_AT_ONCE + OTHER_FILES
+    assert files_needed(wanted, is_sending=False) == 1000 + REFUSED_AT_ONCE + OTHER_FILES
 
 
 def test_the_limit_is_raised_to_what_is_needed_and_no_further(tmp_path: Path, log: Log) -> None:
@@ -59,7 +60,7 @@ def test_the_limit_is_raised_to_what_is_needed_and_no_further(tmp_path: Path, lo
 
 async def test_a_server_that_may_not_open_enough_says_so_and_takes_fewer_connections(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    env = bare_environment(tmp_path, PUSHDESK_DATA_DIR=str(data), PUSHDESK_PUSH_CONCURRENCY="10")
+    env = bare_environment(tmp_path, PUSHDESK_DATA_DIR=str(data))
     async with serving(env=env, program=(sys.executable, "-c", START)) as server, aiohttp.ClientSession() as session:
         assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (600, 600)
         async with session.get(f"{server.url}/healthz") as response:
@@ -67,6 +68,7 @@ async def test_a_server_that_may_not_open_enough_says_so_and_takes_fewer_connect
         assert await server.end(signal.SIGTERM) == 0
     lines = [json.loads(line) for line in (data / "pushdesk.log").read_text().splitlines()]
     (said,) = [line for line in lines if line["event"] == "open_files_short"]
-    others = 10 * len(Service) + REFUSED_AT_ONCE + OTHER_FILES
+    # Pushes are other processes' to make.
+    others = REFUSED_AT_ONCE + OTHER_FILES
     assert (said["level"], said["limit"], said["wanted"]) == ("warning", 600, 2000 + others)
     assert said["connections"] == 600 - others > FEWEST_CONNECTIONS

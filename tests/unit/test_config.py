@@ -88,6 +88,7 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
         "concurrency": "9",
         "rate": "500",
         "max_devices": "3",
+        "senders": "2",
         "ttl": "10m",
         "max_size": "2GB",
         "max_queue": "500",
@@ -136,6 +137,7 @@ def test_every_setting_is_read_from_file_and_variable(tmp_path: Path) -> None:
     assert from_variables.server.max_connections_per_address == 50
     assert (from_variables.server.rate_per_token, from_variables.server.rate_per_address) == (20, 0)
     assert from_variables.push.total_timeout_s == 60
+    assert from_variables.push.senders == 2
     assert from_variables.data_dir == from_file.data_dir == tmp_path / "data"
     assert not from_variables.identity.local
     assert from_variables.dev
@@ -145,6 +147,7 @@ def test_flag_key_and_variable_share_one_name() -> None:
     names = {setting.flag: setting.variable for setting in SETTINGS}
     assert names["--log-level"] == "PUSHDESK_LOG_LEVEL"
     assert names["--push-connect-timeout"] == "PUSHDESK_PUSH_CONNECT_TIMEOUT"
+    assert names["--senders"] == "PUSHDESK_PUSH_SENDERS"
     assert len(names) == len(set(names.values())) == len(SETTINGS)
 
 

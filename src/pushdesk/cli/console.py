@@ -36,7 +36,7 @@ def run_console(flags: Mapping[str, object], environ: Mapping[str, str], *, read
     try:
         return asyncio.run(_console(prepared, read_only=read_only))
     finally:
-        prepared.lock.release()
+        prepared.release()
 
 
 async def _console(prepared: Prepared, *, read_only: bool) -> int:

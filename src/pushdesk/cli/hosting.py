@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import platformdirs
@@ -11,16 +12,19 @@ from pushdesk import __version__
 from pushdesk.cli.datadir import ServerLock, admin_token, open_data_directory
 from pushdesk.cli.sockets import are_loopback, http_url, listen, local_url, port_of
 from pushdesk.config import load
+from pushdesk.cores import senders_by_default, usable_cores
 from pushdesk.errors import PushdeskError, StartUpError
-from pushdesk.model import Scope
+from pushdesk.model import Experiment, Scope
 
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from pushdesk.config import Config
+    from pushdesk.engine.sender_pool import SenderPool
+    from pushdesk.engine.sender_process import Launched
     from pushdesk.log_ring import LogRing
     from pushdesk.model import Stats
 
@@ -45,7 +49,7 @@ def default_data_dir() -> Path:
 
 
 class Prepared(NamedTuple):
-    """All that a server needs before it runs, checked and held: lock and sockets."""
+    """All that a server needs before it runs, checked and held: lock, sockets and sender processes."""
 
     config: Config
     lock: ServerLock
@@ -57,13 +61,25 @@ class Prepared(NamedTuple):
     """Where this machine reaches it."""
     access_url: str
     """Where browsers reach it."""
+    senders: int
+    """How many processes send; 0: its own does."""
+    launched: list[Launched]
+    """Those that are started; whoever takes one removes it."""
 
     def __repr__(self) -> str:
         return f"Prepared(url={self.url!r})"
 
+    def release(self) -> None:
+        """Give up the lock, and what was not taken."""
+        while self.launched:
+            self.launched.pop().discard()
+        self.lock.release()
+
 
 def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
-    """Open the data directory, take its lock, and listen.
+    """Open the data directory, take its lock, listen, and start the sender processes.
+
+    They are started here, before there is any other thread or a terminal that is drawn on, and are ready the sooner.
 
     Raises:
         StartUpError: The data directory cannot be used, another server holds it, or the address cannot be had.
@@ -75,6 +91,7 @@ def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
     port = port_of(sockets)
     reached_at = local_url(config.server.host, port)
     lock.announce(reached_at)
+    senders = _senders(config)
     return Prepared(
         config=config,
         lock=lock,
@@ -83,7 +100,27 @@ def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
         url=http_url(config.server.host, port),
         local_url=reached_at,
         access_url=config.server.access_url or f"http://localhost:{port}",
+        senders=senders,
+        launched=_launch(senders),
     )
+
+
+def _senders(config: Config) -> int:
+    """Return how many processes are to send."""
+    if not config.is_on(Experiment.WEB_PUSH):
+        return 0
+    wanted = config.push.senders
+    return senders_by_default(usable_cores()) if wanted is None else wanted
+
+
+def _launch(number: int) -> list[Launched]:
+    """Start so many processes, or as many as can be: the others are tried again by the server, which says so."""
+    from pushdesk.engine.sender_process import launch
+
+    launched: list[Launched] = []
+    with suppress(OSError):
+        launched.extend(launch() for _ in range(number))
+    return launched
 
 
 def open_log(config: Config, *, on_terminal: bool) -> LogRing:
@@ -143,7 +180,10 @@ async def host(
     from pushdesk.log_fields import Origin, Word
     from pushdesk.server.app import create_app, create_runner
 
-    async with open_engine(prepared.config, access_url=prepared.access_url, log_ring=log_ring) as engine:
+    async with (
+        _sender_pool(prepared) as pool,
+        open_engine(prepared.config, access_url=prepared.access_url, log_ring=log_ring, pool=pool) as engine,
+    ):
         app = create_app(
             engine,
             access_url=prepared.access_url,
@@ -154,7 +194,7 @@ async def host(
             allowed_origins=frozenset(prepared.config.server.allow_origin),
             session_token=session_token,
             session_scope=session_scope,
-            ingress=make_room(prepared.config),
+            ingress=make_room(prepared.config, is_sending=pool is None),
         )
         runner = create_runner(app, shutdown_timeout_s=CLOSE_S)
         await runner.setup()
@@ -177,6 +217,22 @@ async def host(
             write(ServerEnded(left=left))
         finally:
             await runner.cleanup()
+
+
+@asynccontextmanager
+async def _sender_pool(prepared: Prepared) -> AsyncIterator[SenderPool | None]:
+    """Run the processes that send; None where there are none."""
+    from pushdesk.engine.opening import in_hand, sender_settings
+    from pushdesk.engine.sender_pool import SenderPool
+
+    if not prepared.senders:
+        yield None
+        return
+    config = prepared.config
+    async with SenderPool(
+        prepared.senders, sender_settings(config), in_hand=in_hand(config), launched=prepared.launched
+    ) as pool:
+        yield pool
 
 
 def explain(error: BaseException) -> StartUpError:

@@ -21,19 +21,24 @@ OTHER_FILES: Final = 200
 FEWEST_CONNECTIONS: Final = 16
 
 
-def files_needed(config: Config) -> int:
-    """Return how many files a server may have open at once: connections of clients and to push services, and others."""
-    pushes = config.push.concurrency * len(Service)
+def files_needed(config: Config, *, is_sending: bool = True) -> int:
+    """Return how many files a server may have open at once: connections of clients and to push services, and others.
+
+    Args:
+        config: How many connections.
+        is_sending: Whether it is this process that connects to push services.
+    """
+    pushes = config.push.concurrency * len(Service) if is_sending else 0
     return config.server.max_connections + REFUSED_AT_ONCE + pushes + OTHER_FILES
 
 
-def make_room(config: Config) -> ServerConfig:
+def make_room(config: Config, *, is_sending: bool = True) -> ServerConfig:
     """Have the system let this process open as many files as it needs; returns `[server]` as it can be.
 
     Where the system does not, fewer connections are taken than are set, and the log says so: one that cannot be
     accepted would wait for ever, and the database could not open its files.
     """
-    wanted = files_needed(config)
+    wanted = files_needed(config, is_sending=is_sending)
     limit = _raise_limit(wanted)
     if limit >= wanted:
         return config.server

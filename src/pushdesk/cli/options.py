@@ -62,6 +62,14 @@ TrustedProxy: TypeAlias = Annotated[
     ),
 ]
 Dev: TypeAlias = Annotated[bool, typer.Option("--dev", help="All experiments on, log at debug level")]
+Senders: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--senders",
+        metavar="NUMBER",
+        help="Processes that send; 0 for the server's own [default: one fewer than cores]",
+    ),
+]
 CacheTtl: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -139,6 +147,7 @@ class ServerSettings(NamedTuple):
     click_origin: ClickOrigin = None
     seal_key_file: SealKeyFile = None
     allow_endpoint: AllowEndpoint = None
+    senders: Senders = None
     cache_ttl: CacheTtl = None
     retention_days: RetentionDays = None
     retention_rows: RetentionRows = None

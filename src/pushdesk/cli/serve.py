@@ -31,7 +31,7 @@ def run_serve(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever ends a server is logged, and said in a line
         raise explain(error) from None
     finally:
-        prepared.lock.release()
+        prepared.release()
 
 
 async def _serve(prepared: Prepared, log_ring: LogRing) -> int:

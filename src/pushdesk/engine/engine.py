@@ -13,6 +13,7 @@ from pushdesk.engine.access_tokens import AccessTokens
 from pushdesk.engine.brake_commands import BrakeCommands
 from pushdesk.engine.brakes import Brakes
 from pushdesk.engine.broadcasts import Broadcasts, share_of
+from pushdesk.engine.carrier import InProcess
 from pushdesk.engine.device_tokens import DeviceTokens
 from pushdesk.engine.disabled import DisabledSubscriptions
 from pushdesk.engine.dispatcher import ADMIN, Dispatcher, NoopDispatcher, WebPushDispatcher
@@ -35,6 +36,7 @@ from pushdesk.engine.registration import Registration
 from pushdesk.engine.reporting import Reporter
 from pushdesk.engine.resending import Resending
 from pushdesk.engine.retention import Trimming
+from pushdesk.engine.sender_pool import SenderPool
 from pushdesk.engine.senders import Senders
 from pushdesk.engine.statistics import Statistics, utc
 from pushdesk.engine.subscriptions import SubscriptionCache
@@ -111,7 +113,7 @@ class Engine:
         config: Subscriber, endpoints that are allowed, concurrency, devices per user, the cache, what is switched on.
         access_url: Origin under which browsers reach the server.
         store: An open store.
-        transport: What posts to the push services.
+        transport: What posts to the push services: in this process, or a pool of others that encrypt, too.
         clock: All time that is used.
         uniform: Draws a number between two: for the jitter of retries.
         random_bytes: Gives so many random bytes: for ids and tokens.
@@ -127,7 +129,7 @@ class Engine:
         *,
         access_url: str,
         store: Store,
-        transport: Transport,
+        transport: Transport | SenderPool,
         clock: Clock,
         uniform: Callable[[float, float], float] = random.uniform,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
@@ -194,6 +196,7 @@ class Engine:
             free=store.free_bytes,
             clock=clock,
         )
+        carrier = transport if isinstance(transport, SenderPool) else InProcess(transport, clock.monotonic)
         self._outbox = Outbox(
             table=store.outbox,
             lane_table=store.lanes,
@@ -202,7 +205,7 @@ class Engine:
             pusher=Pusher(
                 keyring=self._keyring,
                 authorizer=Authorizer(subscriber=subscriber, clock=clock.time),
-                senders=Senders(transport, self._lanes),
+                senders=Senders(carrier, self._lanes),
                 brakes=self._brakes,
                 allowed_origins=allowed_origins,
                 clock=clock,
@@ -303,6 +306,7 @@ class Engine:
             lanes=self._lanes,
             brakes=self._brakes,
             pressure=self._pressure,
+            carrier=carrier,
             publisher=self._publisher,
             access_url=access_url,
             subscriber=subscriber,

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import random
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 from pushdesk.clock import SystemClock
 from pushdesk.engine.engine import Engine
 from pushdesk.engine.summariser import open_summariser
+from pushdesk.model import Service
 from pushdesk.seal_key import seal_key
+from pushdesk.sender.frames import Settings
+from pushdesk.sender.sending import open_transport
 from pushdesk.storage.sealing import Sealer
 from pushdesk.storage.store import DATABASE_NAME, Store
-from pushdesk.webpush.transport import AiohttpTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from pushdesk.config import Config
+    from pushdesk.engine.sender_pool import SenderPool
     from pushdesk.log_ring import LogRing
+    from pushdesk.webpush.transport import Transport
+
+OTHER_FILES: Final = 64
+"""That a sender process has open besides its connections: names that it asks for, libraries."""
 
 
 @asynccontextmanager
@@ -28,6 +35,7 @@ async def open_engine(
     access_url: str,
     uniform: Callable[[float, float], float] = random.uniform,
     log_ring: LogRing | None = None,
+    pool: SenderPool | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the data directory's database and run an engine on it, sending to the real push services.
 
@@ -36,20 +44,20 @@ async def open_engine(
         access_url: Origin under which browsers reach the server.
         uniform: Draws a number between two: for the jitter of retries.
         log_ring: The last lines of the log.
+        pool: What sends; without one, this process does.
 
     Raises:
         DatabaseError: The database cannot be opened.
         StartUpError: The database is sealed and the key is not there, or the other way round.
     """
     clock = SystemClock()
-    transport = AiohttpTransport(
-        allowed_origins=frozenset(config.push.allow_endpoint),
-        connect_timeout_s=config.push.connect_timeout_s,
-        total_timeout_s=config.push.total_timeout_s,
-        proxy=config.push.egress_proxy,
-        clock=clock.monotonic,
-    )
-    try:
+    transport: Transport | SenderPool
+    async with AsyncExitStack() as closing:
+        if pool is not None:
+            transport = pool
+        else:
+            transport = open_transport(sender_settings(config), clock.monotonic)
+            closing.push_async_callback(transport.aclose)
         async with (
             Store(config.data_dir / DATABASE_NAME, sealer=Sealer(seal_key(config))) as store,
             open_summariser(config) as summariser,
@@ -65,5 +73,20 @@ async def open_engine(
             ) as engine,
         ):
             yield engine
-    finally:
-        await transport.aclose()
+
+
+def sender_settings(config: Config) -> Settings:
+    """Return what is to be known of the configuration for sending."""
+    push = config.push
+    return Settings(
+        allowed_origins=push.allow_endpoint,
+        connect_timeout_s=push.connect_timeout_s,
+        total_timeout_s=push.total_timeout_s,
+        proxy=push.egress_proxy,
+        files=in_hand(config) + OTHER_FILES,
+    )
+
+
+def in_hand(config: Config) -> int:
+    """Return how many pushes are under way at most, to all push services together."""
+    return config.push.concurrency * len(Service)

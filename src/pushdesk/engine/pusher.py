@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from pushdesk.engine.carrier import PutBack, Refused
 from pushdesk.engine.delivery_log import log_delivery
 from pushdesk.engine.lane import Slot, hold_s
 from pushdesk.engine.retry import next_attempt
 from pushdesk.engine.statistics import utc
 from pushdesk.errors import EndpointRefusedError
 from pushdesk.log import bound, write
-from pushdesk.log_events import AttemptFailed
-from pushdesk.log_fields import Failure, Id
+from pushdesk.log_events import AttemptFailed, PushRefusedAsHarmful
+from pushdesk.log_fields import Failure, Id, Places, Reason, Word
 from pushdesk.model import DispatchKind, Outcome, SubscriptionState
+from pushdesk.sender.frames import Push
 from pushdesk.storage.records import KEY_NOT_USED, Disabling, Settlement
 from pushdesk.webpush.encryption import encode_base64url
 from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed, without_endpoint
-from pushdesk.webpush.request import build_request
+from pushdesk.webpush.request import headers
 from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
-from pushdesk.webpush.transport import TransportFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.senders import Senders
     from pushdesk.model import PushTarget
+    from pushdesk.sender.frames import Mistake, Result
     from pushdesk.storage.records import Job
-    from pushdesk.webpush.request import PushRequest
-    from pushdesk.webpush.transport import PushAnswer
     from pushdesk.webpush.vapid import Authorizer
 
 DISABLES: Final = {
@@ -44,6 +44,8 @@ DISABLES: Final = {
 }
 TOO_LATE: Final = Verdict(Outcome.EXPIRED, "Its TTL was over before it could be sent.")
 MISTAKE: Final = Verdict(Outcome.TRANSIENT, "A mistake of this server's; its log tells more.")
+PUT_BACK_S: Final = 1.0
+"""After how long what was put back is tried again."""
 RETRIED: Final = frozenset({Outcome.THROTTLED, Outcome.TRANSIENT})
 
 
@@ -120,30 +122,47 @@ class Pusher:
 
     async def _try(self, job: Job) -> tuple[Settlement, Verdict | None]:
         """Ask the push service; returns what it answered, too, if it was asked."""
-        started = self._clock.monotonic()
         try:
-            request = self._build(job)
-            started = self._clock.monotonic()
-            answer = await self._senders.post(request)
+            carried = await self._senders.carry(job.delivery.id, self._build(job))
         except _NotSentError as reason:
             settlement = self._settle(job, _without_secrets(reason.verdict, job.target))
             if reason.verdict.outcome is Outcome.KEY_MISMATCH:
                 # Its row is the sweep's to change: by the time this is written down, the key may be back.
                 settlement = replace(settlement, disabling=None, attempted=False)
             return settlement, None
-        except TransportFault as fault:
-            verdict = classify_fault(fault.kind)
-            if fault.kind is FaultKind.ADDRESS_REFUSED:
-                return self._settle(job, verdict), None
-            waited_ms = (self._clock.monotonic() - started) * 1000
-            return self._settle(job, verdict, latency_ms=waited_ms), verdict
         except Exception as error:  # noqa: BLE001 (a mistake of ours must not keep this delivery from being tried again)
             write(AttemptFailed(Failure.of(error)))
             return self._settle(job, MISTAKE), None
-        verdict = _without_secrets(self._classify(job, answer), job.target)
-        return self._settle(job, verdict, status=answer.status, latency_ms=answer.latency_s * 1000), verdict
+        if isinstance(carried, PutBack):
+            return self._put_back(job, carried), None
+        if isinstance(carried, Refused):
+            write(PushRefusedAsHarmful(service=job.target.service))
+            return self._settle(job, Verdict(Outcome.REFUSED, carried.reason)), None
+        return self._judge(job, carried)
 
-    def _build(self, job: Job) -> PushRequest:
+    def _judge(self, job: Job, result: Result) -> tuple[Settlement, Verdict | None]:
+        """Say what it means that a push came to this."""
+        if result.mistake is not None:
+            write(AttemptFailed(_failure(result.mistake)))
+            return self._settle(job, MISTAKE), None
+        if result.fault is not None:
+            verdict = classify_fault(result.fault)
+            if result.fault is FaultKind.ADDRESS_REFUSED:
+                return self._settle(job, verdict), None
+            return self._settle(job, verdict, latency_ms=result.seconds * 1000), verdict
+        verdict = _without_secrets(self._classify(job, result), job.target)
+        return self._settle(job, verdict, status=result.status, latency_ms=result.seconds * 1000), verdict
+
+    def _put_back(self, job: Job, carried: PutBack) -> Settlement:
+        """Have a delivery be tried again that was not attempted, as far as is known."""
+        now = utc(self._clock)
+        wait = timedelta(seconds=min(PUT_BACK_S, max(0.0, self._remaining_s(job) / 2)))
+        later = structs.replace(
+            job.delivery, status=None, reason=carried.reason, latency_ms=None, next_attempt_at=now + wait, at=now
+        )
+        return Settlement(later, attempted=False)
+
+    def _build(self, job: Job) -> Push:
         remaining_s = self._remaining_s(job)
         if remaining_s <= 0:
             raise _NotSentError(TOO_LATE.outcome, TOO_LATE.reason)
@@ -157,16 +176,19 @@ class Pusher:
         key = self._keyring.signing_key(job.target.key_id)
         if key is None:
             raise _NotSentError(Outcome.KEY_MISMATCH, KEY_NOT_USED)
-        return build_request(
-            job.target,
-            job.message.plaintext,
-            ttl_s=math.ceil(remaining_s),
-            urgency=job.message.urgency,
-            topic=job.message.topic,
-            authorization=self._authorizer.authorization(key, job.target.endpoint),
+        target, message = job.target, job.message
+        authorization = self._authorizer.authorization(key, target.endpoint)
+        return Push(
+            target.endpoint,
+            target.p256dh,
+            target.auth,
+            message.plaintext,
+            headers(
+                ttl_s=math.ceil(remaining_s), urgency=message.urgency, topic=message.topic, authorization=authorization
+            ),
         )
 
-    def _classify(self, job: Job, answer: PushAnswer) -> Verdict:
+    def _classify(self, job: Job, answer: Result) -> Verdict:
         return classify(job.target.service, answer.status, answer.headers, answer.body, now=self._clock.time())
 
     def _settle(
@@ -213,3 +235,13 @@ def _without_secrets(verdict: Verdict, target: PushTarget) -> Verdict:
     secrets = (target.endpoint, encode_base64url(target.p256dh), encode_base64url(target.auth))
     headers = {name: without_endpoint(value, *secrets) for name, value in verdict.headers.items()}
     return replace(verdict, reason=without_endpoint(verdict.reason, *secrets), headers=headers)
+
+
+def _failure(mistake: Mistake) -> Failure:
+    """Return what is logged of a mistake that was made while sending."""
+    return Failure(
+        Word(mistake.error),
+        Places.told(mistake.where),
+        None if mistake.code is None else Word(mistake.code),
+        None if mistake.reason is None else Reason(mistake.reason),
+    )

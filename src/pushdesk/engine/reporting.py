@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pushdesk.clock import Clock
     from pushdesk.engine.brakes import Brakes
+    from pushdesk.engine.carrier import Carrier
     from pushdesk.engine.keyring import Keyring
     from pushdesk.engine.lanes import Lanes
     from pushdesk.engine.outbox import Outbox
@@ -49,6 +50,7 @@ class Reporter:
         lanes: Lanes,
         brakes: Brakes,
         pressure: Pressure,
+        carrier: Carrier,
         publisher: Publisher,
         access_url: str,
         subscriber: str,
@@ -64,6 +66,7 @@ class Reporter:
         self._lanes = lanes
         self._brakes = brakes
         self._pressure = pressure
+        self._carrier = carrier
         self._publisher = publisher
         self._access_url = access_url
         self._subscriber = subscriber
@@ -100,6 +103,7 @@ class Reporter:
             p95_ms=self._statistics.history.p95_ms(),
             services=self._brakes.told(self._lanes.told(self._statistics.services())),
             cache=self._cache.stats(),
+            senders=self._carrier.stats(),
             sends=self._sends,
             refusing=tuple(self._pressure.reasons()),
             warnings=self._warnings(),
@@ -148,7 +152,8 @@ class Reporter:
 
     def _warnings(self) -> tuple[str, ...]:
         refusals = [f"Nothing more is accepted. {reason}" for reason in self._pressure.reasons().values()]
-        found = [*self._standing_warnings, *refusals, *self._brakes.warnings(), *self._lanes.warnings()]
+        found = [*self._standing_warnings, *refusals, *self._carrier.warnings()]
+        found += [*self._brakes.warnings(), *self._lanes.warnings()]
         if (problem := subscriber_problem(self._subscriber)) is not None:
             found.append(f"Apple will refuse pushes: {problem} Set subscriber in [push] to a mailto: address of yours.")
         if not self._access_url.startswith("https:"):

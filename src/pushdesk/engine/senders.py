@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushdesk.engine.lane import Slot
 
 if TYPE_CHECKING:
+    from pushdesk.engine.carrier import Carried, Carrier
     from pushdesk.engine.lanes import Lanes, Wait
     from pushdesk.model import PushTarget, Service
-    from pushdesk.webpush.request import PushRequest
+    from pushdesk.sender.frames import Push
     from pushdesk.webpush.services import Verdict
-    from pushdesk.webpush.transport import PushAnswer, Transport
 
 
 class _Waiting(NamedTuple):
@@ -23,15 +23,15 @@ class _Waiting(NamedTuple):
 
 
 class Senders:
-    """Sends inside the engine's own process.
+    """Lets pushes start, and hands them to whoever carries them.
 
     Args:
-        transport: What posts.
+        carrier: What encrypts and posts.
         lanes: Say who may start, and when.
     """
 
-    def __init__(self, transport: Transport, lanes: Lanes) -> None:
-        self._transport = transport
+    def __init__(self, carrier: Carrier, lanes: Lanes) -> None:
+        self._carrier = carrier
         self._lanes = lanes
         self._waiting: dict[Service, tuple[deque[_Waiting], deque[_Waiting]]] = {}
         """Those who come first, and those who give way to them."""
@@ -65,13 +65,9 @@ class Senders:
                     self.leave(target.service, slot, None)
             raise
 
-    async def post(self, request: PushRequest) -> PushAnswer:
-        """Post a request.
-
-        Raises:
-            TransportFault: There was no answer.
-        """
-        return await self._transport.post(request)
+    async def carry(self, delivery: str, push: Push) -> Carried:
+        """Have a push carried that has its slot; see `Carrier.carry`."""
+        return await self._carrier.carry(delivery, push)
 
     def leave(self, service: Service, slot: Slot, verdict: Verdict | None) -> None:
         """Note what a request came to, None if the push service was not asked after all, and let others start."""

@@ -45,7 +45,7 @@ from pushdesk.model.key import ExportedKey, KeyState, RevokedKeys, VapidKey
 from pushdesk.model.listing import Page, PageQuery, PartialPage
 from pushdesk.model.log import LogEntry, LogLevel
 from pushdesk.model.notification import Action, Direction, Notification, Urgency
-from pushdesk.model.stats import Experiment, History, Shortage, Span, Stats, Vacuumed
+from pushdesk.model.stats import Experiment, History, SenderStats, Shortage, Span, Stats, Vacuumed
 from pushdesk.model.subscription import (
     PushTarget,
     PushTest,
@@ -114,6 +114,7 @@ __all__ = [
     "RestoreResult",
     "RevokedKeys",
     "Scope",
+    "SenderStats",
     "Service",
     "ServiceHealth",
     "Shortage",

@@ -62,6 +62,23 @@ class Shortage(StrEnum):
     DISK = "disk_full"
 
 
+class SenderStats(Struct, frozen=True):
+    """How what sends is doing."""
+
+    wanted: int = 0
+    """Processes that there should be; 0 where the server's own process sends."""
+    running: int = 0
+    """Those that take pushes."""
+    restarts: int = 0
+    """Processes that were started in the place of others."""
+    in_hand: int = 0
+    """Pushes that are being sent."""
+    waiting: int = 0
+    """Pushes that no process has had room for so far."""
+    without_file: int = 0
+    """Pushes that were put off because as many files were open as may be."""
+
+
 class Stats(Struct, frozen=True):
     """The state of the server in one immutable value: what the overview shows."""
 
@@ -84,6 +101,7 @@ class Stats(Struct, frozen=True):
     """The 95th percentile of their latencies in the last half to whole minute; None of none."""
     services: tuple[ServiceHealth, ...] = ()
     cache: CacheStats = CacheStats()
+    senders: SenderStats = SenderStats()
     sends: bool = True
     """Whether anything is sent: push can be switched off."""
     refusing: tuple[Shortage, ...] = ()

@@ -81,6 +81,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("pushdesk_subscriptions", "Subscriptions that are sent to.", value=stats.subscriptions)
         yield GaugeMetricFamily("pushdesk_queue", "Deliveries that are not settled.", value=stats.queue)
         yield GaugeMetricFamily("pushdesk_in_flight", "Deliveries being sent or written down.", value=stats.in_flight)
+        yield from _sender_metrics(stats)
         refusing = GaugeMetricFamily("pushdesk_refusing", "1 while nothing is accepted for it.", labels=["shortage"])
         for shortage in Shortage:
             refusing.add_metric([shortage], shortage in stats.refusing)
@@ -98,6 +99,18 @@ class Metrics(Collector):
         yield from _service_metrics(stats)
         yield from _key_metrics(self._keys)
         yield from _cache_metrics(stats.cache)
+
+
+def _sender_metrics(stats: Stats) -> Iterator[Metric]:
+    senders = stats.senders
+    yield GaugeMetricFamily("pushdesk_sender_processes", "Processes that send.", value=senders.running)
+    yield GaugeMetricFamily("pushdesk_sender_processes_wanted", "Those that there should be.", value=senders.wanted)
+    yield CounterMetricFamily("pushdesk_sender_restarts", "Started in the place of others.", value=senders.restarts)
+    yield GaugeMetricFamily("pushdesk_sender_in_hand", "Pushes being sent.", value=senders.in_hand)
+    yield GaugeMetricFamily("pushdesk_sender_waiting", "Pushes that no process has room for.", value=senders.waiting)
+    yield CounterMetricFamily(
+        "pushdesk_sender_without_file", "Pushes put off for want of files.", value=senders.without_file
+    )
 
 
 def _broadcast_metrics(going_on: Sequence[Broadcast]) -> Iterator[Metric]:

@@ -1,0 +1,73 @@
+"""A pool of real sender processes on the bench, and pushes for it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pushdesk.engine.sender_pool import SenderPool
+from pushdesk.engine.sender_process import COMMAND, launch
+from pushdesk.sender.frames import Push, Settings
+from pushdesk.webpush.encryption import decode_keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from pushdesk.engine.sender_process import Launched
+    from tests.push_service import Device
+
+FRAGILE: Final = (sys.executable, "-m", "tests.sender.fragile")
+"""A sender process that what it is sent does harm to."""
+
+
+def push_to(device: Device, body: bytes = b"{}") -> Push:
+    keys = device.keys
+    p256dh, auth = decode_keys(keys.p256dh, keys.auth)
+    headers = {"Authorization": "vapid t=x, k=y", "Content-Encoding": "aes128gcm", "TTL": "60"}
+    return Push(device.endpoint, p256dh, auth, body, headers)
+
+
+async def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+    """Wait until something is so that nothing tells of."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 (see above)
+            await asyncio.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked for does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def files_of(pid: int) -> int:
+    """Return how many files a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+@asynccontextmanager
+async def open_pool(
+    *origins: str,
+    count: int = 1,
+    command: Sequence[str] = COMMAND,
+    launcher: Callable[[], Launched] | None = None,
+    in_hand: int = 500,
+    total_timeout_s: float = 30.0,
+) -> AsyncIterator[SenderPool]:
+    settings = Settings(allowed_origins=origins, connect_timeout_s=20, total_timeout_s=total_timeout_s)
+    launching = launcher or partial(launch, command)
+    async with SenderPool(count, settings, in_hand=in_hand, launch=launching) as pool:
+        yield pool
+
+
+async def ready(pool: SenderPool, count: int = 1) -> list[int]:
+    """Wait until so many processes take pushes; returns which."""
+    await until(lambda: len(pool.pids()) >= count)
+    return pool.pids()
