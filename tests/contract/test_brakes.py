@@ -21,7 +21,7 @@ from pushdesk.storage.brakes import BrakeState, StoredBrake, count_held, let_go
 from pushdesk.storage.disabled import count_live, remove_disabled, select_disabled
 from pushdesk.storage.records import Disabling, HeldDevice, Hold, Targets
 from pushdesk.storage.store import DATABASE_NAME, Store
-from pushdesk.storage.subscriptions import select_targets
+from pushdesk.storage.subscriptions import SELECT_TARGETS
 from tests.contract.storing import CLAIM, NOW, message, outcome, put, spread, subscription
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ _STATEMENTS: list[ClauseElement] = [
     select_disabled(["one"]),
     count_live(["ada"]),
     remove_disabled(NOW, 10),
-    select_targets(["ada"]),
+    SELECT_TARGETS.params(users=["ada"]),
 ]
 
 
@@ -265,7 +265,7 @@ def test_both_databases_would_take_the_statements(statement: ClauseElement, dial
         (count_held(), "COVERING INDEX ix_subscriptions_service_held_as_id"),
         (let_go(Service.FCM, BrakeState.RELEASED, NOW, 10), "ix_subscriptions_service_held_as_id"),
         (remove_disabled(NOW, 10), "COVERING INDEX ix_subscriptions_disabled_at_id"),
-        (select_targets(["ada"]), "ix_subscriptions_user_id"),
+        (SELECT_TARGETS.params(users=["ada"]), "ix_subscriptions_user_id"),
     ],
 )
 async def test_what_is_held_and_disabled_is_found_by_its_index(

@@ -53,7 +53,7 @@ STATEMENTS = {
     "select_newer": select_newer("d", TEA, ["s"]),
     "select_overtaken": select_overtaken("d", TEA, ["s"]),
     "free_paused": free_paused("d", "", NOW, 10),
-    "end_older": end_older([("s", "tea")], NOW),
+    "end_older": end_older(["s"], [("s", "tea")], NOW),
     "end_overtaken": end_overtaken("d", TEA, ["s"], NOW),
 }
 
@@ -242,7 +242,7 @@ async def test_an_open_broadcast_is_never_spread(store: Store) -> None:
     plan = await store.broadcast_users.plan(None)
     new = replace(message("m1", user=""), kind=DispatchKind.BROADCAST, broadcast=NewBroadcast(plan, None))
     await store.outbox.accept([new])
-    assert await store.outbox.open_dispatches(NOW, 10) == ()
-    assert await store.outbox.next_due_ms() == (None, {})
+    assert (await store.outbox.due(NOW, 10)).opened == ()
+    assert (await store.outbox.due(NOW, 10))[:2] == (None, {})
     assert (await store.outbox.backlog())[0] == 1
     assert [one.dispatch.id for one in await store.broadcasts.going_on()] == ["m1"]

@@ -18,7 +18,7 @@ from pushdesk.engine.topics import topics_of
 from pushdesk.errors import PushdeskError
 from pushdesk.model import DispatchState, Outcome, Service
 from pushdesk.storage import migrations
-from pushdesk.storage.ending import end_all_of, end_expired, end_older, select_next_expiry
+from pushdesk.storage.ending import NEXT_EXPIRY, end_all_of, end_expired, end_older
 from pushdesk.storage.records import Settlement
 from pushdesk.storage.store import DATABASE_NAME, Store
 from pushdesk.storage.times import to_datetime
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from pushdesk.storage.records import Ended, Job, Message
 
 STATEMENTS = {
-    "older": end_older([("s", "news"), ("t", "news")], NOW),
+    "older": end_older(["s", "t"], [("s", "news"), ("t", "news")], NOW),
     "expired": end_expired(NOW, 10, {Service.FCM: "Its push service was paused."}),
     "all of one": end_all_of("m1", NOW),
-    "next expiry": select_next_expiry(),
+    "next expiry": NEXT_EXPIRY,
 }
 """Each with the index that finds it."""
 INDEXES = {
@@ -214,7 +214,7 @@ async def test_what_cannot_be_cancelled_stays_as_it_is(
     assert (await store.listings.dispatch("m1")).state is DispatchState.QUEUED
     before, _ = await store.outbox.cancel("m1", "mine", NOW)
     assert before.state is DispatchState.QUEUED
-    assert await store.outbox.open_dispatches(NOW, 10) == ()
+    assert (await store.outbox.due(NOW, 10)).opened == ()
 
 
 async def test_the_latest_precedence_is_kept_and_never_goes_back(store: Store) -> None:

@@ -236,7 +236,7 @@ class TestGenerations:
         (job,) = await spread(store, message())
         await store.outbox.release_claims()
         trace.statements.clear()
-        assert len(await store.outbox.open_dispatches(NOW, 10)) == 0
+        assert len((await store.outbox.due(NOW, 10)).opened) == 0
         assert len(await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)) == 1
         assert not [statement for statement in trace.statements if "subscriptions" in statement]
         await store.outbox.lost([job.delivery], NOW)
@@ -353,9 +353,8 @@ async def test_postgresql_would_take_the_statements(executed: list[ClauseElement
         await put(store, subscription("new"), replaces="https://push.example/old")
         await put(store, subscription("new", user="bo"))
         (job,) = await spread(store, message("m1", "bo", key=IdempotencyKey("admin", "k", b"d" * 32)))
-        await store.outbox.next_due_ms()
         await store.outbox.backlog()
-        await store.outbox.open_dispatches(NOW, 10)
+        await store.outbox.due(NOW, 10)
         await store.outbox.release_claims()
         await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
         await store.outbox.lost([job.delivery], NOW)

@@ -327,7 +327,7 @@ class TestTheEndOfAKey:
         await store.outbox.release_claims()
         read = await store.subscriptions.targets(["ada", "bo", "cy"])
         await store.keys.revoke_all(stored("newest"))
-        opened = {item.message.id: item.floor for item in await store.outbox.open_dispatches(NOW, 10)}
+        opened = {item.message.id: item.floor for item in (await store.outbox.due(NOW, 10)).opened}
         claimed = {item.message.id: item.floor for item in await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)}
         again = await store.subscriptions.targets(["ada", "bo", "cy"])
         epoch = again["ada"].generation

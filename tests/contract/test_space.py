@@ -99,7 +99,7 @@ async def test_a_database_is_made_smaller_while_others_read_and_write(kind: str,
             await store.outbox.accept([message(f"n{number}", user="nobody") for number in range(5)])
             await vacuum
         assert (await store.space.look()).unused == 0
-        assert len(await store.outbox.open_dispatches(NOW, 100)) == 6
+        assert len((await store.outbox.due(NOW, 100)).opened) == 6
 
 
 async def test_a_failing_disk_is_told_and_the_writer_goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,14 +213,14 @@ class TestOutbox:
         async with Store(tmp_path / "pushdesk.db") as first:
             await first.outbox.accept([message()])
         async with Store(tmp_path / "pushdesk.db") as second:
-            assert await second.outbox.open_dispatches(NOW, 10) == (Open(message(), floor=0),)
+            assert (await second.outbox.due(NOW, 10)).opened == (Open(message(), floor=0),)
 
     async def test_a_known_idempotency_key_stores_nothing(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
         assert await store.outbox.accept([message("first", key=key)]) == {}
         repeats = await store.outbox.accept([message("second", key=key), message("third")])
         assert repeats == {"second": ("first", b"d" * 32)}
-        assert [found.message.id for found in await store.outbox.open_dispatches(NOW, 10)] == ["first", "third"]
+        assert [found.message.id for found in (await store.outbox.due(NOW, 10)).opened] == ["first", "third"]
 
     async def test_two_of_one_key_in_one_batch_store_one(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
@@ -235,18 +235,18 @@ class TestOutbox:
 
     async def test_one_that_is_due_later_is_not_open_yet(self, store: Store) -> None:
         await store.outbox.accept([message(due=NOW + 1000)])
-        assert await store.outbox.open_dispatches(NOW, 10) == ()
-        assert await store.outbox.next_due_ms() == (NOW + 1000, {})
+        assert (await store.outbox.due(NOW, 10)).opened == ()
+        assert (await store.outbox.due(NOW, 10))[:2] == (NOW + 1000, {})
         assert (await store.listings.dispatch("m1")).state is DispatchState.SCHEDULED
 
     async def test_only_what_is_scheduled_for_later_is_released_and_takes_another_message(self, store: Store) -> None:
         await store.outbox.accept([message(due=NOW + 1000)])
         assert not await store.outbox.release("m1", b"too late", NOW + 1000)
-        (due,) = await store.outbox.open_dispatches(NOW + 1000, 10)
+        (due,) = (await store.outbox.due(NOW + 1000, 10)).opened
         assert due.message.plaintext == b"{}"
         assert (await store.listings.dispatch("m1")).state is DispatchState.SCHEDULED
         assert await store.outbox.release("m1", b"in time", NOW + 999)
-        (due,) = await store.outbox.open_dispatches(NOW + 999, 10)
+        (due,) = (await store.outbox.due(NOW + 999, 10)).opened
         assert due.message.plaintext == b"in time"
         assert (await store.listings.dispatch("m1")).state is DispatchState.QUEUED
         assert not await store.outbox.release("m1", b"again", NOW)
@@ -264,7 +264,7 @@ class TestOutbox:
         await store.outbox.release_kind(DispatchKind.TURN, NOW + 2000)
         assert (await store.listings.dispatch("late")).state is DispatchState.SCHEDULED
         await store.outbox.release_kind(DispatchKind.NOTIFICATION, NOW + 2000)
-        assert [each.message.id for each in await store.outbox.open_dispatches(NOW + 2000, 10)] == ["early", "late"]
+        assert [each.message.id for each in (await store.outbox.due(NOW + 2000, 10)).opened] == ["early", "late"]
         assert (await store.listings.dispatch("early")).state is DispatchState.SCHEDULED
         assert (await store.listings.dispatch("late")).state is DispatchState.QUEUED
 
@@ -305,7 +305,7 @@ class TestOutbox:
         await put(store, subscription())
         (job,) = await spread(store, message())
         await store.outbox.settle([outcome(job, Outcome.TRANSIENT, retry_at=NOW + 5000)], CLAIM, NOW)
-        assert await store.outbox.next_due_ms() == (None, {Service.MOZILLA: NOW + 5000})
+        assert (await store.outbox.due(NOW, 10))[:2] == (None, {Service.MOZILLA: NOW + 5000})
         assert await store.outbox.backlog() == (0, {Service.MOZILLA: 1})
         assert await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 4999, 10) == ()
         (again,) = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW + 5000, 10)
@@ -318,7 +318,7 @@ class TestOutbox:
         await spread(store, message("first"))
         await store.outbox.accept([message("second")])
         await store.outbox.release_claims()
-        opened = await store.outbox.open_dispatches(NOW, 10)
+        opened = (await store.outbox.due(NOW, 10)).opened
         claimed = await store.outbox.claim(CLAIM, Service.MOZILLA, NOW, 10)
         assert {item.message.id: item.floor for item in opened} == {"nobody's": 0, "second": 2}
         assert [item.floor for item in claimed] == [2, 2]

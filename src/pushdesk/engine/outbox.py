@@ -28,8 +28,8 @@ from pushdesk.errors import DatabaseError, PushdeskError
 from pushdesk.log import write
 from pushdesk.log_events import OutboxStoppedEarly
 from pushdesk.model import DispatchKind, DispatchState
-from pushdesk.storage.outbox import OPEN_STATES
 from pushdesk.storage.records import Ended
+from pushdesk.storage.spreading import OPEN_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

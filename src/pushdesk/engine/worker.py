@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pushdesk.model import PushTarget
     from pushdesk.storage.lanes import LaneTable
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, HeldDevice, Message
+    from pushdesk.storage.records import Claimed, HeldDevice, Message, Open
 
 BATCH: Final = 500
 """The most deliveries that one transaction claims."""
@@ -155,15 +155,15 @@ class Worker:
             self._next_expiry_ms = 0
         await self._free_keys(now_ms)
         await self._expire(now_ms)
-        dispatch_due_ms, due_ms = await self._table.next_due_ms()
+        due = await self._table.due(now_ms, SPREAD)
         moments = [LONGEST_WAIT_S, (self._next_expiry_ms - now_ms) / 1000]
         if (trial_s := self._lanes.next_trial_in_s()) is not None:
             moments.append(trial_s)
-        if dispatch_due_ms is not None:
-            moments.append((dispatch_due_ms - now_ms) / 1000)
-            if dispatch_due_ms <= now_ms:
-                await self._spread(now_ms)
-        for service, at_ms in due_ms.items():
+        if due.dispatch_ms is not None:
+            moments.append((due.dispatch_ms - now_ms) / 1000)
+        if due.opened:
+            await self._spread(due.opened, now_ms)
+        for service, at_ms in due.deliveries_ms.items():
             if self._stopping:
                 break
             room = self._room(service)
@@ -233,9 +233,8 @@ class Worker:
         else:
             self._start_next(job)
 
-    async def _spread(self, now_ms: int) -> None:
+    async def _spread(self, due: Sequence[Open], now_ms: int) -> None:
         """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read."""
-        due = await self._table.open_dispatches(now_ms, SPREAD)
         devices = await self._recipients.find(due)
         if self._stopping:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, or_, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, or_, tuple_, update
 
 from pushdesk.model import Service, SubscriptionState
 from pushdesk.storage.brakes import BrakeState, put_on
@@ -16,7 +16,7 @@ from pushdesk.storage.schema import subscriptions
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Update
+    from sqlalchemy import BindParameter, Update
 
     from pushdesk.model import Subscription
     from pushdesk.storage.records import Disabling
@@ -103,30 +103,38 @@ def _count_refusals(ids: Collection[str], times: int) -> Update:
 
 def is_success_due(now_ms: int) -> ColumnElement[bool]:
     """Return the condition that it is to be written down when a subscription is pushed to."""
-    return or_(
-        subscriptions.c.last_success_at.is_(None),
-        subscriptions.c.last_success_at < now_ms - SUCCESS_WRITE_INTERVAL_MS,
-    )
+    return _is_success_due(now_ms - SUCCESS_WRITE_INTERVAL_MS)
 
 
 async def count_successes(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
     """Note that these subscriptions were pushed to, in the caller's transaction; most need no write."""
-    mine = subscriptions.c.id.in_(ids)
-    # Apart: where `failures` is written its indexes are too, were it with the value that it had. Not "> 0", which are
-    # the words of one of them: there, all that ever failed would be looked through.
-    await transaction.execute(
-        update(subscriptions).where(mine, subscriptions.c.failures != 0).values(last_success_at=now_ms, failures=0)
-    )
-    await transaction.execute(update(subscriptions).where(mine, is_success_due(now_ms)).values(last_success_at=now_ms))
+    # Apart: where `failures` is written its indexes are too, were it with the value that it had.
+    await transaction.execute(_FORGET_FAILURES, {"ids": ids, "now": now_ms})
+    due_before = now_ms - SUCCESS_WRITE_INTERVAL_MS
+    await transaction.execute(_NOTE_SUCCESSES, {"ids": ids, "now": now_ms, "due_before": due_before})
 
 
 async def count_failures(transaction: Transaction, ids: Collection[str], now_ms: int) -> None:
     """Note that these subscriptions were not pushed to, in the caller's transaction."""
-    await transaction.execute(
-        update(subscriptions)
-        .where(subscriptions.c.id.in_(ids))
-        .values(
-            last_failure_at=now_ms,
-            failures=subscriptions.c.failures + 1,
-        )
-    )
+    await transaction.execute(_NOTE_FAILURES, {"ids": ids, "now": now_ms})
+
+
+def _is_success_due(before: int | BindParameter[int]) -> ColumnElement[bool]:
+    return or_(subscriptions.c.last_success_at.is_(None), subscriptions.c.last_success_at < before)
+
+
+_MINE: Final = subscriptions.c.id.in_(bindparam("ids", expanding=True))
+# Not "> 0", which are the words of an index: there, all that ever failed would be looked through.
+_FORGET_FAILURES: Final = (
+    update(subscriptions)
+    .where(_MINE, subscriptions.c.failures != 0)
+    .values(last_success_at=bindparam("now"), failures=0)
+)
+_NOTE_SUCCESSES: Final = (
+    update(subscriptions)
+    .where(_MINE, _is_success_due(bindparam("due_before")))
+    .values(last_success_at=bindparam("now"))
+)
+_NOTE_FAILURES: Final = (
+    update(subscriptions).where(_MINE).values(last_failure_at=bindparam("now"), failures=subscriptions.c.failures + 1)
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, tuple_, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import UNSETTLED, DispatchState, Outcome, Service
@@ -21,7 +21,7 @@ from pushdesk.storage.schema import broadcast_users, broadcasts, chunks, deliver
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Row, Select, Table, Update
+    from sqlalchemy import BindParameter, Row, Table, Update
 
     from pushdesk.model import Dispatch
     from pushdesk.storage.records import Topic
@@ -49,7 +49,9 @@ async def supersede(transaction: Transaction, pairs: Collection[tuple[str, str]]
     rows: list[Row[Any]] = []
     ordered = sorted(pairs)
     for first in range(0, len(ordered), PAIRS):
-        rows += await transaction.execute(end_older(ordered[first : first + PAIRS], now_ms))
+        batch = ordered[first : first + PAIRS]
+        devices = {subscription for subscription, _ in batch}
+        rows += await transaction.execute(_END_OLDER, {"devices": devices, "pairs": batch, "now": now_ms})
     return await ended_of(transaction, rows)
 
 
@@ -67,8 +69,12 @@ async def expire(
     Returns:
         What ended; and when the next one does, which is past where there is more, or somebody works on it.
     """
-    ended = await ended_of(transaction, (await transaction.execute(end_expired(now_ms, limit, waits))).all())
-    return ended, await transaction.scalar(select_next_expiry())
+    if waits:
+        rows = await transaction.execute(end_expired(now_ms, limit, waits))
+    else:
+        rows = await transaction.execute(_END_EXPIRED, {"now": now_ms, "most": limit})
+    ended = await ended_of(transaction, rows)
+    return ended, await transaction.scalar(NEXT_EXPIRY)
 
 
 async def cancel(transaction: Transaction, dispatch: str, sender: str | None, now_ms: int) -> tuple[Dispatch, Ended]:
@@ -101,17 +107,21 @@ async def finish(transaction: Transaction, touched: Collection[str]) -> tuple[Di
     """End those of some dispatches of which nothing is left to do, in the caller's transaction; returns them."""
     if not touched:
         return ()
-    rows = await transaction.execute(
-        update(dispatches)
-        .where(dispatches.c.id.in_(touched), dispatches.c.state == DispatchState.SENDING, ~_is_worked_on())
-        .values(state=DispatchState.DONE)
-        .returning(dispatches)
-    )
-    return tuple(to_dispatch(row) for row in rows)
+    return tuple(to_dispatch(row) for row in await transaction.execute(_FINISH, {"touched": touched}))
 
 
-def end_older(pairs: Sequence[tuple[str, str]], now_ms: int) -> Update:
-    """Return the statement that ends what is older than another one of its topic."""
+def end_older(
+    devices: Collection[str] | BindParameter[Any],
+    pairs: Sequence[tuple[str, str]] | BindParameter[Any],
+    now_ms: int | BindParameter[int],
+) -> Update:
+    """Return the statement that ends what is older than another one of its topic.
+
+    Args:
+        devices: Subscriptions.
+        pairs: The same, each with a topic.
+        now_ms: The time.
+    """
     newer = deliveries.alias("newer")
     has_delivery = exists().where(
         newer.c.subscription == deliveries.c.subscription,
@@ -130,7 +140,7 @@ def end_older(pairs: Sequence[tuple[str, str]], now_ms: int) -> Update:
     may_be_sent = and_(deliveries.c.topic.is_not(None), deliveries.c.next_attempt_at.is_not(None))
     mine = and_(
         # By which the index is searched: for both at once, SQLite would look through all of it.
-        deliveries.c.subscription.in_({subscription for subscription, _ in pairs}),
+        deliveries.c.subscription.in_(devices),
         tuple_(deliveries.c.subscription, deliveries.c.topic).in_(pairs),
     )
     return _end(Outcome.SUPERSEDED, _SUPERSEDED, now_ms).where(mine, may_be_sent, is_older)
@@ -193,7 +203,9 @@ def end_overtaken(dispatch: str, topic: Topic, ids: Collection[str], now_ms: int
     )
 
 
-def end_expired(now_ms: int, limit: int, waits: Mapping[Service, str]) -> Update:
+def end_expired(
+    now_ms: int | BindParameter[int], limit: int | BindParameter[int], waits: Mapping[Service, str]
+) -> Update:
     """Return the statement that ends what nobody works on and whose time is over, the longest past first."""
     first = (
         select(deliveries.c.id)
@@ -223,12 +235,7 @@ def end_all_of(dispatch: str, now_ms: int) -> Update:
     )
 
 
-def select_next_expiry() -> Select[Any]:
-    """Return the statement for when the time of the next dispatch is over that is being sent."""
-    return select(func.min(dispatches.c.expires_at)).where(dispatches.c.state == DispatchState.SENDING)
-
-
-def _end(outcome: Outcome, reason: str, now_ms: int) -> Update:
+def _end(outcome: Outcome, reason: str, now_ms: int | BindParameter[int]) -> Update:
     return (
         update(deliveries)
         .values(outcome=outcome, reason=_said(reason, LAST), next_attempt_at=None, awaits_key=None, at=now_ms)
@@ -258,3 +265,22 @@ def _is_worked_on() -> ColumnElement[bool]:
     )
     # Of a broadcast, until everybody was got to.
     return or_(unsettled, exists().where(broadcasts.c.dispatch == dispatches.c.id, broadcasts.c.reached_at.is_(None)))
+
+
+# Built once: to build one of these costs more than to execute it, and each is executed for every few notifications.
+_END_OLDER: Final = end_older(
+    bindparam("devices", expanding=True), bindparam("pairs", expanding=True), bindparam("now")
+)
+_END_EXPIRED: Final = end_expired(bindparam("now"), bindparam("most"), {})
+NEXT_EXPIRY: Final = select(func.min(dispatches.c.expires_at)).where(dispatches.c.state == DispatchState.SENDING)
+"""When the time of the next dispatch is over that is being sent."""
+_FINISH: Final = (
+    update(dispatches)
+    .where(
+        dispatches.c.id.in_(bindparam("touched", expanding=True)),
+        dispatches.c.state == DispatchState.SENDING,
+        ~_is_worked_on(),
+    )
+    .values(state=DispatchState.DONE)
+    .returning(dispatches)
+)

@@ -5,40 +5,37 @@ Everything here works on batches: one statement for many dispatches or deliverie
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import func, or_, select, update
 
 from pushdesk.model import DispatchKind, DispatchState, Service
+from pushdesk.storage.accepting import accept
 from pushdesk.storage.answers import disable
-from pushdesk.storage.ending import cancel, expire, finish, supersede
-from pushdesk.storage.generations import THE_ROW, generation_of_user
+from pushdesk.storage.ending import cancel, expire, finish
+from pushdesk.storage.generations import THE_ROW
 from pushdesk.storage.key_bindings import key_has_ended
-from pushdesk.storage.records import IDEMPOTENCY_MS, Claimed, Open, Settled, Settlement
-from pushdesk.storage.rows import broadcast_row, delivery_row, dispatch_row, idempotency_row, to_delivery, to_message
+from pushdesk.storage.records import IDEMPOTENCY_MS, Claimed, Settled, Settlement
 from pushdesk.storage.schema import (
-    broadcasts,
     deliveries,
     dispatches,
     idempotency_keys,
     server_state,
     subscriptions,
-    user_state,
 )
 from pushdesk.storage.settling import settle, without_device
+from pushdesk.storage.spreading import OPEN_STATES, claim, look, spread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Select
-
     from pushdesk.model import Delivery, Dispatch, Subscription
     from pushdesk.storage.database import Database
-    from pushdesk.storage.records import Disabling, Ended, IdempotencyKey, Message, Topic
+    from pushdesk.storage.records import Disabling, Due, Ended, IdempotencyKey, Message, Topic
+    from pushdesk.storage.transaction import Transaction
 
-OPEN_STATES = (DispatchState.QUEUED, DispatchState.SCHEDULED)
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 NO_TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({})
 NO_WAITS: Final[Mapping[Service, str]] = MappingProxyType({})
@@ -63,44 +60,7 @@ class OutboxTable:
         Raises:
             DatabaseError: None was stored.
         """
-        keyed = [(message.id, message.idempotency) for message in messages if message.idempotency is not None]
-        repeats: dict[str, tuple[str, bytes]] = {}
-        async with self._database.write() as transaction:
-            if keyed:
-                oldest = max(message.accepted_at_ms for message in messages) - IDEMPOTENCY_MS
-                first: dict[tuple[str, str], tuple[str, bytes]] = {}
-                names = tuple_(idempotency_keys.c.sender, idempotency_keys.c.key)
-                wanted = [(key.sender, key.key) for _, key in keyed]
-                # All others that are as old are removed by and by.
-                await transaction.execute(
-                    delete(idempotency_keys).where(names.in_(wanted), idempotency_keys.c.created_at < oldest)
-                )
-                for row in await transaction.execute(select(idempotency_keys).where(names.in_(wanted))):
-                    first[row.sender, row.key] = (row.dispatch, row.body_digest)
-                for message, key in keyed:
-                    found = first.setdefault((key.sender, key.key), (message, key.body_digest))
-                    if found[0] != message:
-                        repeats[message] = found
-            fresh = [message for message in messages if message.id not in repeats]
-            if fresh:
-                await transaction.execute(insert(dispatches), [dispatch_row(message) for message in fresh])
-            made = [broadcast_row(item, item.broadcast) for item in fresh if item.broadcast is not None]
-            if made:
-                await transaction.execute(insert(broadcasts), made)
-            rows = [
-                idempotency_row(message, idempotency)
-                for message in fresh
-                if (idempotency := message.idempotency) is not None
-            ]
-            if rows:
-                await transaction.execute(insert(idempotency_keys), rows)
-            if any(message.topic is not None for message in fresh):
-                await transaction.execute(
-                    update(server_state)
-                    .where(THE_ROW, server_state.c.precedence < precedence)
-                    .values(precedence=precedence)
-                )
-        return repeats
+        return await self._database.transact(partial(accept, messages=messages, precedence=precedence))
 
     async def remembered(self, key: IdempotencyKey, now_ms: int) -> tuple[str, bytes] | None:
         """Return the first dispatch of an idempotency key and its body's digest, if the key is known.
@@ -135,7 +95,8 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as transaction:
+
+        async def release_claims(transaction: Transaction) -> tuple[Dispatch, ...]:
             freed = await transaction.execute(
                 update(deliveries)
                 .where(deliveries.c.claim_id.is_not(None), deliveries.c.id.not_in(keep))
@@ -144,15 +105,19 @@ class OutboxTable:
             )
             return await finish(transaction, {row.dispatch for row in freed if row.next_attempt_at is None})
 
-    async def open_dispatches(self, now_ms: int, limit: int) -> tuple[Open, ...]:
-        """Return dispatches that are due and not spread over their devices yet, the longest due first.
+        return await self._database.transact(release_claims)
+
+    async def due(self, now_ms: int, limit: int) -> Due:
+        """Return what is due, and when there is more, as of one moment.
+
+        Args:
+            now_ms: The time.
+            limit: The most dispatches that are returned, the longest due first.
 
         Raises:
-            DatabaseError: They could not be read.
+            DatabaseError: It could not be read.
         """
-        async with self._database.read() as connection:
-            rows = await connection.execute(select_open(now_ms, limit))
-            return tuple(Open(to_message(row), row.floor) for row in rows)
+        return await self._database.look(partial(look, now_ms=now_ms, limit=limit))
 
     async def spread(
         self,
@@ -183,27 +148,8 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed; the dispatches are still open.
         """
-        spread = {delivery.dispatch for delivery in deliveries_}
-        async with self._database.write() as transaction:
-            if deliveries_:
-                rows = [
-                    delivery_row(
-                        delivery, claims.get(delivery.id), awaited.get(delivery.id), topics.get(delivery.dispatch)
-                    )
-                    for delivery in deliveries_
-                ]
-                await transaction.execute(insert(deliveries), rows)
-            for ids, state in ((spread, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
-                if ids:
-                    await transaction.execute(update(dispatches).where(dispatches.c.id.in_(ids)).values(state=state))
-            pairs = {
-                (delivery.subscription, topics[delivery.dispatch].name)
-                for delivery in deliveries_
-                if delivery.dispatch in topics
-            }
-            ended = await supersede(transaction, pairs, now_ms)
-            settled = {delivery.dispatch for delivery in deliveries_ if delivery.outcome.is_settled}
-            return replace(ended, done=(*ended.done, *await finish(transaction, settled - set(empty))))
+        body = partial(spread, of=deliveries_, empty=empty, claims=claims, awaited=awaited, topics=topics)
+        return await self._database.transact(partial(body, now_ms=now_ms))
 
     async def expire(
         self, now_ms: int, limit: int, waits: Mapping[Service, str] = NO_WAITS
@@ -222,8 +168,7 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as transaction:
-            return await expire(transaction, now_ms, limit, waits)
+        return await self._database.transact(partial(expire, now_ms=now_ms, limit=limit, waits=waits))
 
     async def cancel(self, dispatch: str, sender: str | None, now_ms: int) -> tuple[Dispatch, Ended]:
         """End all that may still be sent of a dispatch, and the dispatch itself.
@@ -240,8 +185,7 @@ class OutboxTable:
             PushdeskError: `not_found`; `forbidden` for another one's; `already_ended` where nothing is left to do.
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as transaction:
-            return await cancel(transaction, dispatch, sender, now_ms)
+        return await self._database.transact(partial(cancel, dispatch=dispatch, sender=sender, now_ms=now_ms))
 
     async def put_off(self, dispatches_: Collection[str], due_ms: int) -> None:
         """Have dispatches that are not spread yet be looked at later, so that they do not stand in the way of others.
@@ -295,41 +239,13 @@ class OutboxTable:
                 .values(state=DispatchState.QUEUED, due_at=now_ms)
             )
 
-    async def claim(self, claim: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
+    async def claim(self, mine: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
         """Claim deliveries to one push service whose next attempt is due, the longest due first.
 
         Raises:
             DatabaseError: Nothing was claimed.
         """
-        due = (
-            select(deliveries.c.id)
-            .where(deliveries.c.service == service, *_WAITING, deliveries.c.next_attempt_at <= now_ms)
-            .order_by(deliveries.c.next_attempt_at)
-            .limit(limit)
-        )
-        async with self._database.write() as transaction:
-            claimed = (
-                await transaction.execute(
-                    update(deliveries)
-                    .where(deliveries.c.id.in_(due))
-                    .values(claim_id=claim, awaits_key=None)
-                    .returning(deliveries)
-                )
-            ).all()
-            if not claimed:
-                return ()
-            found = await transaction.execute(
-                select(dispatches).where(dispatches.c.id.in_({row.dispatch for row in claimed}))
-            )
-            messages = {row.id: to_message(row) for row in found}
-            known = (await transaction.execute(_select_floors({row.user for row in claimed}))).all()
-            floors = {row.user: row.floor for row in known}
-            epoch = known[0].epoch
-        return tuple(
-            # Of a broadcast's deliveries, each is a message for its own user.
-            Claimed(to_delivery(row), replace(messages[row.dispatch], user=row.user), floors.get(row.user, epoch))
-            for row in claimed
-        )
+        return await self._database.transact(partial(claim, mine=mine, service=service, now_ms=now_ms, limit=limit))
 
     async def lost(self, deliveries_: Sequence[Delivery], now_ms: int) -> tuple[Settlement, ...]:
         """Return how to settle claimed deliveries whose device was not among the active ones of their user.
@@ -366,8 +282,9 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as transaction:
-            return await settle(transaction, settlements, claim, now_ms, again=again)
+        return await self._database.transact(
+            partial(settle, settlements=settlements, claim=claim, now_ms=now_ms, again=again)
+        )
 
     async def disable(self, disablings: Sequence[Disabling], now_ms: int) -> tuple[Subscription, ...]:
         """Disable subscriptions whose failures are counted, if they are still this version; returns those that were.
@@ -375,29 +292,7 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as transaction:
-            return await disable(transaction, disablings, now_ms, has_failed=False)
-
-    async def next_due_ms(self) -> tuple[int | None, dict[Service, int]]:
-        """Return when the next dispatch is due, and per push service the next delivery that nobody has claimed.
-
-        Raises:
-            DatabaseError: It could not be read.
-        """
-        # One look at the index for each, where grouping would read every waiting row.
-        first_of_each = [
-            select(func.min(deliveries.c.next_attempt_at))
-            .where(deliveries.c.service == service, *_WAITING)
-            .scalar_subquery()
-            for service in Service
-        ]
-        statement = select(
-            select(func.min(dispatches.c.due_at)).where(*_IS_TO_BE_SPREAD).scalar_subquery(),
-            *first_of_each,
-        )
-        async with self._database.read() as connection:
-            dispatch_due_ms, *due = (await connection.execute(statement)).one()
-        return dispatch_due_ms, {service: at for service, at in zip(Service, due, strict=True) if at is not None}
+        return await self._database.transact(partial(disable, disablings=disablings, now_ms=now_ms, has_failed=False))
 
     async def backlog(self, claim: str = "") -> tuple[int, dict[Service, int]]:
         """Return how many dispatches are not spread yet, and how many deliveries are unsettled, per push service.
@@ -419,30 +314,3 @@ class OutboxTable:
             queued = (await connection.execute(open_dispatches)).scalar_one()
             waiting = (await connection.execute(unsettled)).all()
         return queued, {Service(service): number for service, number in waiting}
-
-
-_IS_TO_BE_SPREAD: Final = (dispatches.c.state.in_(OPEN_STATES), dispatches.c.kind != DispatchKind.BROADCAST)
-"""Broadcasts are not: see `pushdesk.storage.broadcasts`."""
-_WAITING: Final = (deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
-"""What nobody has claimed: the words of the partial index that finds it."""
-
-
-def select_open(now_ms: int, limit: int) -> Select[Any]:
-    """Return the statement for the dispatches that are due to be spread, each with its user's generation."""
-    return (
-        select(dispatches, generation_of_user().label("floor"))
-        .select_from(
-            dispatches.join(server_state, THE_ROW).outerjoin(user_state, user_state.c.user == dispatches.c.user)
-        )
-        .where(*_IS_TO_BE_SPREAD, dispatches.c.due_at <= now_ms)
-        .order_by(dispatches.c.due_at, dispatches.c.id)
-        .limit(limit)
-    )
-
-
-def _select_floors(users: Collection[str]) -> Select[Any]:
-    return (
-        select(user_state.c.user, generation_of_user().label("floor"), server_state.c.epoch)
-        .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)))
-        .where(THE_ROW)
-    )

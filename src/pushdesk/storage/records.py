@@ -293,6 +293,17 @@ class Open:
     """The user's generation when this was read, the epoch for one who is not known: older devices must not be used."""
 
 
+class Due(NamedTuple):
+    """What there is to be done by now, and when there is more. Times in milliseconds since the epoch."""
+
+    dispatch_ms: int | None
+    """When the first dispatch is due that is not spread yet."""
+    deliveries_ms: Mapping[Service, int]
+    """Per push service, when the first delivery is that nobody has claimed."""
+    opened: tuple[Open, ...]
+    """Dispatches that are due and not spread over their devices yet, the longest due first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A delivery to be attempted now, whose device is still to be looked up."""

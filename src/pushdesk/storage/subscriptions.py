@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, text, update
 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
@@ -33,7 +33,7 @@ from pushdesk.storage.users import make_user
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Row
 
     from pushdesk.model import DeviceGrant
     from pushdesk.storage.database import Database
@@ -238,7 +238,7 @@ class Subscriptions:
             DatabaseError: They could not be read.
         """
         async with self._database.read() as connection:
-            rows = (await connection.execute(select_targets(users))).all()
+            rows = await connection.execute(SELECT_TARGETS, {"users": users})
         found: dict[str, tuple[int, list[PushTarget], list[HeldDevice]]] = {}
         for row in rows:
             # The one row without an owner is there when none of them is known.
@@ -346,20 +346,22 @@ class Subscriptions:
         }
 
 
-def select_targets(users: Collection[str]) -> Select[Any]:
-    """Return the statement for the last generation, and for what of these users is known, one row per subscription."""
-    mine = and_(subscriptions.c.user == user_state.c.user, is_live_or_held())
-    return (
-        select(
-            server_state.c.generation.label("last_generation"),
-            user_state.c.user.label("owner"),
-            generation_of_user().label("owner_generation"),
-            subscriptions,
-        )
-        .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(users)).outerjoin(subscriptions, mine))
-        .where(THE_ROW)
-        .order_by(user_state.c.user, subscriptions.c.id)
+SELECT_TARGETS: Final = (
+    select(
+        server_state.c.generation.label("last_generation"),
+        user_state.c.user.label("owner"),
+        generation_of_user().label("owner_generation"),
+        subscriptions,
     )
+    .select_from(
+        server_state.outerjoin(user_state, user_state.c.user.in_(bindparam("users", expanding=True))).outerjoin(
+            subscriptions, and_(subscriptions.c.user == user_state.c.user, is_live_or_held())
+        )
+    )
+    .where(THE_ROW)
+    .order_by(user_state.c.user, subscriptions.c.id)
+)
+"""The last generation, and what is known of `users`: one row per subscription."""
 
 
 async def _check_key(transaction: Transaction, key: str) -> None:

@@ -1,0 +1,130 @@
+"""From what was accepted to what is sent: what is due, a delivery for each device, and those that waited."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from pushdesk.model import DispatchKind, DispatchState, Service
+from pushdesk.storage.ending import finish, supersede
+from pushdesk.storage.generations import THE_ROW, generation_of_user
+from pushdesk.storage.records import Claimed, Due, Open
+from pushdesk.storage.rows import delivery_row, to_delivery, to_message
+from pushdesk.storage.schema import deliveries, dispatches, server_state, user_state
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pushdesk.model import Delivery
+    from pushdesk.storage.records import Ended, Topic
+    from pushdesk.storage.transaction import Snapshot, Transaction
+
+OPEN_STATES: Final = (DispatchState.QUEUED, DispatchState.SCHEDULED)
+
+
+async def look(snapshot: Snapshot, now_ms: int, limit: int) -> Due:
+    """Return what is due, as the snapshot sees it; see `OutboxTable.due`."""
+    dispatch_ms, *services_ms = (await snapshot.execute(_NEXT_DUE)).one()
+    opened: tuple[Open, ...] = ()
+    if dispatch_ms is not None and dispatch_ms <= now_ms:
+        rows = await snapshot.execute(_SELECT_OPEN, {"now": now_ms, "most": limit})
+        opened = tuple(Open(to_message(row), row.floor) for row in rows)
+    deliveries_ms = {service: at for service, at in zip(Service, services_ms, strict=True) if at is not None}
+    return Due(dispatch_ms, deliveries_ms, opened)
+
+
+async def spread(
+    transaction: Transaction,
+    of: Sequence[Delivery],
+    empty: Collection[str],
+    claims: Mapping[str, str],
+    awaited: Mapping[str, str],
+    topics: Mapping[str, Topic],
+    now_ms: int,
+) -> Ended:
+    """Write one delivery for each device of some dispatches, in the caller's transaction; see `OutboxTable.spread`."""
+    if of:
+        rows = [
+            delivery_row(delivery, claims.get(delivery.id), awaited.get(delivery.id), topics.get(delivery.dispatch))
+            for delivery in of
+        ]
+        await transaction.execute(_INSERT_DELIVERIES, rows)
+    dispatched = {delivery.dispatch for delivery in of}
+    for ids, state in ((dispatched, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
+        if ids:
+            await transaction.execute(_SET_STATE, {"ids": ids, "new_state": state})
+    pairs = {(delivery.subscription, topics[delivery.dispatch].name) for delivery in of if delivery.dispatch in topics}
+    ended = await supersede(transaction, pairs, now_ms)
+    settled = {delivery.dispatch for delivery in of if delivery.outcome.is_settled}
+    return replace(ended, done=(*ended.done, *await finish(transaction, settled - set(empty))))
+
+
+async def claim(transaction: Transaction, mine: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
+    """Claim deliveries to one push service that are due, in the caller's transaction; see `OutboxTable.claim`."""
+    due = {"due_service": service, "now": now_ms, "most": limit, "mine": mine}
+    claimed = await transaction.execute(_CLAIM, due)
+    if not claimed:
+        return ()
+    found = await transaction.execute(_SELECT_DISPATCHES, {"ids": {row.dispatch for row in claimed}})
+    messages = {row.id: to_message(row) for row in found}
+    known = await transaction.execute(_SELECT_FLOORS, {"users": {row.user for row in claimed}})
+    floors = {row.user: row.floor for row in known}
+    epoch = known[0].epoch
+    return tuple(
+        # Of a broadcast's deliveries, each is a message for its own user.
+        Claimed(to_delivery(row), replace(messages[row.dispatch], user=row.user), floors.get(row.user, epoch))
+        for row in claimed
+    )
+
+
+# Built once: to build a statement costs as much as to execute it.
+_IS_TO_BE_SPREAD: Final = (dispatches.c.state.in_(OPEN_STATES), dispatches.c.kind != DispatchKind.BROADCAST)
+"""Broadcasts are not: see `pushdesk.storage.broadcasts`."""
+_WAITING: Final = (deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
+"""What nobody has claimed: the words of the partial index that finds it."""
+_INSERT_DELIVERIES: Final = insert(deliveries)
+_SET_STATE: Final = (
+    update(dispatches).where(dispatches.c.id.in_(bindparam("ids", expanding=True))).values(state=bindparam("new_state"))
+)
+_CLAIM: Final = (
+    update(deliveries)
+    .where(
+        deliveries.c.id.in_(
+            select(deliveries.c.id)
+            .where(
+                deliveries.c.service == bindparam("due_service"),
+                *_WAITING,
+                deliveries.c.next_attempt_at <= bindparam("now"),
+            )
+            .order_by(deliveries.c.next_attempt_at)
+            .limit(bindparam("most"))
+        )
+    )
+    .values(claim_id=bindparam("mine"), awaits_key=None)
+    .returning(deliveries)
+)
+_SELECT_DISPATCHES: Final = select(dispatches).where(dispatches.c.id.in_(bindparam("ids", expanding=True)))
+_SELECT_FLOORS: Final = (
+    select(user_state.c.user, generation_of_user().label("floor"), server_state.c.epoch)
+    .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(bindparam("users", expanding=True))))
+    .where(THE_ROW)
+)
+_SELECT_OPEN: Final = (
+    select(dispatches, generation_of_user().label("floor"))
+    .select_from(dispatches.join(server_state, THE_ROW).outerjoin(user_state, user_state.c.user == dispatches.c.user))
+    .where(*_IS_TO_BE_SPREAD, dispatches.c.due_at <= bindparam("now"))
+    .order_by(dispatches.c.due_at, dispatches.c.id)
+    .limit(bindparam("most"))
+)
+# One look at the index for each, where grouping would read every waiting row.
+_NEXT_DUE: Final = select(
+    select(func.min(dispatches.c.due_at)).where(*_IS_TO_BE_SPREAD).scalar_subquery(),
+    *(
+        select(func.min(deliveries.c.next_attempt_at))
+        .where(deliveries.c.service == service, *_WAITING)
+        .scalar_subquery()
+        for service in Service
+    ),
+)
