@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import EnumMeta
+from functools import cache
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +14,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.field_reasons import one_of, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 S = TypeVar("S", bound=Struct)
 
@@ -49,51 +50,76 @@ def fit(values: Mapping[str, object], shape: type[S], *, strict: bool = True) ->
     return msgspec.convert(values, shape, strict=strict)
 
 
+class _Field(NamedTuple):
+    """A field of a Struct."""
+
+    hint: Any
+    """Its type, with its bounds."""
+    form: Any
+    """The type itself, without its bounds and without the `None` it may also be."""
+    is_required: bool
+    checks: tuple[Callable[[object], object], ...]
+    """What the field says by itself of a value that has the right type: `Meta(extra={"check": ...})`."""
+
+    @classmethod
+    def of(cls, hint: Any, *, is_required: bool = False) -> Self:  # noqa: ANN401 (a type form)
+        """Return a field of a type."""
+        metas = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+        extras = [meta.extra or {} for meta in metas if isinstance(meta, msgspec.Meta)]
+        checks = tuple(extra["check"] for extra in extras if "check" in extra)
+        return cls(hint, _without_null(hint), is_required, checks)
+
+
+@cache
+def _fields(shape: type[Struct]) -> Mapping[str, _Field]:
+    """Return the fields of a Struct by name; to find out costs more than to fit a body."""
+    return {
+        field.encode_name: _Field.of(field.type, is_required=field.required) for field in msgspec.structs.fields(shape)
+    }
+
+
 def _struct_faults(values: object, shape: type[Struct], path: str, *, strict: bool) -> Iterator[Fault]:
     if not isinstance(values, dict):
         yield Fault(path, "must be an object")
         return
-    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    fields = _fields(shape)
     for name in values:
         if name not in fields:
             yield Fault(_printable(_join(path, name)), "not known here", is_unknown=True)
     for name, field in fields.items():
         if name in values:
-            yield from _value_faults(values[name], field.type, _join(path, name), strict=strict)
-        elif field.required:
+            yield from _value_faults(values[name], field, _join(path, name), strict=strict)
+        elif field.is_required:
             yield Fault(_join(path, name), "required")
 
 
-def _value_faults(value: object, hint: Any, path: str, *, strict: bool) -> Iterator[Fault]:  # noqa: ANN401 (a type form)
-    form = _without_null(hint)
+def _value_faults(value: object, field: _Field, path: str, *, strict: bool) -> Iterator[Fault]:
+    form = field.form
     faults: list[Fault] = []
     if isinstance(form, type) and issubclass(form, Struct) and value is not None:
         faults.extend(_struct_faults(value, form, path, strict=strict))
     elif get_origin(form) is tuple and isinstance(value, list):
-        item = get_args(form)[0]
+        item = _Field.of(get_args(form)[0])
         for index, element in enumerate(value):
             faults.extend(_value_faults(element, item, f"{path}[{index}]", strict=strict))
     elif unusable := _unusable(value):
         faults.append(Fault(path, unusable))
     if not faults:
         try:
-            msgspec.convert(value, hint, strict=strict)
+            msgspec.convert(value, field.hint, strict=strict)
         except msgspec.ValidationError as error:
             faults.append(Fault(path, _reason(error, form)))
         else:
-            faults.extend(Fault(path, refusal) for refusal in _refusals(value, hint))
+            faults.extend(Fault(path, refusal) for refusal in _refusals(value, field))
     yield from faults
 
 
-def _refusals(value: object, hint: Any) -> Iterator[str]:  # noqa: ANN401 (a type form)
-    """Yield what the field's own check says of a value that has the right type: `Meta(extra={"check": ...})`."""
-    for meta in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
-        check = (meta.extra or {}).get("check") if isinstance(meta, msgspec.Meta) else None
-        if check is not None:
-            try:
-                check(value)
-            except PushdeskError as error:
-                yield error.detail.rstrip(".")
+def _refusals(value: object, field: _Field) -> Iterator[str]:
+    for check in field.checks:
+        try:
+            check(value)
+        except PushdeskError as error:
+            yield error.detail.rstrip(".")
 
 
 def _without_null(hint: Any) -> Any:  # noqa: ANN401 (a type form)
