@@ -13,6 +13,7 @@ import asyncio
 import sys
 import time
 from contextlib import AsyncExitStack, suppress
+from math import inf
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000, 2_000_000)
-BROADCAST_UP_TO: Final = 100_000
+BROADCAST_S: Final = 420.0
+"""What would take longer, at the rate of the broadcast before, is left out."""
 DEVICES_EACH: Final = 2
 SMALL: Final = 1_000
 """Devices of the database that others are compared with."""
@@ -171,8 +173,10 @@ async def broadcast(running: Running) -> Broadcast:
     return Broadcast(running.stock.devices, seconds, family_cpu_s(pid) - cpu_s, most - idle)
 
 
-async def measure(made: Stock, small: Stock, pushes: Arrivals, asked: argparse.Namespace) -> Grown:
-    """Measure a database beside the small one."""
+async def measure(
+    made: Stock, small: Stock, pushes: Arrivals, asked: argparse.Namespace, *, broadcast_to: float
+) -> Grown:
+    """Measure a database beside the small one; a broadcast is made to at most so many devices."""
     file_mb = made.file_mb
     start_s, small_start_s = await starts(made, small, asked.starts)
     async with AsyncExitStack() as stack:
@@ -191,7 +195,7 @@ async def measure(made: Stock, small: Stock, pushes: Arrivals, asked: argparse.N
         cached_ms, small_cached_ms = await dispatches(running, beside, number)
         tell(f"{made.devices} devices: dispatches {median(cold_ms):.1f} ms cold, {median(cached_ms):.1f} ms cached")
         told = None
-        if made.devices <= asked.broadcast_up_to:
+        if made.devices <= broadcast_to:
             told = await broadcast(running)
             tell(f"{made.devices} devices: broadcast in {told.seconds:.1f} s")
         sent = await send(made, running.server.url, running.server.pid, pushes, rate=0, seconds=asked.seconds)
@@ -212,7 +216,8 @@ async def measure(made: Stock, small: Stock, pushes: Arrivals, asked: argparse.N
 
 async def grow(asked: argparse.Namespace) -> list[Grown]:
     """Measure databases of all sizes."""
-    found = []
+    found: list[Grown] = []
+    broadcast_to = inf
     with TemporaryDirectory(prefix="pushdesk-growth-") as folder:
         async with arrivals() as pushes:
             small = await stock(
@@ -225,7 +230,9 @@ async def grow(asked: argparse.Namespace) -> list[Grown]:
                         Path(inner, str(size)), pushes.origin, users=size // DEVICES_EACH, devices_each=DEVICES_EACH
                     )
                     tell(f"{size} devices: made in {time.perf_counter() - began_s:.1f} s")
-                    found.append(await measure(made, small, pushes, asked))
+                    found.append(await measure(made, small, pushes, asked, broadcast_to=broadcast_to))
+                    if (told := found[-1].broadcast) is not None:
+                        broadcast_to = asked.broadcast_seconds * told.devices / told.seconds
     return found
 
 
@@ -288,9 +295,11 @@ def _broadcasts(found: list[Grown]) -> str:
         if told is not None
     ]
     header = ("devices", "s", "devices per second", "CPU each, ms", "MB more", "bytes each")
+    left_out = [f"{each.stock.devices:,}".replace(",", " ") for each in found if each.broadcast is None]
     return (
         "A broadcast to all devices: the CPU of the server with its children by the number of devices, and how much "
         f"more memory they had meanwhile, at most:\n\n{table(header, rows)}"
+        + (f"\n\nLeft out, as it takes too long: {', '.join(left_out)} devices." if left_out else "")
     )
 
 
@@ -314,7 +323,12 @@ def main() -> None:
     """Measure, and print what comes of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=_numbers, default=SIZES, metavar="N,N", help="numbers of devices")
-    parser.add_argument("--broadcast-up-to", type=int, default=BROADCAST_UP_TO, metavar="N", help="devices")
+    parser.add_argument(
+        "--broadcast-seconds",
+        type=float,
+        default=BROADCAST_S,
+        help="what would take longer, at the rate of the one before, is left out",
+    )
     parser.add_argument("--starts", type=int, default=STARTS, help="of each database")
     parser.add_argument("--dispatches", type=int, default=DISPATCHES)
     parser.add_argument("--seconds", type=float, default=SENDING_S, help="for how long notifications are asked for")

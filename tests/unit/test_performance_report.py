@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.report import DOCUMENT, PARTS, PartFailedError, machine, measure
+from benchmarks.report import DOCUMENT, PARTS, SCALETEST, PartFailedError, machine, measure
 from tests.figures import read_figures
 from tests.programs import CHECKOUT
 
@@ -49,6 +49,15 @@ def test_what_a_part_prints_stands_in_the_document_below_the_machine(document: P
     assert figures == FIGURES
     assert document.read_text(encoding="utf-8").startswith("Before.\n")
     assert document.read_text(encoding="utf-8").endswith("After.\n")
+
+
+def test_the_text_of_the_scale_test_stands_as_it_is_below_its_picture(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"<!-- figures: {SCALETEST} -->\n<!-- end: {SCALETEST} -->\n", encoding="utf-8")
+    measure(SCALETEST, document, program=(sys.executable, "-c", "print('wall time   26.1 s')"), limit_s=60)
+    figures = read_figures(document, SCALETEST)
+    assert "(scaletest.svg)" in figures
+    assert figures.endswith("```\nwall time   26.1 s\n```")
 
 
 @pytest.mark.parametrize(
