@@ -8,8 +8,6 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from pushdesk.webpush import transport
 from pushdesk.webpush.egress import guarded_socket
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pytest
-    from aiohttp import AddrInfoType
+    from aiohappyeyeballs import AddrInfoType
 
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
@@ -101,31 +99,21 @@ class Factory:
         monkeypatch.setattr(transport, "guarded_socket", self)
 
 
-class Names(AbstractResolver):
+def address_of(host: str, port: int) -> AddrInfoType:
+    """Return what a resolver says of an address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port)
+
+
+class Names:
     """A resolver that a stranger has in hand: each name leads where a test says, from the next question on."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Sequence[str]] = {}
         self.asked: list[str] = []
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        del family
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
         self.asked.append(host)
         if host not in self.answers:
             raise OSError(f"no such name: {host}")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in self.answers[host]
-        ]
-
-    async def close(self) -> None:
-        pass
+        return [address_of(address, port) for address in self.answers[host]]

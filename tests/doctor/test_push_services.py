@@ -6,7 +6,6 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pushdesk.clock import SystemClock
 from pushdesk.config import Config, PushConfig
@@ -17,11 +16,15 @@ from pushdesk.doctor.push_services import EDGE_HOSTS, FOUR, Place, Reached, judg
 from pushdesk.model import Service, SubscriptionState
 from pushdesk.webpush.endpoint import check_endpoint
 from pushdesk.webpush.services import FaultKind
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.doctor.surroundings import Authority, circumstances, found, listening, push_service
+from tests.egress import address_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from aiohappyeyeballs import AddrInfoType
 
     from pushdesk.doctor.findings import Finding
 
@@ -98,21 +101,16 @@ async def test_what_the_operator_allowed_is_asked_too(tmp_path: Path) -> None:
     assert found(findings, Check.PUSH_SERVICE).what == f"{url} can be reached."
 
 
-class Misled(AbstractResolver):
+class Misled:
     """A resolver that knows this machine only."""
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0)]
-
-    async def close(self) -> None:
-        pass
+    async def resolve(self, _host: str, port: int) -> Sequence[AddrInfoType]:
+        return [address_of("127.0.0.1", port)]
 
 
 async def test_a_service_that_leads_to_a_private_address_is_not_connected_to() -> None:
     clock = SystemClock()
-    transport = AiohttpTransport(allowed_origins=frozenset(), clock=clock.monotonic, resolver=Misled())
+    transport = HttpTransport(allowed_origins=frozenset(), clock=clock.monotonic, resolver=Misled())
     try:
         reached = await reach(transport, FOUR, clock)
     finally:

@@ -15,7 +15,7 @@ from pushdesk.engine.engine import Engine
 from pushdesk.errors import DatabaseError
 from pushdesk.model import DispatchState, Notification, PageQuery
 from pushdesk.storage.store import DATABASE_NAME, Store
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.clocks import FrozenClock
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ async def open_bench(
     clock = FrozenClock()
     file = directory / DATABASE_NAME
     origins = frozenset({service.origin})
-    transport = AiohttpTransport(allowed_origins=origins, clock=clock.monotonic)
+    transport = HttpTransport(allowed_origins=origins, clock=clock.monotonic)
     async with Store(file) as store:
         reads = Reads(store.subscriptions.targets)
         monkeypatch.setattr(store.subscriptions, "targets", reads)

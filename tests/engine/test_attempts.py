@@ -15,7 +15,7 @@ from pushdesk.model import Notification, Outcome
 from pushdesk.simulator.answers import PreparedAnswer
 from pushdesk.simulator.service import Simulator
 from pushdesk.storage.store import DATABASE_NAME, Store
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.clocks import FrozenClock
 from tests.engine.outbox_bench import ACCESS_URL, HELLO
 from tests.push_service import Device
@@ -61,7 +61,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
         @asynccontextmanager
         async def start() -> AsyncIterator[Engine]:
-            transport = AiohttpTransport(allowed_origins=origins, clock=clock.monotonic)
+            transport = HttpTransport(allowed_origins=origins, clock=clock.monotonic)
             async with (
                 Store(tmp_path / DATABASE_NAME) as store,
                 Engine(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
@@ -25,7 +25,7 @@ from pushdesk.storage.store import Store
 from pushdesk.webpush.encryption import decode_keys
 from pushdesk.webpush.endpoint import REFUSED_V4, REFUSED_V6
 from pushdesk.webpush.services import FaultKind
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.egress import NOT_PUBLIC, Factory, Names, connects, is_public
 from tests.push_service import Device, PushService
 
@@ -136,7 +136,7 @@ ADDRESSES = tuple(dict.fromkeys((*(end for network in NETWORKS for end in ends_o
 class Running:
     """An engine whose names and sockets are the test's."""
 
-    def __init__(self, engine: Engine, store: Store, transport: AiohttpTransport) -> None:
+    def __init__(self, engine: Engine, store: Store, transport: HttpTransport) -> None:
         self.engine = engine
         self._store = store
         self._transport = transport
@@ -167,9 +167,7 @@ class Running:
 
     def forget_names(self) -> None:
         """Let every name be asked for anew, as after the ten seconds for which they are remembered."""
-        for session in (self._transport._guarded, self._transport._trusted):
-            connector: Any = session.connector
-            connector.clear_dns_cache()
+        self._transport._connector.forget_names()
 
 
 @pytest.fixture
@@ -223,7 +221,7 @@ async def started(folder: Path, names: Names | None = None, *, allow: tuple[str,
     AUTHORITY.configure_trust(trusted)
     clock = SystemClock()
     config = Config(data_dir=folder, push=PushConfig(allow_endpoint=allow, max_devices=9))
-    transport = AiohttpTransport(
+    transport = HttpTransport(
         allowed_origins=frozenset(allow), clock=clock.monotonic, total_timeout_s=WAIT_S, tls=trusted, resolver=names
     )
     try:

@@ -18,7 +18,7 @@ from pushdesk.log import bound
 from pushdesk.log_fields import Id
 from pushdesk.model import Delivery, Notification, Outcome, PageQuery, Service
 from pushdesk.storage.store import Store
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.engine.test_delivery import until_done
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ANNA = Notification("Canary title", body="Canary body")
 class ChattyTransport:
     """A transport that logs as a library does, before and after each request, with the URL."""
 
-    def __init__(self, transport: AiohttpTransport) -> None:
+    def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
         self._library = logging.getLogger("library")
 
@@ -57,7 +57,7 @@ async def chatty(service: PushService, tmp_path: Path, log: Log) -> AsyncIterato
     assert log.lines == []
     clock = SystemClock()
     config = Config(data_dir=tmp_path, push=PushConfig(allow_endpoint=(service.origin,)))
-    transport = ChattyTransport(AiohttpTransport(allowed_origins=frozenset({service.origin}), clock=clock.monotonic))
+    transport = ChattyTransport(HttpTransport(allowed_origins=frozenset({service.origin}), clock=clock.monotonic))
     async with (
         Store(tmp_path / "pushdesk.db") as store,
         Engine(

@@ -36,7 +36,7 @@ from pushdesk.model import (
 from pushdesk.storage.store import DATABASE_NAME, Store
 from pushdesk.summary import summarise
 from pushdesk.webpush.request import topic_header
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.chat_server import SUMMARY, ChatServer, completion
 from tests.contract.tracing import tracing
 from tests.engine.cache_bench import soon
@@ -92,7 +92,7 @@ class Runner:
 async def running(folder: Path, service: PushService, phone: Device, summariser: Summariser | None = None) -> Any:
     clock = SystemClock()
     origins = (service.origin,)
-    transport = AiohttpTransport(allowed_origins=frozenset(origins), clock=clock.monotonic)
+    transport = HttpTransport(allowed_origins=frozenset(origins), clock=clock.monotonic)
     try:
         async with (
             Store(folder / DATABASE_NAME) as store,

@@ -29,7 +29,7 @@ from pushdesk.model import PageQuery
 from pushdesk.server.app import create_app, create_runner
 from pushdesk.server.guard import Patience
 from pushdesk.storage.store import Store
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from tests.push_service import PushService
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ async def _running(
         config = structs.replace(
             config, push=PushConfig(allow_endpoint=allowed), outbox=around.outbox, retention=around.retention
         )
-        transport = AiohttpTransport(
+        transport = HttpTransport(
             allowed_origins=frozenset(allowed),
             clock=around.clock.monotonic,
             total_timeout_s=around.timeout_s,

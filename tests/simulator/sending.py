@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushdesk.webpush.endpoint import check_endpoint
 from pushdesk.webpush.request import PushRequest
 from pushdesk.webpush.services import Verdict, classify, classify_fault
-from pushdesk.webpush.transport import AiohttpTransport, FaultKind, PushAnswer, TransportFault
+from pushdesk.webpush.transport import FaultKind, HttpTransport, PushAnswer, TransportFault
 from tests.simulator.application import Application
 from tests.simulator.wire import Wire
 
@@ -38,9 +38,7 @@ class Sent(NamedTuple):
 class Sender:
     """Sends as the server does, with tokens of somebody else's making."""
 
-    def __init__(
-        self, simulator: Simulator, transport: AiohttpTransport, application: Application, clock: Clock
-    ) -> None:
+    def __init__(self, simulator: Simulator, transport: HttpTransport, application: Application, clock: Clock) -> None:
         self.application = application
         self._simulator = simulator
         self._transport = transport
@@ -86,7 +84,7 @@ async def sending(
     """
     authority = trusts or simulator.certificate
     trusted = ssl.create_default_context(cadata=authority.decode()) if authority is not None else None
-    transport = AiohttpTransport(
+    transport = HttpTransport(
         allowed_origins=frozenset({simulator.origin}),
         clock=time.monotonic,
         total_timeout_s=total_timeout_s,

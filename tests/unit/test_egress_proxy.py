@@ -17,7 +17,7 @@ from pushdesk.config import load
 from pushdesk.errors import StartUpError
 from pushdesk.webpush.egress import AddressRefusedError, ProxyGuard
 from pushdesk.webpush.request import PushRequest
-from pushdesk.webpush.transport import AiohttpTransport, FaultKind, TransportFault
+from pushdesk.webpush.transport import FaultKind, HttpTransport, TransportFault
 from tests.egress import Names, connects
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ async def running(proxy: Proxy) -> AsyncIterator[Proxy]:
 @asynccontextmanager
 async def through(
     origin: str, *, names: Names | None = None, allowed: tuple[str, ...] = (), total_timeout_s: float = 30.0
-) -> AsyncIterator[AiohttpTransport]:
+) -> AsyncIterator[HttpTransport]:
     trusted = ssl.create_default_context()
     AUTHORITY.configure_trust(trusted)
-    transport = AiohttpTransport(
+    transport = HttpTransport(
         allowed_origins=frozenset(allowed),
         clock=time.monotonic,
         total_timeout_s=total_timeout_s,
@@ -145,7 +145,7 @@ def push(origin: str = SERVICE) -> PushRequest:
     return PushRequest(endpoint=origin + SECRET, headers={"TTL": "60", "Authorization": "vapid SECRET"}, body=b"x")
 
 
-async def fault_of(transport: AiohttpTransport, request: PushRequest) -> FaultKind:
+async def fault_of(transport: HttpTransport, request: PushRequest) -> FaultKind:
     with pytest.raises(TransportFault) as raised:
         await transport.post(request)
     assert "SECRET" not in str(raised.value)

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, TypeAlias
 import aiohttp
 import pytest
 import trustme
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pushdesk.webpush.egress import AddressRefusedError, guarded_socket
 from pushdesk.webpush.request import PushRequest
-from pushdesk.webpush.transport import AiohttpTransport, FaultKind, TransportFault
+from pushdesk.webpush.transport import FaultKind, HttpTransport, TransportFault
+from tests.egress import address_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from aiohappyeyeballs import AddrInfoType
+
+    from pushdesk.webpush.egress import Resolver
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 OK = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"
@@ -124,9 +128,9 @@ async def transport_to(
     total_timeout_s: float = AMPLE_S,
     clock: Callable[[], float] = time.monotonic,
     tls: ssl.SSLContext | None = None,
-    resolver: AbstractResolver | None = None,
-) -> AsyncIterator[AiohttpTransport]:
-    transport = AiohttpTransport(
+    resolver: Resolver | None = None,
+) -> AsyncIterator[HttpTransport]:
+    transport = HttpTransport(
         allowed_origins=frozenset(origins),
         clock=clock,
         connect_timeout_s=AMPLE_S,
@@ -144,7 +148,7 @@ def origin(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
-async def fault_of(transport: AiohttpTransport, request: PushRequest) -> FaultKind:
+async def fault_of(transport: HttpTransport, request: PushRequest) -> FaultKind:
     with pytest.raises(TransportFault) as raised:
         await transport.post(request)
     fault = raised.value
@@ -464,31 +468,15 @@ async def test_tls_handshake_that_is_cut_off_or_no_tls_at_all_is_a_fault() -> No
             assert await fault_of(transport, request_to(secure)) in {FaultKind.TLS, FaultKind.TIMEOUT}
 
 
-class LeadingTo(AbstractResolver):
+class LeadingTo:
     """Every name leads to one address, as a name in a stranger's hands may."""
 
     def __init__(self, address: str, port: int) -> None:
         self._address = address
         self._port = port
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        del port, family
-        kind = socket.AF_INET6 if ":" in self._address else socket.AF_INET
-        return [
-            ResolveResult(
-                hostname=host,
-                host=self._address,
-                port=self._port,
-                family=kind,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-        ]
-
-    async def close(self) -> None:
-        pass
+    async def resolve(self, _host: str, _port: int) -> Sequence[AddrInfoType]:
+        return [address_of(self._address, self._port)]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "169.254.169.254", "10.0.0.5"])  # noqa: S104

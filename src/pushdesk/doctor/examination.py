@@ -32,7 +32,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState
 from pushdesk.storage.sealing import PRIVATE_KEY
 from pushdesk.storage.store import DATABASE_NAME
-from pushdesk.webpush.transport import AiohttpTransport
+from pushdesk.webpush.transport import HttpTransport
 from pushdesk.webpush.vapid import subscriber_from
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ async def _look_at_push_services(found: Circumstances, contents: Contents) -> li
             not_looked_at(Check.CLOCK, "The clock was compared with nothing.", why=OFFLINE),
         ]
     push = found.config.push
-    transport = AiohttpTransport(
+    transport = HttpTransport(
         allowed_origins=frozenset((*push.allow_endpoint, *(place.origin for place in found.four if place not in FOUR))),
         clock=found.clock.monotonic,
         connect_timeout_s=min(push.connect_timeout_s, CONNECT_S),

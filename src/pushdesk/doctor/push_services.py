@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pushdesk.clock import Clock
     from pushdesk.doctor.database import Contents
-    from pushdesk.webpush.transport import AiohttpTransport
+    from pushdesk.webpush.transport import HttpTransport
 
 EDGE_HOSTS: Final = 3
 """Hosts of WNS that are tried, of those that browsers named."""
@@ -62,12 +62,12 @@ def places(contents: Contents, allowed: Iterable[str], four: Sequence[Place] = F
     return tuple(dict.fromkeys([*known, *edge[:EDGE_HOSTS], *others]))
 
 
-async def reach(transport: AiohttpTransport, wanted: Sequence[Place], clock: Clock) -> tuple[Reached, ...]:
+async def reach(transport: HttpTransport, wanted: Sequence[Place], clock: Clock) -> tuple[Reached, ...]:
     """Ask them all at once."""
     return tuple(await asyncio.gather(*(_reach(transport, place, clock) for place in wanted)))
 
 
-async def _reach(transport: AiohttpTransport, place: Place, clock: Clock) -> Reached:
+async def _reach(transport: HttpTransport, place: Place, clock: Clock) -> Reached:
     try:
         answer = await transport.look(place.origin)
     except TransportFault as fault:

@@ -2,23 +2,117 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from pushdesk.webpush.endpoint import is_allowed_address
 from pushdesk.webpush.services import FaultKind
 
 if TYPE_CHECKING:
-    from aiohttp import AddrInfoType
+    from collections.abc import Sequence
+
+    from aiohappyeyeballs import AddrInfoType
+
+REMEMBERED_S: Final = 10.0
+"""For which a name is not asked for again."""
+
+MAX_REMEMBERED: Final = 1000
+"""Names."""
 
 
 class AddressRefusedError(OSError):
     """A name led to an address that is not sent to. An OSError, so that the name's other addresses are still tried."""
+
+
+class Resolver(Protocol):
+    """How names are resolved."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        """Return the addresses of a name, as `socket.getaddrinfo` does.
+
+        Raises:
+            OSError: There are none.
+            UnicodeError: It is no name.
+        """
+        ...
+
+
+class SystemResolver:
+    """Asks the system, in a thread."""
+
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        """Return the addresses of a name.
+
+        Raises:
+            OSError: There are none.
+            UnicodeError: It is no name: RFC 1035 section 2.3.4 has labels of 1 to 63 characters.
+        """
+        return await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+
+
+class RememberedNames:
+    """Asks a resolver, and remembers for a while what it said; those who want to know the same wait for one answer.
+
+    Where an address may be connected to is judged each time that it is.
+
+    Args:
+        resolver: Who is asked.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._questions: dict[tuple[str, int], asyncio.Task[Sequence[AddrInfoType]]] = {}
+
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
+        """Return the addresses of a name. An address leads to itself.
+
+        Raises:
+            OSError: There are none.
+            UnicodeError: It is no name.
+        """
+        with suppress(ValueError):
+            ipaddress.ip_address(host)
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        asked = self._questions.get((host, port))
+        if asked is None:
+            asked = asyncio.get_running_loop().create_task(self._resolver.resolve(host, port))
+            if len(self._questions) >= MAX_REMEMBERED:
+                self.forget()
+            self._questions[host, port] = asked
+            asked.add_done_callback(lambda done: self._answered((host, port), done))
+        # It is not one's own alone: who gives up does not have it given up for the others.
+        return await asyncio.shield(asked)
+
+    def forget(self) -> None:
+        """Ask for every name anew."""
+        self._questions.clear()
+
+    async def aclose(self) -> None:
+        """Give up what was asked."""
+        questions = list(self._questions.values())
+        self.forget()
+        for asked in questions:
+            asked.cancel()
+        await asyncio.gather(*questions, return_exceptions=True)
+
+    def _answered(self, question: tuple[str, int], done: asyncio.Task[Sequence[AddrInfoType]]) -> None:
+        if self._questions.get(question) is not done:
+            done.cancelled() or done.exception()
+        elif done.cancelled() or done.exception() is not None:
+            del self._questions[question]
+        else:
+            done.get_loop().call_later(REMEMBERED_S, self._expire, question, done)
+
+    def _expire(self, question: tuple[str, int], done: asyncio.Task[Sequence[AddrInfoType]]) -> None:
+        if self._questions.get(question) is done:
+            del self._questions[question]
 
 
 def guarded_socket(address: AddrInfoType) -> socket.socket:
@@ -35,7 +129,7 @@ def guarded_socket(address: AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-class ProxyGuard(AbstractResolver):
+class ProxyGuard:
     """Lets connections be made to one proxy and to nothing else, wherever that is.
 
     Names of push services are resolved by the proxy, so here no name but its own is looked up. Where they lead is then
@@ -46,31 +140,25 @@ class ProxyGuard(AbstractResolver):
         resolver: How its name is resolved.
     """
 
-    def __init__(self, proxy: str, resolver: AbstractResolver) -> None:
+    def __init__(self, proxy: str, resolver: Resolver) -> None:
         self._url = URL(proxy)
         self._resolver = resolver
         self._addresses: set[ipaddress.IPv4Address | ipaddress.IPv6Address] = set()
         with suppress(ValueError):
-            # aiohttp asks no resolver for a literal.
             self._addresses.add(ipaddress.ip_address(self._url.raw_host or ""))
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
         """Resolve the proxy's name.
 
         Raises:
             OSError: It is another name, or leads nowhere.
+            UnicodeError: It is no name.
         """
         if host != self._url.raw_host:
             raise AddressRefusedError(FaultKind.ADDRESS_REFUSED.sentence)
-        found = await self._resolver.resolve(host, port, family)
-        self._addresses |= {ipaddress.ip_address(result["host"]) for result in found}
+        found = await self._resolver.resolve(host, port)
+        self._addresses |= {ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found}
         return found
-
-    async def close(self) -> None:
-        """Close the resolver."""
-        await self._resolver.close()
 
     def socket(self, address: AddrInfoType) -> socket.socket:
         """Make the socket for an address that is about to be connected to, if it is the proxy's.

@@ -1,65 +1,31 @@
-"""The HTTP client that pushes are sent with, and its guarded sockets.
+"""The HTTP client that pushes are sent with: HTTP/1.1 over connections that are kept, by origin.
 
 It is made for servers that mean harm: no redirects, no environment proxies, no cookies, no decompression, a total
-timeout and a capped body. Every request ends in an answer or in a `TransportFault`, and neither shows the endpoint.
+timeout and a capped answer. Every request ends in an answer or in a `TransportFault`, and neither shows the endpoint.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING, Protocol
 
 from pushdesk.errors import EndpointRefusedError
-from pushdesk.webpush.egress import AddressRefusedError, ProxyGuard, guarded_socket
-from pushdesk.webpush.endpoint import check_endpoint, origin_of
+from pushdesk.webpush.connecting import Connector
+from pushdesk.webpush.connection_pool import ConnectionPool
+from pushdesk.webpush.egress import guarded_socket
+from pushdesk.webpush.http_request import write_request
+from pushdesk.webpush.origins import Origins
+from pushdesk.webpush.push_answer import MAX_ANSWER_BODY, PushAnswer, TransportFault
 from pushdesk.webpush.services import FaultKind
 
 if TYPE_CHECKING:
-    import socket
+    import ssl
     from collections.abc import Callable, Mapping
 
-    from aiohttp import AddrInfoType
-    from aiohttp.abc import AbstractResolver
-
+    from pushdesk.webpush.egress import Resolver
     from pushdesk.webpush.request import PushRequest
 
-__all__ = ["AiohttpTransport", "FaultKind", "PushAnswer", "Transport", "TransportFault"]
-
-MAX_ANSWER_BODY: Final = 4096
-"""Bytes: every reason that a push service gives is far shorter."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushAnswer:
-    """What a push service answered. Its repr leaves out what may repeat the endpoint.
-
-    Attributes:
-        status: HTTP status.
-        headers: Names in lower case; of a repeated one the first.
-        body: The first `MAX_ANSWER_BODY` bytes, as they came; fewer if the rest never did.
-        latency_s: Seconds from the start of the request to the end of the answer's headers.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    latency_s: float
-
-
-class TransportFault(Exception):  # noqa: N818 - the answer that never came, not a failure of ours
-    """There was no answer. The message is a sentence for a person, without the endpoint."""
-
-    def __init__(self, kind: FaultKind) -> None:
-        super().__init__(kind.sentence)
-        self.kind = kind
-
-    def __reduce__(self) -> tuple[type[TransportFault], tuple[FaultKind]]:
-        return TransportFault, (self.kind,)
+__all__ = ["MAX_ANSWER_BODY", "FaultKind", "HttpTransport", "PushAnswer", "Transport", "TransportFault"]
 
 
 class Transport(Protocol):
@@ -78,17 +44,21 @@ class Transport(Protocol):
         ...
 
 
-class AiohttpTransport:
-    """Sends with aiohttp. To be made inside a running event loop, and closed there.
+class HttpTransport:
+    """Sends over connections that are kept. To be used inside one event loop, and closed there.
 
-    A socket guard sees the address and not who it is for, so there are two pools of connections: one guarded, and one
-    for the origins that the operator allowed, the only ones that may be private. Without redirects a request never
-    leaves the pool that its endpoint's origin chose. Where there is a proxy, the guarded pool connects to it only.
+    A push is sent once: a POST may have been processed as soon as any of it has left, and is not repeated then (RFC
+    9110 section 9.2.2). So a kept connection is looked at before anything is sent on it, and if the other side has
+    closed it by then, the push goes over another one. If it closes it afterwards and before a status, that is a fault,
+    `RESET`: whether to send the push again is for the caller to decide, who can wait.
+
+    How many are in flight to a push service is decided by who sends; here connections are bounded, per origin.
 
     Args:
-        allowed_origins: What the operator allowed besides the known push services, as `origin_of` writes them.
+        allowed_origins: What the operator allowed besides the known push services, as `origin_of` writes them: the only
+            ones that may be at a private address.
         clock: Monotonic time in seconds.
-        connect_timeout_s: For name, connection and TLS together.
+        connect_timeout_s: For name, connection, the proxy's tunnel and TLS together.
         total_timeout_s: For the whole request, the answer's body included.
         tls: Which certificates are trusted; the system's by default.
         resolver: How names are resolved; the system's way by default.
@@ -104,49 +74,21 @@ class AiohttpTransport:
         connect_timeout_s: float = 10.0,
         total_timeout_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
-        resolver: AbstractResolver | None = None,
+        resolver: Resolver | None = None,
         proxy: str | None = None,
     ) -> None:
-        self._allowed_origins = allowed_origins
         self._clock = clock
         self._total_timeout_s = total_timeout_s
-
-        def session(
-            guard: Callable[[AddrInfoType], socket.socket] | None,
-            resolver: AbstractResolver | None = resolver,
-            proxy: str | None = None,
-        ) -> aiohttp.ClientSession:
-            # No limit of its own: how many are in flight is decided per push service, by who sends.
-            connector = aiohttp.TCPConnector(
-                limit=0, ssl=True if tls is None else tls, resolver=resolver, socket_factory=guard
-            )
-            return aiohttp.ClientSession(
-                connector=connector,
-                proxy=proxy,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
-                auto_decompress=False,
-                trust_env=False,
-                # Answers are read as they come, so none may be compressed.
-                headers={"Accept-Encoding": "identity"},
-                skip_auto_headers=("User-Agent", "Accept"),
-            )
-
-        if proxy is None:
-            self._guarded = session(guarded_socket)
-        else:
-            to_proxy = ProxyGuard(proxy, resolver or aiohttp.ThreadedResolver())
-            self._guarded = session(to_proxy.socket, to_proxy, proxy)
-        self._goes_by_proxy = proxy is not None
-        self._trusted = session(None) if allowed_origins else self._guarded
+        self._origins = Origins(allowed_origins)
+        self._connector = Connector(guard=guarded_socket, tls=tls, resolver=resolver, proxy=proxy)
+        self._pool = ConnectionPool(self._connector, clock, connect_timeout_s=connect_timeout_s)
 
     async def post(self, request: PushRequest) -> PushAnswer:
         """Send one push, to the endpoint verbatim. The status decides: what comes of the body is no matter.
 
-        One exception: aiohttp tells no status when broken chunks arrive together with it; that is a fault.
-
         Raises:
             TransportFault: There was no answer, or the endpoint is not one that is sent to.
+            ValueError: A header is not one that can be sent.
         """
         return await self._ask("POST", request.endpoint, request.headers, request.body)
 
@@ -159,79 +101,28 @@ class AiohttpTransport:
         return await self._ask("GET", f"{origin}/", {}, None)
 
     async def aclose(self) -> None:
-        """Close every connection."""
-        await self._guarded.close()
-        await self._trusted.close()
+        """Close every connection; what is under way ends in a fault."""
+        await self._pool.aclose()
 
     async def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> PushAnswer:
-        by_proxy = False
-        try:
-            check_endpoint(url, allowed_origins=self._allowed_origins)
-            is_trusted = origin_of(url) in self._allowed_origins
-            by_proxy = self._goes_by_proxy and not is_trusted
-            return await self._exchange(self._trusted if is_trusted else self._guarded, method, url, headers, body)
-        except (EndpointRefusedError, aiohttp.ClientError, OSError, UnicodeError) as error:
-            kind = _kind_of(error)
-            if by_proxy and kind in {FaultKind.CONNECT, FaultKind.DNS}:
-                kind = FaultKind.PROXY
-        # Outside the handler, so that aiohttp's error and the endpoint in it are not kept as this one's context.
-        raise TransportFault(kind)
-
-    async def _exchange(
-        self, session: aiohttp.ClientSession, method: str, url: str, headers: Mapping[str, str], sent: bytes | None
-    ) -> PushAnswer:
         started = self._clock()
         deadline = asyncio.get_running_loop().time() + self._total_timeout_s
-        async with asyncio.timeout_at(deadline):
-            response = await session.request(
-                method,
-                # yarl would rewrite percent-escapes, and WNS's endpoints break by that.
-                URL(url, encoded=True),
-                headers=headers,
-                data=sent,
-                allow_redirects=False,
-            )
-        latency_s = self._clock() - started
-        body = bytearray()
-        content = response.content
         try:
-            async with asyncio.timeout_at(deadline):
-                await _read_into(body, content)
-        except (aiohttp.ClientError, OSError):
-            pass  # a body that breaks off or never ends: the status has said what there is to say
-        finally:
-            if content.at_eof() and content.exception() is None:
-                response.release()
-            else:
-                response.close()
-        fields: dict[str, str] = {}
-        for name, value in response.headers.items():
-            fields.setdefault(name.lower(), value)
-        return PushAnswer(response.status, fields, bytes(body), latency_s)
-
-
-async def _read_into(body: bytearray, content: aiohttp.StreamReader) -> None:
-    """Read up to `MAX_ANSWER_BODY` bytes; what has been read stays when the reading fails."""
-    while len(body) < MAX_ANSWER_BODY:
-        chunk = await content.read(MAX_ANSWER_BODY - len(body))
-        if not chunk:
-            return
-        body += chunk
-
-
-def _kind_of(error: Exception) -> FaultKind:
-    """Say what an error of aiohttp's means; the narrow ones first, as its classes overlap."""
-    if isinstance(error, EndpointRefusedError):
-        return FaultKind.ADDRESS_REFUSED
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefusedError):
-        return FaultKind.ADDRESS_REFUSED
-    kinds: tuple[tuple[tuple[type[Exception], ...], FaultKind], ...] = (
-        ((TimeoutError,), FaultKind.TIMEOUT),
-        ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), FaultKind.PROXY),
-        # UnicodeError: a label of more than 63 characters, which no resolver is asked for.
-        ((aiohttp.ClientConnectorDNSError, UnicodeError), FaultKind.DNS),
-        ((aiohttp.ClientSSLError, ssl.SSLError), FaultKind.TLS),
-        ((aiohttp.ClientConnectorError,), FaultKind.CONNECT),
-        ((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, OSError), FaultKind.RESET),
-    )
-    return next((kind for classes, kind in kinds if isinstance(error, classes)), FaultKind.PROTOCOL)
+            origin, target = self._origins.find(url)
+        except EndpointRefusedError:
+            origin, target = None, ""
+        if origin is None:
+            raise TransportFault(FaultKind.ADDRESS_REFUSED)
+        sent = write_request(method, target, origin.head, headers, body)
+        connection = self._pool.take(origin)
+        if connection is None:
+            connection = await self._pool.open(origin, deadline)
+        answering = connection.exchange(sent, started=started, deadline=deadline)
+        try:
+            answer = await answering
+        except BaseException:
+            connection.abandon(answering)
+            raise
+        if isinstance(answer, FaultKind):
+            raise TransportFault(answer)
+        return answer
