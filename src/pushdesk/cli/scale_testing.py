@@ -14,10 +14,12 @@ import msgspec
 from pushdesk import __version__
 from pushdesk.cli.ending import EndBySignal
 from pushdesk.cli.output import say, tell
-from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO
+from pushdesk.cli.report_files import check_writable, write_file
+from pushdesk.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO, PushdeskError, StartUpError
 from pushdesk.scaletest.database_url import database_file
 from pushdesk.scaletest.machine import this_machine
 from pushdesk.scaletest.measures import Report
+from pushdesk.scaletest.picture import draw
 from pushdesk.scaletest.plan import Variant
 from pushdesk.scaletest.progress import Bars, Lines
 from pushdesk.scaletest.report import report_lines
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from pushdesk.scaletest.progress import Progress
 
 
-def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path | None) -> int:
+def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path | None, svg_file: Path | None) -> int:
     """Run the scale test and report; returns the exit code.
 
     Raises:
@@ -40,33 +42,69 @@ def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path
     """
     if database_url is not None:
         plan = replace(plan, database=database_file(database_url))
-    report = asyncio.run(_run(plan, list(Variant) if baseline else [Variant.FULL]))
-    if report is None:
-        tell("interrupted: the server is ended, and nothing of it is left")
-        return EXIT_INTERRUPTED
-    for line in report_lines(report):
-        say(line)
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    return EXIT_DONE if report.complete else EXIT_NO
+        check_writable("--json", json_file)
+    if svg_file is not None:
+        check_writable("--svg", svg_file)
+        if json_file is not None and svg_file.absolute() == json_file.absolute():
+            raise StartUpError("--json and --svg name the same file.")
+    report = asyncio.run(_run(_plans(plan, baseline=baseline)))
+    if report is None:
+        tell("interrupted: the server was ended, and there is no report")
+        return EXIT_INTERRUPTED
+    # First to where nothing can go wrong: a run may have taken long.
+    is_written = True
+    try:
+        for line in report_lines(report):
+            say(line)
+    finally:
+        if json_file is not None:
+            content = msgspec.json.format(msgspec.json.encode(report)) + b"\n"
+            is_written &= write_file("--json", json_file, content)
+        if svg_file is not None:
+            is_written &= write_file("--svg", svg_file, draw(report).encode())
+    return EXIT_DONE if report.complete and is_written else EXIT_NO
 
 
-async def _run(plan: Plan, variants: Sequence[Variant]) -> Report | None:
-    """Run all variants; returns nothing if a signal has asked for an end."""
+def _plans(plan: Plan, *, baseline: bool) -> Sequence[Plan]:
+    """Return what is to be run: with one variant, or with each, in a place of its own."""
+    if not baseline:
+        return (plan,)
+    return tuple(
+        replace(
+            plan,
+            variant=variant,
+            data_dir=None if plan.data_dir is None else plan.data_dir / variant,
+            database=None if plan.database is None else plan.database.with_stem(f"{plan.database.stem}-{variant}"),
+        )
+        for variant in Variant
+    )
+
+
+async def _run(plans: Sequence[Plan]) -> Report | None:
+    """Run all plans; returns nothing if a signal has asked for an end.
+
+    Raises:
+        PushdeskError: One of them could not be run to its end.
+    """
     ending = EndBySignal()
     machine, started = this_machine(), datetime.now(UTC)
     runs: list[Run] = []
-    for variant in variants:
-        prefix = f"{variant.words}: " if len(variants) > 1 else ""
-        work = asyncio.ensure_future(run_once(replace(plan, variant=variant), _progress(prefix)))
+    for plan in plans:
+        prefix = f"{plan.variant.words}: " if len(plans) > 1 else ""
+        work = asyncio.ensure_future(run_once(plan, _progress(prefix)))
         asked = asyncio.ensure_future(ending.asked.wait())
         await asyncio.wait((work, asked), return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
-        if not work.done():
+        if ending.asked.is_set():
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             return None
-        runs.append(work.result())
+        try:
+            runs.append(work.result())
+        except ExceptionGroup as group:
+            # Several who asked at once were told the same.
+            raise next((error for error in _each(group) if isinstance(error, PushdeskError)), group) from None
     return Report(
         version=__version__,
         started_at=started.isoformat(timespec="seconds"),
@@ -75,6 +113,14 @@ async def _run(plan: Plan, variants: Sequence[Variant]) -> Report | None:
         runs=tuple(runs),
         load_after=round(os.getloadavg()[0], 2),
     )
+
+
+def _each(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        one
+        for error in group.exceptions
+        for one in (_each(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
 
 
 def _progress(prefix: str) -> Progress:

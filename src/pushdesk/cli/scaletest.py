@@ -48,6 +48,7 @@ def scaletest(
         str | None, typer.Option(metavar="URL", help="Another database, as SQLAlchemy names it")
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, too")] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture of it there")] = None,
 ) -> None:
     """Run a server, let thousands of conversations tell of their turns, and report what that costs."""
 
@@ -69,6 +70,6 @@ def scaletest(
             keeps_data=keep or data_dir is not None,
             probes=probes,
         )
-        return scale_testing.run(plan, baseline=baseline, database_url=database_url, json_file=json)
+        return scale_testing.run(plan, baseline=baseline, database_url=database_url, json_file=json, svg_file=svg)
 
     end(run)

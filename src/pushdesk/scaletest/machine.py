@@ -23,6 +23,8 @@ class Usage(NamedTuple):
     """Bytes of memory, now."""
     most_resident: int
     """Bytes of memory, at most."""
+    reaped_s: float
+    """What its children had used that have ended."""
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -67,6 +69,7 @@ def usage_of(pid: int) -> Usage | None:
         (int(fields[11]) + int(fields[12])) / TICKS_PER_S,
         _bytes(memory.get("VmRSS", "")),
         _bytes(memory.get("VmHWM", "")),
+        (int(fields[13]) + int(fields[14])) / TICKS_PER_S,
     )
 
 

@@ -7,6 +7,13 @@ from msgspec import Struct
 from pushdesk.scaletest.machine import Machine
 from pushdesk.scaletest.plan import Variant
 
+METERED, UNMETERED = "metered", "unmetered"
+"""Whether a server's probes count all that they can, or only what costs next to nothing."""
+
+
+ASK, BEGIN = b"?", b"0"
+"""What a server's probes are asked: what was counted since it started; the same, with the longest wait from now on."""
+
 
 class Part(Struct, frozen=True):
     """What a part of the server has used of the processor."""

@@ -11,6 +11,7 @@ from pushdesk.scaletest.measures import (
     Latencies,
     Memory,
     Missed,
+    Part,
     Run,
     Sample,
     Snapshot,
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from pushdesk.scaletest.plan import Plan
     from pushdesk.scaletest.run import Moment
 
-MOST_INTERVALS: Final = 120
+MOST_INTERVALS: Final = 60
 """In which the turns per second are told."""
 FIRST_MISSING: Final = 20
 SENDERS: Final = "senders"
-"""The part of the sender processes, of which no more is known than what they took."""
+"""What else sender processes do than to encrypt and to post: to read what they are given, and to tell of it."""
 MEASURING: Final = "measuring"
 """The part of the probes themselves."""
 
@@ -142,32 +143,30 @@ def intervals(ticks: list[int], wall_s: float) -> tuple[float, tuple[float, ...]
 
 
 def _cpu(before: Moment, after: Moment, turns: int) -> Cpu:
-    turns = max(turns, 1)
-    server, *_ = after.processes
-
-    def used(pid: int) -> float:
-        earlier = before.processes.get(pid)
-        return after.processes[pid].cpu_s - (earlier.cpu_s if earlier is not None else 0.0)
-
-    children_s = sum(used(pid) for pid in after.processes if pid != server)
-    own_s = after.snapshot.cpu_s - before.snapshot.cpu_s or used(server)
-    parts: dict[str, float] = {}
-    measuring_s = 0.0
-    for name, part in after.snapshot.parts.items():
-        earlier = before.snapshot.parts.get(name)
-        took_s = part.cpu_s - (earlier.cpu_s if earlier is not None else 0.0)
-        switches = part.switches - (earlier.switches if earlier is not None else 0)
-        # What entering and leaving a part costs falls into it, and into the one around it.
-        cost_s = min(switches * after.snapshot.switch_s, took_s)
+    server, *children = after.processes
+    own_s = after.snapshot.cpu_s - before.snapshot.cpu_s
+    # Those that have ended meanwhile are counted where they were waited for.
+    earlier = sum(before.processes[pid].cpu_s for pid in children if pid in before.processes)
+    reaped_s = after.processes[server].reaped_s - before.processes[server].reaped_s
+    children_s = sum(after.processes[pid].cpu_s for pid in children) - earlier + reaped_s
+    switch_s = after.snapshot.switch_s
+    parts, measuring_s = _parts(before.snapshot.parts, after.snapshot.parts, switch_s)
+    # With threads of which nothing is known, such as the interpreter's own.
+    parts[OTHER] = own_s - measuring_s - sum(took_s for part, took_s in parts.items() if part != OTHER)
+    known_s = 0.0
+    for pid in children:
+        sent, cost_s = _parts(before.senders.get(pid, {}), after.senders.get(pid, {}), switch_s)
         measuring_s += cost_s
-        parts[name] = took_s - cost_s
-    known_s = sum(parts.values()) + measuring_s
-    parts[OTHER] = parts.get(OTHER, 0.0) + own_s - known_s
+        known_s += cost_s
+        for part, took_s in sent.items():
+            if part != OTHER:
+                parts[part] = parts.get(part, 0.0) + took_s
+                known_s += took_s
+    if children:
+        parts[SENDERS] = children_s - known_s
     if measuring_s:
         parts[MEASURING] = measuring_s
-    if children_s:
-        parts[SENDERS] = children_s
-    per_turn_ms = 1000 / turns
+    per_turn_ms = 1000 / max(turns, 1)
     return Cpu(
         total_ms=(own_s + children_s) * per_turn_ms,
         parts_ms={name: took_s * per_turn_ms for name, took_s in parts.items()},
@@ -175,6 +174,21 @@ def _cpu(before: Moment, after: Moment, turns: int) -> Cpu:
         measuring_ms=measuring_s * per_turn_ms,
         driver_ms=(after.driver_cpu_s - before.driver_cpu_s) * per_turn_ms,
     )
+
+
+def _parts(before: Mapping[str, Part], after: Mapping[str, Part], switch_s: float) -> tuple[dict[str, float], float]:
+    """Return what each part has used of the processor, in seconds, and what measuring that has cost."""
+    nothing = Part()
+    parts: dict[str, float] = {}
+    measuring_s = 0.0
+    for name, now in after.items():
+        then = before.get(name, nothing)
+        took_s = now.cpu_s - then.cpu_s
+        # What entering and leaving a part costs falls into it, and into the one around it.
+        cost_s = min((now.switches - then.switches) * switch_s, took_s)
+        measuring_s += cost_s
+        parts[name] = took_s - cost_s
+    return parts, measuring_s
 
 
 def _statements(before: Snapshot, after: Snapshot) -> dict[str, Statement]:

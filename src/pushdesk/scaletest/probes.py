@@ -1,4 +1,4 @@
-"""Probes inside the server that is measured: `python -m pushdesk.scaletest.probes FD VARIANT serve ...`.
+"""Probes inside the server that is measured: `python -m pushdesk.scaletest.probes FD VARIANT metered FOLDER serve ...`.
 
 The server is the real one. Before it starts, the functions at the seams of its rooms are wrapped, so that it is known
 what its processor works for, which statements it asks of the database and who waits for a connection. What was counted
@@ -9,21 +9,22 @@ asks is gone, so is the server.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pushdesk.scaletest.measures import Part, Snapshot
-from pushdesk.scaletest.metering import Meter, cost_of_switching, inherit, metered_coroutine, metered_function
+from pushdesk.scaletest.measures import BEGIN, METERED, Part, Snapshot
+from pushdesk.scaletest.metering import Meter, cost_of_switching, inherit
 from pushdesk.scaletest.plan import Variant
+from pushdesk.scaletest.seams import OF_SERVER, REREADING, metered, wrap
 from pushdesk.scaletest.statements import Statements
 from pushdesk.scaletest.waiting import TimedLock, TimedSemaphore, WaitClock
 
@@ -31,41 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 
-class Seam(NamedTuple):
-    """A function where one room's work begins."""
-
-    part: str
-    module: str
-    name: str
-    """In the module: `Class.method`, or a function."""
-
-
-REQUESTS: Final = "requests"
-ACCEPT: Final = "accept"
-OUTBOX: Final = "outbox"
-CACHE: Final = "cache"
-ENCRYPT: Final = "encrypt"
-HTTP: Final = "http"
-SENDING: Final = "sending"
-SETTLE: Final = "settle"
-REREADING: Final = "rereading"
-
-SEAMS: Final = (
-    Seam(REQUESTS, "aiohttp.web_protocol", "RequestHandler.start"),
-    Seam(REQUESTS, "aiohttp.web_protocol", "RequestHandler.data_received"),
-    Seam(ACCEPT, "pushdesk.engine.turns", "Turns.accept"),
-    Seam(ACCEPT, "pushdesk.engine.acceptance", "Acceptance._commit"),
-    Seam(OUTBOX, "pushdesk.engine.worker", "Worker._work_on_what_is_due"),
-    Seam(CACHE, "pushdesk.engine.subscriptions", "SubscriptionCache.get_many"),
-    Seam(CACHE, "pushdesk.engine.subscriptions", "SubscriptionCache._read_queue"),
-    Seam(SENDING, "pushdesk.engine.worker", "Worker._attempt"),
-    Seam(ENCRYPT, "pushdesk.webpush.request", "encrypt"),
-    Seam(ENCRYPT, "pushdesk.webpush.vapid", "Authorizer.authorization"),
-    Seam(HTTP, "pushdesk.engine.senders", "Senders.post"),
-    Seam(HTTP, "aiohttp.client_proto", "ResponseHandler.data_received"),
-    Seam(SETTLE, "pushdesk.engine.settling", "Settling._commit"),
-)
-"""Where the parts begin. What no part begins is `other`."""
+SENDER: Final = "pushdesk.sender"
+SENDER_PROBES: Final = "pushdesk.scaletest.sender_probes"
 
 
 class Probes:
@@ -81,16 +49,18 @@ class Probes:
         self._settled = 0
         self._switch_s = cost_of_switching()
 
-    def install(self, variant: Variant) -> None:
-        """Wrap everything. In the thread in which the server will run."""
-        self._statements.install()
+    def install(self, variant: Variant, folder: str, *, is_metered: bool) -> None:
+        """Wrap what there is to be wrapped. In the thread in which the server will run.
+
+        Args:
+            variant: What it does that the server does not do by itself.
+            folder: Where sender processes tell what they count.
+            is_metered: Whether all is counted that can be, or only what costs next to nothing.
+        """
         self._wrap("pushdesk.engine.settling", "Settling._commit", self._counting_settled)
-        for seam in SEAMS:
-            self._wrap(seam.module, seam.name, partial(self._metered, part=seam.part))
-        self._wrap("pushdesk.cli.serve", "host", self._inheriting)
-        self._wrap("pushdesk.storage.driver", "Line.run", self._metering_threads)
-        self._wrap("pushdesk.storage.database", "Database.__init__", self._timing_writer)
-        self._wrap("pushdesk.storage.driver", "Lines.__init__", self._timing_readers)
+        if is_metered:
+            self._install_meters()
+            _install_in_senders(folder)
         if variant is Variant.REREADING:
             from pushdesk.scaletest.rereading import Rereading  # noqa: PLC0415 (it loads the storage)
 
@@ -99,9 +69,23 @@ class Probes:
             self._wrap(
                 "pushdesk.engine.pusher",
                 "Pusher.attempt",
-                partial(rereading.before, metered=partial(self._metered, part=REREADING)),
+                partial(rereading.before, metered=partial(metered, part=REREADING, meter=self.meter)),
             )
+
+    def _install_meters(self) -> None:
+        self._statements.install()
+        for seam in OF_SERVER:
+            self._wrap(seam.module, seam.name, partial(metered, part=seam.part, meter=self.meter))
+        self._wrap("pushdesk.cli.serve", "host", self._inheriting)
+        self._wrap("pushdesk.storage.driver", "Line.run", self._metering_threads)
+        self._wrap("pushdesk.storage.database", "Database.__init__", self._timing_writer)
+        self._wrap("pushdesk.storage.driver", "Lines.__init__", self._timing_readers)
         self.meter.start()
+
+    def forget_longest(self) -> None:
+        """Begin anew to look for the longest wait."""
+        for clock in self._waits.values():
+            clock.longest_s = 0.0
 
     def snapshot(self) -> Snapshot:
         """Return what was counted so far; from any thread."""
@@ -118,23 +102,10 @@ class Probes:
             not_found=tuple(self.not_found),
         )
 
-    def _wrap(self, module: str, name: str, wrap: Callable[[Any], Any]) -> None:
+    def _wrap(self, module: str, name: str, wrapper: Callable[[Any], Any]) -> None:
         """Put a wrapper in the place of a function; note it if there is no such function."""
-        try:
-            place: Any = importlib.import_module(module)
-            *way, last = name.split(".")
-            for step in way:
-                place = getattr(place, step)
-            function = getattr(place, last)
-        except (ImportError, AttributeError):
+        if not wrap(module, name, wrapper):
             self.not_found.append(f"{module}.{name}")
-            return
-        setattr(place, last, wrap(function))
-
-    def _metered(self, function: Callable[..., Any], part: str) -> Callable[..., Any]:
-        # Also of what was wrapped before.
-        is_coroutine = asyncio.iscoroutinefunction(function)
-        return (metered_coroutine if is_coroutine else metered_function)(function, part, self.meter)
 
     def _inheriting(self, host: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
         async def hosting(*args: Any, **more: Any) -> None:  # noqa: ANN401 (its own)
@@ -146,7 +117,7 @@ class Probes:
     def _counting_settled(self, commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
         async def counting(settling: object, group: Any) -> None:  # noqa: ANN401 (its own)
             await commit(settling, group)
-            self._settled += len(group)
+            self._settled += sum(item.delivery.outcome.is_settled for item in group)
 
         return counting
 
@@ -189,11 +160,26 @@ class Probes:
         return making
 
 
+def _install_in_senders(folder: str) -> None:
+    """Have the sender processes that are started from now on run with probes, too."""
+
+    class Popen(subprocess.Popen[Any]):
+        def __init__(self, command: Any, *args: Any, **more: Any) -> None:  # noqa: ANN401 (Python's own)
+            if isinstance(command, list) and SENDER in command:
+                place = command.index(SENDER)
+                command = [*command[:place], SENDER_PROBES, folder, *command[place + 1 :]]
+            super().__init__(command, *args, **more)
+
+    setattr(subprocess, "Popen", Popen)  # noqa: B010 (its type is that of the class)
+
+
 def answer(probes: Probes, channel: socket.socket) -> None:
     """Tell whoever asks what was counted, until nobody does any more; then end the server."""
     while True:
         try:
             asked = channel.recv(1)
+            if asked == BEGIN:
+                probes.forget_longest()
             if asked:
                 channel.sendall(msgspec.json.encode(probes.snapshot()) + b"\n")
         except OSError:
@@ -207,12 +193,12 @@ def main() -> None:
     """Install the probes and run the server."""
     from pushdesk.cli.app import main as run  # noqa: PLC0415 (what is wrapped is loaded by it)
 
-    channel, variant = int(sys.argv[1]), Variant(sys.argv[2])
-    sys.argv[1:3] = []
+    channel, variant, is_metered, folder = int(sys.argv[1]), Variant(sys.argv[2]), sys.argv[3] == METERED, sys.argv[4]
+    sys.argv[1:5] = []
     # What the server starts is not to hold it open.
     os.set_inheritable(channel, False)
     probes = Probes()
-    probes.install(variant)
+    probes.install(variant, folder, is_metered=is_metered)
     threading.Thread(
         target=answer, args=(probes, socket.socket(fileno=channel)), name="scale test probes", daemon=True
     ).start()

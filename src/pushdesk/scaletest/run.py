@@ -20,7 +20,8 @@ from pushdesk.scaletest.application import Application
 from pushdesk.scaletest.crowd import make_crowd
 from pushdesk.scaletest.driver import Driver, ServerKey, subscribe
 from pushdesk.scaletest.ledger import Ledger
-from pushdesk.scaletest.server import DATABASE, Server
+from pushdesk.scaletest.measures import ASK, BEGIN
+from pushdesk.scaletest.server import DATABASE, Server, ServerEndedError
 from pushdesk.scaletest.sink import Sink
 from pushdesk.simulator import base64url
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from pushdesk.scaletest.crowd import Member
     from pushdesk.scaletest.machine import Usage
-    from pushdesk.scaletest.measures import Run, Snapshot
+    from pushdesk.scaletest.measures import Part, Run, Snapshot
     from pushdesk.scaletest.plan import Plan
     from pushdesk.scaletest.progress import Progress
 
@@ -50,8 +51,6 @@ class Cache(msgspec.Struct):
 class Stats(msgspec.Struct):
     """What a server tells of itself, as far as it is looked at."""
 
-    queue: int = 0
-    in_flight: int = 0
     cache: Cache = msgspec.field(default_factory=Cache)
 
 
@@ -62,6 +61,7 @@ class Moment(NamedTuple):
     snapshot: Snapshot
     stats: Stats
     processes: dict[int, Usage]
+    senders: dict[int, dict[str, Part]]
     driver_cpu_s: float
 
 
@@ -86,7 +86,10 @@ async def run(plan: Plan, progress: Progress, *, is_lost: Callable[[int], bool] 
         _folder(plan) as folder,
         Server(plan, folder, sink.origin) as server,
     ):
-        return await _while_it_runs(server, _drive(plan, counted, sink, server, progress))
+        try:
+            return await _while_it_runs(server, _drive(plan, counted, sink, server, progress))
+        except ServerEndedError as error:
+            raise ServerEndedError(f"{error.detail} {counted.state()}") from None
 
 
 class _Counting:
@@ -107,6 +110,14 @@ class _Counting:
         else:
             self.ledger.push(number, body)
 
+    def state(self) -> str:
+        """Return how far it is, as a sentence."""
+        if self.ledger is None:
+            return "Not all users were subscribed yet."
+        return (
+            f"{self.ledger.arrived} of {self.ledger.total} turns had arrived, {self.ledger.under_way} were under way."
+        )
+
     def begin(self, application: Application) -> tuple[Ledger, Driver]:
         """Count turns from now on."""
         driver = Driver(self.plan, application, self.crowd, self.chance)
@@ -124,17 +135,19 @@ async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, pro
         began = time.monotonic()
         with progress.phase("subscribing", plan.conversations) as show:
             await subscribe(application, counted.crowd, origin=sink.origin, key=key, done=show)
+            # Each device gets a test push, which the server waits for, but not for ever.
+            await _until_settled(plan, server, plan.conversations, 0, lambda _done: None)
         registered_s = time.monotonic() - began
-        # Each device got a test push, for which it was read: the turns are to find an empty cache.
+        # For its test push each device was read: the turns are to find an empty cache.
         await application.ask("POST", "/api/v1/admin/cache/clear")
-        before = await _moment(server, application)
+        before = await _moment(server, application, BEGIN)
         ledger, driver = counted.begin(application)
         driver.start(ledger)
         with progress.phase("turns", ledger.total) as show:
             await _until_arrived(plan, ledger, show)
         driver.stop()
         with progress.phase("settling", ledger.arrived) as show:
-            settled_at = await _until_settled(plan, server, application, ledger, before, show)
+            settled_at = await _until_settled(plan, server, ledger.arrived, before.snapshot.settled, show)
         after = await _moment(server, application)
     code = await server.stop()
     good, bad = ledger.decrypt()
@@ -164,19 +177,23 @@ async def _until_arrived(plan: Plan, ledger: Ledger, show: Callable[[int], None]
 
 
 async def _until_settled(
-    plan: Plan, server: Server, application: Application, ledger: Ledger, before: Moment, show: Callable[[int], None]
+    plan: Plan, server: Server, wanted: int, before: int, show: Callable[[int], None]
 ) -> float | None:
-    """Wait until the server has written down what arrived; returns when, None if it does not within the patience."""
+    """Wait until so many deliveries are settled; returns when, None if there is no progress within the patience.
+
+    Args:
+        plan: With how much patience.
+        server: Tells how many are.
+        wanted: How many.
+        before: How many there were before.
+        show: Shown how many there are.
+    """
     moved_at, settled = time.monotonic(), -1
     while True:
-        if plan.probes:
-            now_settled = (await server.snapshot()).settled - before.snapshot.settled
-        else:
-            stats = await application.read("/api/v1/admin/stats", Stats)
-            now_settled = ledger.arrived - stats.queue - stats.in_flight
+        now_settled = (await server.snapshot()).settled - before
         now = time.monotonic()
-        show(min(now_settled, ledger.arrived))
-        if now_settled >= ledger.arrived:
+        show(min(now_settled, wanted))
+        if now_settled >= wanted:
             return now
         if now_settled > settled:
             moved_at, settled = now, now_settled
@@ -185,9 +202,15 @@ async def _until_settled(
         await asyncio.sleep(LOOK_EVERY_S / 4)
 
 
-async def _moment(server: Server, application: Application) -> Moment:
+async def _moment(server: Server, application: Application, asked: bytes = ASK) -> Moment:
     stats = await application.read("/api/v1/admin/stats", Stats)
-    return Moment(time.monotonic(), await server.snapshot(), stats, server.processes(), time.process_time())
+    at, snapshot, processes, own_s = (
+        time.monotonic(),
+        await server.snapshot(asked),
+        server.processes(),
+        time.process_time(),
+    )
+    return Moment(at, snapshot, stats, processes, await server.senders(), own_s)
 
 
 async def _while_it_runs(server: Server, work: Coroutine[Any, Any, T]) -> T:

@@ -15,13 +15,15 @@ import msgspec
 
 from pushdesk.errors import PushdeskError, StartUpError
 from pushdesk.scaletest.machine import children_of, usage_of
-from pushdesk.scaletest.measures import Snapshot
+from pushdesk.scaletest.measures import ASK, METERED, UNMETERED, Snapshot
+from pushdesk.scaletest.sender_probes import TELL_EVERY_S, parts_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from pushdesk.scaletest.machine import Usage
+    from pushdesk.scaletest.measures import Part
     from pushdesk.scaletest.plan import Plan
 
 READY: Final = "pushdesk: listening on "
@@ -106,26 +108,29 @@ class Server:
         """End it at once, and everything that it has started."""
         process = self._process
         if process is not None:
-            # It leads a session of its own: whatever it has started is in it.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # Looked up while it lives: what it has started may be in other sessions than its own.
+            started = children_of(process.pid) if process.returncode is None else ()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
+            for child in started:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(child, signal.SIGKILL)
         if self._channel is not None:
             self._channel.close()
             self._channel = None
 
-    async def snapshot(self) -> Snapshot:
-        """Return what its probes have counted so far; of a server without probes, nothing.
+    async def snapshot(self, asked: bytes = ASK) -> Snapshot:
+        """Return what its probes have counted so far.
 
         Raises:
             ServerEndedError: It does not tell.
         """
-        if self._channel is None:
-            return Snapshot()
+        assert self._channel is not None  # noqa: S101 (it is asked for inside its context)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                await loop.sock_sendall(self._channel, b"?")
+                await loop.sock_sendall(self._channel, asked)
                 told = b""
                 while not told.endswith(b"\n"):
                     part = await loop.sock_recv(self._channel, 1 << 20)
@@ -136,32 +141,35 @@ class Server:
             raise ServerEndedError(f"The server does not tell what it did.{self._last_lines()}") from None
         return msgspec.json.decode(told, type=Snapshot)
 
+    async def senders(self) -> dict[int, dict[str, Part]]:
+        """Return what the probes in its sender processes have counted, by process."""
+        if self._plan.probes and children_of(self.pid):
+            # They tell it by and by.
+            await asyncio.sleep(2 * TELL_EVERY_S)
+        return parts_in(self._folder)
+
     def processes(self) -> dict[int, Usage]:
         """Return what it and its children have used, by process; its own comes first."""
         used = {pid: usage_of(pid) for pid in (self.pid, *children_of(self.pid))}
         return {pid: usage for pid, usage in used.items() if usage is not None}
 
     async def _start(self) -> None:
-        ours = theirs = None
-        program = [sys.executable, "-m", "pushdesk"]
-        if self._plan.probes:
-            ours, theirs = socket.socketpair()
-            ours.setblocking(False)
-            self._channel = ours
-            program = [sys.executable, "-m", "pushdesk.scaletest.probes", str(theirs.fileno()), self._plan.variant]
-        with self._errors.open("wb") as errors:
+        self._channel, theirs = socket.socketpair()
+        self._channel.setblocking(False)
+        with theirs, self._errors.open("wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *program,
+                *(sys.executable, "-P", "-m", "pushdesk.scaletest.probes"),
+                *(str(theirs.fileno()), self._plan.variant, METERED if self._plan.probes else UNMETERED),
+                str(self._folder),
                 *self._options(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 env=self._environment(),
-                pass_fds=() if theirs is None else (theirs.fileno(),),
+                pass_fds=(theirs.fileno(),),
+                # Out of the terminal's reach: ctrl+c is for whoever started it.
                 start_new_session=True,
             )
-        if theirs is not None:
-            theirs.close()
         assert self._process.stdout is not None  # noqa: S101 (asked for above)
         try:
             async with asyncio.timeout(START_WITHIN_S):

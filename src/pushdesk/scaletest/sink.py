@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import uuid
 from typing import TYPE_CHECKING, Final, Self
 
 from pushdesk.simulator.authorization import check_authorization
@@ -89,7 +90,7 @@ class Sink:
             number = self._check(head, body)
         except Refusal as refusal:
             self.refusals[refusal.message] = self.refusals.get(refusal.message, 0) + 1
-            said = refused(Personality.OTHER, refusal, push_id="0")
+            said = refused(Personality.OTHER, refusal, push_id=str(uuid.UUID(int=self.pushes)))
             return b"HTTP/1.1 %d \r\nContent-Length: %d\r\n\r\n" % (said.status, len(said.body)) + said.body
         self.pushes += 1
         if not self._is_lost(number):
@@ -98,7 +99,8 @@ class Sink:
 
     def _check(self, head: bytes, body: bytes) -> int:
         line, *fields = head.decode("latin-1").split("\r\n")
-        method, path, _ = line.split(" ", 2)
+        method, _, rest = line.partition(" ")
+        path = rest.partition(" ")[0]
         headers = {name.title(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         # `Title()` writes TTL in another way than RFC 8030 does.
         headers["TTL"] = headers.get("Ttl", "")
@@ -140,12 +142,7 @@ class _Connection(asyncio.Protocol):
             if len(held) < whole:
                 break
             body = held[end + len(_HEAD_END) : whole]
-            try:
-                answer = self._sink.answer(held[:end], body)
-            except ValueError:
-                self._transport.abort()
-                return
-            self._transport.write(answer)
+            self._transport.write(self._sink.answer(held[:end], body))
             held = held[whole:]
         self._held = held
         if len(held) > LARGEST_HEAD + 8192:

@@ -63,6 +63,15 @@ class Statements:
             def cursor(self, factory: Any = Cursor) -> Any:  # noqa: ANN401 (the driver's own)
                 return super().cursor(factory)
 
+            # The driver's own ways past the cursors of a connection.
+            def execute(self, text: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 (the driver's own)
+                made: sqlite3.Cursor = self.cursor().execute(text, parameters)
+                return made
+
+            def executemany(self, text: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+                made: sqlite3.Cursor = self.cursor().executemany(text, parameters)
+                return made
+
             def commit(self) -> None:
                 began = time.thread_time()
                 try:

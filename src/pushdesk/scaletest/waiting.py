@@ -19,7 +19,9 @@ class WaitClock:
 
     def __init__(self) -> None:
         self._asked = self._waited = self._now_waiting = 0
-        self._total_s = self._anybody_s = self._longest_s = self._since = 0.0
+        self._total_s = self._anybody_s = self._since = 0.0
+        self.longest_s = 0.0
+        """The longest single wait; may be set to nothing."""
 
     def asked(self) -> None:
         """Somebody asks for a connection."""
@@ -41,11 +43,11 @@ class WaitClock:
             if not self._now_waiting:
                 self._anybody_s += now - self._since
             self._total_s += now - began
-            self._longest_s = max(self._longest_s, now - began)
+            self.longest_s = max(self.longest_s, now - began)
 
     def figures(self) -> Waits:
         """Return what was counted."""
-        return Waits(self._asked, self._waited, self._total_s, self._anybody_s, self._longest_s)
+        return Waits(self._asked, self._waited, self._total_s, self._anybody_s, self.longest_s)
 
 
 class TimedSemaphore(asyncio.Semaphore):
