@@ -4,43 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from pushdesk import __version__
 from pushdesk.cli import options
-from pushdesk.cli.broadcast import broadcast
-from pushdesk.cli.broadcasts import broadcasts
-from pushdesk.cli.cancel import cancel
-from pushdesk.cli.db import db
-from pushdesk.cli.doctor import doctor
 from pushdesk.cli.ending import end
-from pushdesk.cli.enroll import enroll
-from pushdesk.cli.keys import keys
+from pushdesk.cli.on_demand import group_on_demand
 from pushdesk.cli.output import say, tell
-from pushdesk.cli.scaletest import scaletest
-from pushdesk.cli.seal import seal
-from pushdesk.cli.services import services
-from pushdesk.cli.simulate import simulate
-from pushdesk.cli.subscriptions import subscriptions
-from pushdesk.cli.tokens import tokens
-from pushdesk.cli.turn import turn
 from pushdesk.cli.usage import Commands, run_to_end
-from pushdesk.cli.users import users
-from pushdesk.cli.why import why
 from pushdesk.errors import EXIT_USAGE
 
-GROUPS: Final = (broadcasts, db, keys, services, subscriptions, tokens, users)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-app = Commands(
-    name="pushdesk",
-    help="A self-hosted Web Push server with an operator's console in the terminal.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+ELSEWHERE: Final = {
+    "broadcast": "Send a notification to all users, or to a list.",
+    "turn": "Tell of a turn of an agent that has ended.",
+    "why": "Say why a user did not get what was sent to them.",
+    "doctor": "Look at everything that keeps pushes from arriving.",
+    "seal": "Seal the secrets in the database, or unseal them.",
+    "simulate": "Run a push service on this machine, for trying out.",
+    "cancel": "Send nothing more of what was accepted.",
+    "enroll": "Invite one browser to get a user's notifications.",
+    "scaletest": "Measure a server with thousands of conversations.",
+}
+"""The commands that have a module of their own, and what they are for."""
+GROUPS: Final = ("broadcasts", "db", "keys", "services", "subscriptions", "tokens", "users")
 
 
 def main() -> None:
@@ -54,7 +45,6 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def console(
     context: typer.Context,
     *,
@@ -77,12 +67,11 @@ def console(
         raise typer.Exit(EXIT_USAGE)
     if flags := flags | options.given(read_only=read_only):
         flag = next(iter(flags))
-        command = f"{command} COMMAND" if command in {group.info.name for group in GROUPS} else command
+        command = f"{command} COMMAND" if command in GROUPS else command
         tell(f"{flag} stands before the command. Write `pushdesk {command} {flag} ...`.")
         raise typer.Exit(EXIT_USAGE)
 
 
-@app.command()
 def serve(*, server: options.ServerSettings) -> None:
     """Run the server without a console."""
     from pushdesk.cli.serve import run_serve
@@ -90,7 +79,6 @@ def serve(*, server: options.ServerSettings) -> None:
     end(lambda: run_serve(options.given(**server._asdict()), os.environ))
 
 
-@app.command()
 def attach(
     url: Annotated[str, typer.Argument(metavar="URL", help="The server, such as https://push.example.com")],
     *,
@@ -108,7 +96,6 @@ def attach(
     end(lambda: run_attach(attaching, options.given(data_dir=data_dir, config=config, theme=theme), os.environ))
 
 
-@app.command()
 def send(
     user: Annotated[str, typer.Argument(metavar="USER", help="Whom to notify")],
     title: Annotated[str, typer.Argument(metavar="TITLE", help="The first line")],
@@ -155,14 +142,14 @@ def send(
     end(run)
 
 
-app.command(short_help="Send a notification to all users, or to a list.")(broadcast)
-app.command(short_help="Tell of a turn of an agent that has ended.")(turn)
-app.command(short_help="Say why a user did not get what was sent to them.")(why)
-app.command(short_help="Look at everything that keeps pushes from arriving.")(doctor)
-app.command(short_help="Seal the secrets in the database, or unseal them.")(seal)
-app.command(short_help="Run a push service on this machine, for trying out.")(simulate)
-app.command(short_help="Send nothing more of what was accepted.")(cancel)
-app.command(short_help="Invite one browser to get a user's notifications.")(enroll)
-app.command(short_help="Measure a server with thousands of conversations.")(scaletest)
-for group in GROUPS:
-    app.add_typer(group)
+HERE: Final[dict[str, Callable[..., None]]] = {"serve": serve, "attach": attach, "send": send}
+app = Commands(
+    name="pushdesk",
+    cls=group_on_demand(HERE, ELSEWHERE, GROUPS),
+    help="A self-hosted Web Push server with an operator's console in the terminal.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback(invoke_without_command=True)(console)

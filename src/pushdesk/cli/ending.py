@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from typing import TYPE_CHECKING, Final
@@ -34,12 +33,16 @@ class EndBySignal:
     """The first signal asks for an end; a second one ends the process at once."""
 
     def __init__(self) -> None:
+        import asyncio
+
         self.asked = asyncio.Event()
         self.exit_code = EXIT_DONE
         self.listen()
 
     def listen(self) -> None:
         """Take the signals, but for those that whoever started us wants ignored (`nohup`)."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         for number in ENDING_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:

@@ -180,6 +180,7 @@ def group(name: str, about: str) -> typer.Typer:
         name=name,
         help=about,
         invoke_without_command=True,
+        add_completion=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
