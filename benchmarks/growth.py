@@ -23,10 +23,10 @@ import aiohttp
 
 from benchmarks.applications import BODY, STRIDE
 from benchmarks.arrivals import arrivals
+from benchmarks.growth_tables import report
 from benchmarks.loads import send
-from benchmarks.processes import family, family_cpu_s, load_average, percentile, resident_mb
+from benchmarks.processes import family, family_cpu_s, resident_mb
 from benchmarks.stock import TOKEN, name_of, settled, started, stock
-from tests.figures import table
 
 if TYPE_CHECKING:
     from benchmarks.arrivals import Arrivals
@@ -240,85 +240,6 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def report(found: list[Grown]) -> str:
-    """Return the tables."""
-    parts = (_starts(found), _dispatches(found), _broadcasts(found), _sends(found))
-    return "\n\n".join((*parts, f"Load average after: {load_average():.2f}."))
-
-
-def _starts(found: list[Grown]) -> str:
-    rows: list[tuple[object, ...]] = [
-        (
-            each.stock.devices,
-            round(each.file_mb),
-            f"{each.start_s:.2f}",
-            f"{each.small_start_s:.2f}",
-            f"{each.start_s / each.small_start_s:.2f}",
-            str(each.idle),
-        )
-        for each in found
-    ]
-    header = ("devices", "database, MB", "start, s", "small one's, s", "ratio", "idle, MB")
-    return (
-        "Start of a server until `/readyz` says that it is ready, beside that on the small database (medians), and the "
-        f"memory of each of its processes when it is idle:\n\n{table(header, rows)}"
-    )
-
-
-def _dispatches(found: list[Grown]) -> str:
-    rows: list[tuple[object, ...]] = [
-        (
-            each.stock.devices,
-            *_compared(each.cold_ms, each.small_cold_ms),
-            *_compared(each.cached_ms, each.small_cached_ms),
-        )
-        for each in found
-    ]
-    header = ("devices", "cold", "small one's", "ratio", "cached", "small one's", "ratio")
-    return (
-        f"A dispatch, in ms: median / 95th percentile of {len(found[0].cold_ms)}, in turns with as many on the small "
-        f"database, of {SMALL} devices; the ratio is that of the medians:\n\n{table(header, rows)}"
-    )
-
-
-def _broadcasts(found: list[Grown]) -> str:
-    rows: list[tuple[object, ...]] = [
-        (
-            told.devices,
-            f"{told.seconds:.1f}",
-            round(told.devices / told.seconds),
-            f"{1000 * told.cpu_s / told.devices:.3f}",
-            f"{told.more_mb:.1f}",
-            round(1e6 * told.more_mb / told.devices),
-        )
-        for told in (each.broadcast for each in found)
-        if told is not None
-    ]
-    header = ("devices", "s", "devices per second", "CPU each, ms", "MB more", "bytes each")
-    left_out = [f"{each.stock.devices:,}".replace(",", " ") for each in found if each.broadcast is None]
-    return (
-        "A broadcast to all devices: the CPU of the server with its children by the number of devices, and how much "
-        f"more memory they had meanwhile, at most:\n\n{table(header, rows)}"
-        + (f"\n\nLeft out, as it takes too long: {', '.join(left_out)} devices." if left_out else "")
-    )
-
-
-def _sends(found: list[Grown]) -> str:
-    rows: list[tuple[object, ...]] = [
-        (each.stock.devices, round(each.sent.per_s), f"{each.sent.cpu_ms:.3f}", each.sent.lost) for each in found
-    ]
-    header = ("devices", "pushes per second", "CPU each, ms", "lost")
-    return (
-        "Notifications as fast as they are accepted, one user after the other, until all pushes have arrived:\n\n"
-        f"{table(header, rows)}"
-    )
-
-
-def _compared(milliseconds: list[float], small: list[float]) -> tuple[str, str, str]:
-    of_this, of_small = (f"{median(each):.1f} / {percentile(each, 95):.1f}" for each in (milliseconds, small))
-    return of_this, of_small, f"{median(milliseconds) / median(small):.2f}"
-
-
 def main() -> None:
     """Measure, and print what comes of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -332,7 +253,7 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=STARTS, help="of each database")
     parser.add_argument("--dispatches", type=int, default=DISPATCHES)
     parser.add_argument("--seconds", type=float, default=SENDING_S, help="for how long notifications are asked for")
-    print(report(asyncio.run(grow(parser.parse_args()))))
+    print(report(asyncio.run(grow(parser.parse_args())), SMALL))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TOKEN: Final = "benchmark-" + 32 * "0"
 KEY_PAIRS: Final = 256
 """Devices have one of so many."""
+END_S: Final = 60.0
+"""A server that was told to end is not waited for any longer."""
 CAME_MS: Final = 1_700_000_000_000
 """When the first device came; the others a millisecond later each."""
 
@@ -158,7 +160,7 @@ async def started(on: Stock) -> AsyncIterator[Started]:
 
 
 async def _end(server: Server) -> None:
-    code = await server.end(signal.SIGTERM)
+    code = await server.end(signal.SIGTERM, within_s=END_S)
     if code not in (0, 128 + signal.SIGTERM, -signal.SIGTERM):
         raise AssertionError(f"the server ended with {code}")
 
