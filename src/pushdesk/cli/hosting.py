@@ -230,7 +230,7 @@ async def _sender_pool(prepared: Prepared) -> AsyncIterator[SenderPool | None]:
         return
     config = prepared.config
     async with SenderPool(
-        prepared.senders, sender_settings(config), in_hand=in_hand(config), launched=prepared.launched
+        prepared.senders, sender_settings(config, prepared.senders), in_hand=in_hand(config), launched=prepared.launched
     ) as pool:
         yield pool
 

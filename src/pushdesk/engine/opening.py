@@ -15,6 +15,7 @@ from pushdesk.sender.frames import Settings
 from pushdesk.sender.sending import open_transport
 from pushdesk.storage.sealing import Sealer
 from pushdesk.storage.store import DATABASE_NAME, Store
+from pushdesk.webpush.device_keys import share_of_cache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -75,8 +76,13 @@ async def open_engine(
             yield engine
 
 
-def sender_settings(config: Config) -> Settings:
-    """Return what is to be known of the configuration for sending."""
+def sender_settings(config: Config, senders: int = 0) -> Settings:
+    """Return what is to be known of the configuration for sending.
+
+    Args:
+        config: All settings.
+        senders: How many processes share the memory for keys; 0 if it is this one's.
+    """
     push = config.push
     return Settings(
         allowed_origins=push.allow_endpoint,
@@ -84,6 +90,7 @@ def sender_settings(config: Config) -> Settings:
         total_timeout_s=push.total_timeout_s,
         proxy=push.egress_proxy,
         files=in_hand(config) + OTHER_FILES,
+        key_memory=share_of_cache(config.cache.max_size, max(1, senders)),
     )
 
 

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from pushdesk.engine.rest import wait_at_most
 from pushdesk.sender.frames import GarbageError, Ping, Pushes, Ready, Results, chunks, engine_frames, framed
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ END_WITHIN_S: Final = 2.0
 BUFFER: Final = 2**18
 """Bytes that may wait in this process for a process to read them, before it is given no more."""
 LAST_LINE: Final = 1000
+LAST_WORDS_S: Final = 0.5
 
 
 class Launched(NamedTuple):
@@ -311,6 +313,8 @@ class SenderProcess(asyncio.Protocol):
             self._put_down()
             raise
         if self._stderr is not None:
+            # What it said last may not have been read yet.
+            await wait_at_most(LAST_WORDS_S, self._said.ended)
             self._stderr.close()
         return Ending(
             signal=-code if code < 0 else None,
@@ -343,10 +347,15 @@ class _LastLine(asyncio.Protocol):
     def __init__(self) -> None:
         self._held = b""
         self.is_closed = False
+        self.ended = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
         if not self.is_closed:
             self._held = (self._held + data)[-LAST_LINE:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.ended.set()
 
     @property
     def text(self) -> str:

@@ -72,6 +72,8 @@ class Settings(Struct, frozen=True, array_like=True, tag="settings"):
     proxy: str | None = None
     files: int = 1024
     """Files that it should be able to open: one for each connection, and a few."""
+    key_memory: int = 0
+    """Bytes that devices' keys may take that are kept as they were read."""
 
     def __repr__(self) -> str:
         return "Settings()"

@@ -30,6 +30,7 @@ from pushdesk.sender.frames import (
     sender_frames,
 )
 from pushdesk.sender.sending import Sending, open_transport
+from pushdesk.webpush.device_keys import DeviceKeys
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -78,7 +79,8 @@ class SenderProtocol(asyncio.Protocol):
         if self._sending is not None:
             raise GarbageError("The settings come twice.")
         _make_room(settings.files)
-        self._sending = Sending(open_transport(settings, time.monotonic), time.monotonic)
+        keys = DeviceKeys(settings.key_memory)
+        self._sending = Sending(open_transport(settings, time.monotonic), time.monotonic, keys)
         keep_what_is_there()
         self._tell(Ready())
 

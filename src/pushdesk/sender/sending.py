@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final
 from pushdesk.log_fields import Failure
 from pushdesk.sender.frames import Mistake, Push, Result
 from pushdesk.webpush.encryption import encrypt
+from pushdesk.webpush.push_answer import TransportFault
 from pushdesk.webpush.request import PushRequest
 from pushdesk.webpush.services import FaultKind
-from pushdesk.webpush.transport import TransportFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pushdesk.sender.frames import Settings
+    from pushdesk.webpush.device_keys import DeviceKeys
     from pushdesk.webpush.transport import Transport
 
 MAX_HEADERS: Final = 8192
@@ -50,10 +51,12 @@ class Sending:
     Args:
         transport: What posts.
         clock: Monotonic time in seconds.
+        keys: Where devices' keys are kept that were read before.
     """
 
-    def __init__(self, transport: Transport, clock: Callable[[], float]) -> None:
+    def __init__(self, transport: Transport, clock: Callable[[], float], keys: DeviceKeys | None = None) -> None:
         self._transport = transport
+        self._keys = keys
         self._clock = clock
 
     async def send(self, push: Push, number: int = 0) -> Result:
@@ -81,7 +84,7 @@ class Sending:
             PayloadTooLargeError: The message is too large.
             BadKeysError: The device's keys cannot be used.
         """
-        body = encrypt(push.plaintext, p256dh=push.p256dh, auth=push.auth)
+        body = encrypt(push.plaintext, p256dh=push.p256dh, auth=push.auth, keys=self._keys)
         return PushRequest(endpoint=push.endpoint, headers=push.headers, body=body)
 
 
