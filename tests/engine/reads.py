@@ -97,7 +97,10 @@ class OpenGate:
 class Town:
     """Users with devices, the engine that notifies them, and what that read."""
 
-    def __init__(self, engine: Engine, devices: Mapping[str, int], services: OpenGate, clock: FrozenClock) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, devices: Mapping[str, int], services: OpenGate, clock: FrozenClock
+    ) -> None:
+        self.store = store
         self.engine = engine
         self.devices = devices
         self.services = services
@@ -151,7 +154,7 @@ async def town(folder: Path, devices: Mapping[str, int], *, ttl_s: int = TTL_S) 
         ) as engine,
     ):
         await populate(store, devices, key_id=engine.public_key().id)
-        running = Town(engine, devices, services, clock)
+        running = Town(store, engine, devices, services, clock)
         # Counts the totals of the overview, which else happens at some moment or other.
         await engine.stats()
         with _listening(running.reads):

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_NAME: Final = re.compile(r"\b(SELECT)\b.*?\bFROM\s+(\w+)|\b(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.DOTALL)
-"""What a statement is called by: its first word, and the first table after it."""
+_NAME: Final = re.compile(r"\s*(?:(SELECT)\b.*?\bFROM\s+(\w+)|(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+))", re.DOTALL)
+"""What a statement is called by: its first word, and the first table that it names."""
 
 
 class Rows(list[Row[*tuple[Any, ...]]]):
@@ -327,7 +327,7 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
 
 def name_of(statement: str) -> str:
     """Return what a statement is called: `select subscriptions`, `update deliveries`."""
-    found = _NAME.search(statement)
+    found = _NAME.match(statement)
     if found is None:
         return " ".join(statement.split()[:2]).lower()
     verb, table = (found[1], found[2]) if found[1] else (found[3], found[4])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pushdesk.storage.driver import Usage
     from pushdesk.storage.records import Raised
     from pushdesk.storage.transaction import OnRaised
 
@@ -121,6 +122,11 @@ class Store:
     async def __aexit__(self, *exc: object) -> None:
         """Close the database."""
         await self._database.__aexit__(*exc)
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked of the database since it was opened."""
+        return self._database.usage
 
     @property
     def path(self) -> Path:
