@@ -11,6 +11,8 @@ import os
 import re
 import stat
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, Final
@@ -26,8 +28,7 @@ from pushdesk.model import LogLevel
 from pushdesk.plain_text import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Mapping, MutableMapping
     from io import TextIOWrapper
     from pathlib import Path
 
@@ -47,10 +48,21 @@ _PLACEHOLDERS: Final = re.compile(r"%(?:\(\w*\))?[#0+-]*[\d*]*(?:\.[\d*]+)?[hlL]
 # An escape sequence begins none; it is left out later.
 _REPR: Final = re.compile(r"""(?:[<({'"\n]|(?<!\x1b)\[).*""", re.DOTALL)
 
+_ids: Final[ContextVar[Mapping[str, Id]]] = ContextVar("ids")
+"""What is worked on, as `bound` named it."""
+
+
+def _add_ids(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name what is worked on, unless the line does so itself."""
+    for name, value in _ids.get({}).items():
+        line.setdefault(name, str(value))
+    return line
+
+
 _destination: Final = logging.getLogger("pushdesk")
 _log: Final[structlog.stdlib.BoundLogger] = structlog.wrap_logger(
     _destination,
-    processors=[structlog.contextvars.merge_contextvars, ProcessorFormatter.wrap_for_formatter],
+    processors=[_add_ids, ProcessorFormatter.wrap_for_formatter],
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=True,
 )
@@ -68,23 +80,23 @@ def write(event: LogEvent) -> None:
         _log.log(number, name_of(type(event)), **fields_of(event))
 
 
-def bound(
-    *, request: Id | None = None, dispatch: Id | None = None, device: Id | None = None
-) -> AbstractContextManager[None]:
+@contextmanager
+def bound(*, request: Id | None = None, dispatch: Id | None = None, device: Id | None = None) -> Iterator[None]:
     """Name what is worked on in every line that is logged within this block, by libraries too.
 
     What is called and awaited inside belongs to it, and so do the tasks that are started inside.
     """
     ids = {"request": request, "dispatch": dispatch, "device": device}
-    return structlog.contextvars.bound_contextvars(
-        **{name: str(value) for name, value in ids.items() if value is not None}
-    )
+    before = _ids.set({**_ids.get({}), **{name: value for name, value in ids.items() if value is not None}})
+    try:
+        yield
+    finally:
+        _ids.reset(before)
 
 
 def current_request() -> Id | None:
     """Return the id of the request that is worked on, as `bound` named it."""
-    request = structlog.contextvars.get_contextvars().get("request")
-    return None if request is None else Id(request)
+    return _ids.get({}).get("request")
 
 
 def start_log(file: Path, *, level: str, on_terminal: bool, ring: LogRing | None = None) -> None:
@@ -179,7 +191,7 @@ def _file_handler(file: Path) -> logging.Handler:
 
 def _formatter(renderer: Processor) -> logging.Formatter:
     return ProcessorFormatter(
-        foreign_pre_chain=[structlog.contextvars.merge_contextvars, _guard],
+        foreign_pre_chain=[_add_ids, _guard],
         processors=[_put_in_order, renderer],
         # The words without what is put into them.
         use_get_message=False,
