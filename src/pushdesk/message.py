@@ -98,7 +98,6 @@ class _Links:
     def __init__(self, access_url: str, click_origins: Collection[str]) -> None:
         # With a slash at its end, so that an access URL with a path is what relative URLs are relative to.
         self._base = access_url.rstrip("/") + "/"
-        self._own_origin = _origin(self._base)
         self._click_origins = click_origins
         self._refused: list[str] = []
         self._elsewhere: list[str] = []
@@ -115,7 +114,7 @@ class _Links:
         resolved = self.resolve(name, url)
         if resolved is not None and ANY not in self._click_origins:
             leads_to = _origin(resolved)
-            if leads_to is None or not (leads_to == self._own_origin or leads_to in self._click_origins):
+            if leads_to is None or not (leads_to in self._click_origins or leads_to == _origin(self._base)):
                 self._elsewhere.append(name)
         return resolved
 
@@ -144,7 +143,7 @@ class _Links:
                 " ".join(problems),
                 code="bad_field",
                 fields=(*self._refused, *self._elsewhere),
-                hint=HINT.format(origin=self._own_origin) if self._elsewhere else "",
+                hint=HINT.format(origin=_origin(self._base)) if self._elsewhere else "",
             )
 
 

@@ -149,18 +149,17 @@ class Gate:
             )
         if access is Access.OPEN:
             return _NOBODY
-        visit = visit_of(request)
-        self._check_origin(request, visit, access)
+        self._check_origin(request, access)
         if access is Access.PAGE:
             return _NOBODY
         token = _bearer_token(request)
         if token is None:
-            await self._admit_without_token(visit, access, user)
+            await self._admit_without_token(visit_of(request), access, user)
             return _NOBODY
         grant = request.get(_GRANT)
         if grant is None:
             return Caller(device=await self._device(request, token, access, user))
-        self._check_grant(grant, visit, access)
+        self._check_grant(grant, request, access)
         return Caller(token=_reading(grant) if is_read_only else grant)
 
     def _grant(self, token: str) -> TokenGrant | None:
@@ -170,9 +169,9 @@ class Gate:
         own = [grant for known, grant in self._own_grants if hmac.compare_digest(digest, known)]
         return own[0] if own else self._engine.token_grant(token)
 
-    def _check_grant(self, grant: TokenGrant, visit: Visit, access: Access) -> None:
+    def _check_grant(self, grant: TokenGrant, request: web.Request, access: Access) -> None:
         """Refuse an access token that a page uses, or that does not allow enough."""
-        if visit.origins:
+        if origins_of(request):
             raise PushdeskError("Such a token is not for pages: the request has an Origin.", code="forbidden")
         if not any(grant.allows(scope) for scope in access.scopes):
             needed = " or ".join(sorted(access.scopes))
@@ -198,14 +197,15 @@ class Gate:
             raise PushdeskError("The device token belongs to another user.", code="forbidden")
         return grant
 
-    def _check_origin(self, request: web.Request, visit: Visit, access: Access) -> None:
+    def _check_origin(self, request: web.Request, access: Access) -> None:
+        origins = origins_of(request)
         if access.is_for_pages:
-            if is_listed_origin(visit.origins, self._place.allowed_origins):
+            if is_listed_origin(origins, self._place.allowed_origins):
                 return
             site = request.headers.get("Sec-Fetch-Site", "none")
-            if site not in _OWN_FETCH_SITES or not is_own_origin(visit.origins, self._place.access_url):
+            if site not in _OWN_FETCH_SITES or not is_own_origin(origins, self._place.access_url):
                 raise foreign_page(self._place.access_url)
-        elif access is not Access.LOCAL and visit.origins:
+        elif access is not Access.LOCAL and origins:
             raise PushdeskError("This is not for pages: the request has an Origin.", code="forbidden")
 
     async def _admit_without_token(self, visit: Visit, access: Access, user: str) -> None:
@@ -244,13 +244,18 @@ def foreign_page(access_url: str) -> PushdeskError:
     )
 
 
+def origins_of(request: web.Request) -> tuple[str, ...]:
+    """Return every `Origin` header."""
+    return tuple(request.headers.getall("Origin", ()))
+
+
 def visit_of(request: web.Request) -> Visit:
     """Return what is known of a request before its body is read."""
     peer = request.transport.get_extra_info("peername") if request.transport else None
     return Visit(
         peer=peer[0] if isinstance(peer, tuple) else "",
         hosts=tuple(request.headers.getall("Host", [])),
-        origins=tuple(request.headers.getall("Origin", [])),
+        origins=origins_of(request),
         header_names=frozenset(name.lower() for name in request.headers),
         is_json=is_json(request),
     )

@@ -50,8 +50,10 @@ async def _receive(request: web.Request, max_body: int) -> bytes:
     check_encoding(request)
     if (request.content_length or 0) > max_body:
         raise too_large(max_body)
+    # Most bodies are there with their header: nothing is waited for.
+    patience_s = None if request.content.is_eof() else request.app[BODY_TIMEOUT_S]
     try:
-        async with asyncio.timeout(request.app[BODY_TIMEOUT_S]):
+        async with asyncio.timeout(patience_s):
             return await _up_to(max_body, request.content)
     except TimeoutError:
         _refuse(f"The body did not arrive within {request.app[BODY_TIMEOUT_S]:g} seconds.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from pushdesk.server.auth import foreign_page, visit_of
+from pushdesk.server.auth import foreign_page, origins_of
 from pushdesk.server.local_page import is_listed_origin
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def let_listed_origins_in(
             return
         # Also for those that are not listed, so that no cache gives one the answer to the other.
         response.headers.add("Vary", "Origin")
-        origin = request.headers.getall("Origin", [])
+        origin = origins_of(request)
         if is_listed_origin(origin, origins):
             response.headers["Access-Control-Allow-Origin"] = origin[0]
 
@@ -70,7 +70,7 @@ def _preflight(
     methods: list[str], origins: frozenset[str], access_url: str
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def preflight(request: web.Request) -> web.Response:
-        if not is_listed_origin(visit_of(request).origins, origins):
+        if not is_listed_origin(origins_of(request), origins):
             raise foreign_page(access_url)
         headers = {
             "Access-Control-Allow-Methods": ", ".join(methods),
