@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import re
 import signal
+import ssl
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -46,10 +48,15 @@ class Pushes(asyncio.Protocol):
         """Do with a push whatever else is to be done with it; nothing."""
 
 
-async def serve(protocol: Callable[[], Pushes]) -> None:
-    """Take pushes until SIGTERM."""
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+async def serve(protocol: Callable[[], Pushes], certificate: str | None = None) -> None:
+    """Take pushes until SIGTERM, over TLS with a file of a key and its certificate."""
+    tls = None
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls, backlog=1024)
+    port = server.sockets[0].getsockname()[1]
+    print(f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}", flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
@@ -59,4 +66,4 @@ async def serve(protocol: Callable[[], Pushes]) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(Pushes))
+        asyncio.run(serve(Pushes, *sys.argv[1:2]))
