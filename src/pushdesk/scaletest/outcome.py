@@ -49,7 +49,7 @@ def make_run(
     put_off: int,
     reconnects: int,
     decrypted: tuple[int, int],
-    exit_code: int,
+    exit_code: int | None,
 ) -> Run:
     """Return what a run came to.
 
@@ -64,7 +64,7 @@ def make_run(
         put_off: How many turns the server wanted to be told of later.
         reconnects: How many connections to it were lost.
         decrypted: Of how many pushes the content was what was sent, and of how many it was not.
-        exit_code: The server's.
+        exit_code: The server's; None if it has not ended when it was asked to.
     """
     wall_s = max(ledger.last_at - (ledger.began_at or 0.0), 1e-9) if ledger.arrived else 0.0
     missing = ledger.missing()
@@ -75,14 +75,16 @@ def make_run(
     ]
     if settle_s is None:
         notes.append("the server has not settled everything that arrived")
-    if exit_code:
+    if exit_code is None:
+        notes.append("the server has not ended when it was asked to")
+    elif exit_code:
         notes.append(f"the server has ended with exit code {exit_code} when it was asked to")
     interval_s, per_second = intervals(ledger.ticks, wall_s)
     waits = {kind: _waited(before.snapshot, after.snapshot, kind) for kind in after.snapshot.waits}
     share = waits["any"].anybody_s / (after.at - before.at) if "any" in waits else 0.0
     return Run(
         variant=plan.variant,
-        complete=ledger.is_complete and settle_s is not None and not bad and not ledger.strange and not exit_code,
+        complete=ledger.is_complete and settle_s is not None and not bad and not ledger.strange and exit_code == 0,
         conversations=plan.conversations,
         turns=plan.turns,
         connections=plan.connections,

@@ -47,6 +47,7 @@ class Probes:
         self._statements = Statements()
         self._waits = {"writer": WaitClock(), "readers": WaitClock(), "any": WaitClock()}
         self._settled = 0
+        self._is_metered = False
         self._switch_s = cost_of_switching()
 
     def install(self, variant: Variant, folder: str, *, is_metered: bool) -> None:
@@ -59,6 +60,7 @@ class Probes:
         """
         self._wrap("pushdesk.engine.settling", "Settling._commit", self._counting_settled)
         if is_metered:
+            self._is_metered = True
             self._install_meters()
             _install_in_senders(folder)
         if variant is Variant.REREADING:
@@ -96,7 +98,7 @@ class Probes:
             cpu_s=time.process_time(),
             parts={part: Part(used / 1e9, self.meter.switches.get(part, 0)) for part, used in parts.items()},
             statements=self._statements.all(),
-            waits={kind: clock.figures() for kind, clock in self._waits.items()},
+            waits={kind: clock.figures() for kind, clock in self._waits.items() if self._is_metered},
             settled=self._settled,
             switch_s=self._switch_s,
             not_found=tuple(self.not_found),

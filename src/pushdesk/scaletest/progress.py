@@ -38,6 +38,7 @@ class Lines:
     def phase(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
         """Begin a phase."""
         began, told = time.monotonic(), 0
+        self._tell(f"{self._prefix}{name}: 0 of {total}")
 
         def show(done: int) -> None:
             nonlocal told

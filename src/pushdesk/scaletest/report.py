@@ -48,7 +48,9 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield _row(f"  {kind}", f"{waited}, {1000 * waits.longest_s:.0f} ms at most" if waits.waited else waited)
     memory = run.memory
     server = f"{memory.server / 1e6:.0f} MB, {memory.server_most / 1e6:.0f} MB at most"
-    children = f"; {memory.processes - 1} sender processes {memory.children / 1e6:.0f} MB" if memory.children else ""
+    number = memory.processes - 1
+    noun = "sender process" if number == 1 else "sender processes"
+    children = f"; {number} {noun} {memory.children / 1e6:.0f} MB" if number else ""
     yield _row("memory", server + children)
     sample = run.sample
     yield _row(

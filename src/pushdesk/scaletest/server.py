@@ -57,6 +57,7 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
         self._channel: socket.socket | None = None
         self._errors = folder / "server.err"
+        self._is_asked_to_end = False
 
     def __repr__(self) -> str:
         return f"Server({self.url!r})"
@@ -84,25 +85,24 @@ class Server:
         return self._running().pid
 
     async def ended(self) -> ServerEndedError:
-        """Wait until it has ended by itself; returns what to say about it."""
+        """Wait until it has ended by itself; returns what to say about it. Never, if it was asked to end."""
         code = await self._running().wait()
+        if self._is_asked_to_end:
+            await asyncio.Event().wait()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return ServerEndedError(f"The server has ended {how}.{self._last_lines()}")
 
-    async def stop(self) -> int:
-        """Ask it to end, as a service manager does; returns its exit code.
-
-        Raises:
-            ServerEndedError: It does not end.
-        """
+    async def stop(self) -> int | None:
+        """Ask it to end, as a service manager does; returns its exit code, None if it does not end."""
         process = self._running()
+        self._is_asked_to_end = True
         with suppress(ProcessLookupError):
             process.terminate()
         try:
             async with asyncio.timeout(END_WITHIN_S):
                 return await process.wait()
         except TimeoutError:
-            raise ServerEndedError("The server does not end when it is asked to.") from None
+            return None
 
     async def kill(self) -> None:
         """End it at once, and everything that it has started."""

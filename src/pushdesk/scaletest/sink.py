@@ -12,6 +12,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Final, Self
 
+from pushdesk.simulator import base64url
 from pushdesk.simulator.authorization import check_authorization
 from pushdesk.simulator.personality import Personality
 from pushdesk.simulator.refusal import Problem, Refusal
@@ -90,7 +91,7 @@ class Sink:
             number = self._check(head, body)
         except Refusal as refusal:
             self.refusals[refusal.message] = self.refusals.get(refusal.message, 0) + 1
-            said = refused(Personality.OTHER, refusal, push_id=str(uuid.UUID(int=self.pushes)))
+            said = refused(Personality.OTHER, refusal, push_id=base64url.encode(uuid.uuid4().bytes))
             return b"HTTP/1.1 %d \r\nContent-Length: %d\r\n\r\n" % (said.status, len(said.body)) + said.body
         self.pushes += 1
         if not self._is_lost(number):
