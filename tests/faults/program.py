@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from pushdesk.cli.app import main
 from pushdesk.engine import breaker, lane, retry
+from pushdesk.engine.sender_pool import SenderPool
 from pushdesk.storage import database, transaction
-from pushdesk.webpush.transport import HttpTransport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def step() -> None:
     steps.wrap(transaction.Transaction, "begin", "begin")
     steps.wrap(transaction.Transaction, "execute", "statement")
     steps.wrap(transaction.Transaction, "commit", "commit")
-    steps.wrap(HttpTransport, "post", "push")
+    steps.wrap(SenderPool, "carry", "push")
     steps.wrap(web.Response, "prepare", "head of an answer")
     steps.wrap(web.Response, "write_eof", "end of an answer")
 

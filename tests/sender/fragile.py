@@ -17,7 +17,8 @@ send = Sending.send
 
 
 async def send_or_die(itself: Sending, push: Push, number: int = 0) -> Result:
-    if push.endpoint.endswith("/poison"):
+    # Not the push that tries a new device out.
+    if push.endpoint.endswith("/poison") and (push.plaintext == b"{}" or b"Harmful" in push.plaintext):
         os.kill(os.getpid(), signal.SIGKILL)
     if push.endpoint.endswith("/garbage"):
         # Over the socket to the engine, whose number is the argument.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,11 +28,18 @@ from pushdesk.sender.frames import (
 )
 from pushdesk.webpush.services import FaultKind
 
+if TYPE_CHECKING:
+    from pushdesk.sender.frames import ToEngine, ToSender
+
 SECRET = "tok-Zm9vYmFyc2VjcmV0"
 PUSH = Push(f"https://push.example/{SECRET}", b"p" * 65, b"a" * 16, b"{}", {"Authorization": SECRET})
 LARGEST = Push("e" * 2048, b"p" * 65, b"a" * 16, b"m" * 3993, {"Authorization": "t" * 2000, "Topic": "t" * 32})
-TO_SENDER = [Settings(allowed_origins=("http://127.0.0.1:1",), proxy="http://proxy"), Pushes(7, [PUSH, PUSH]), Ping()]
-TO_ENGINE = [
+TO_SENDER: list[ToSender] = [
+    Settings(allowed_origins=("http://127.0.0.1:1",), proxy="http://proxy"),
+    Pushes(7, [PUSH, PUSH]),
+    Ping(),
+]
+TO_ENGINE: list[ToEngine] = [
     Ready(),
     Results(
         [
@@ -45,9 +54,9 @@ TO_ENGINE = [
 
 @given(st.lists(st.integers(1, 400), min_size=1))
 def test_messages_come_as_they_went_however_they_are_cut(cuts: list[int]) -> None:
-    data = b"".join(map(framed, TO_SENDER))
+    data = b"".join([framed(message) for message in TO_SENDER])
     frames = sender_frames()
-    got = []
+    got: list[ToSender] = []
     while data:
         cut = cuts[len(got) % len(cuts)]
         got += list(frames.feed(data[:cut]))
@@ -56,7 +65,7 @@ def test_messages_come_as_they_went_however_they_are_cut(cuts: list[int]) -> Non
 
 
 def test_what_a_sender_tells_comes_as_it_went() -> None:
-    assert list(engine_frames().feed(b"".join(map(framed, TO_ENGINE)))) == TO_ENGINE
+    assert list(engine_frames().feed(b"".join([framed(message) for message in TO_ENGINE]))) == TO_ENGINE
 
 
 @pytest.mark.parametrize(
