@@ -16,7 +16,7 @@ from pushdesk.storage.broadcast_counts import end_reaching
 from pushdesk.storage.records import Ended
 from pushdesk.storage.retention import ENDED, not_kept
 from pushdesk.storage.rows import to_delivery, to_dispatch
-from pushdesk.storage.schema import broadcast_users, broadcasts, chunks, deliveries, dispatches
+from pushdesk.storage.schema import IS_SENDING, broadcast_users, broadcasts, chunks, deliveries, dispatches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -211,7 +211,7 @@ def end_expired(
         select(deliveries.c.id)
         .select_from(dispatches.join(deliveries, deliveries.c.dispatch == dispatches.c.id))
         .where(
-            dispatches.c.state == DispatchState.SENDING,
+            IS_SENDING,
             dispatches.c.expires_at <= now_ms,
             deliveries.c.next_attempt_at.is_not(None),
             deliveries.c.claim_id.is_(None),
@@ -272,7 +272,7 @@ _END_OLDER: Final = end_older(
     bindparam("devices", expanding=True), bindparam("pairs", expanding=True), bindparam("now")
 )
 _END_EXPIRED: Final = end_expired(bindparam("now"), bindparam("most"), {})
-NEXT_EXPIRY: Final = select(func.min(dispatches.c.expires_at)).where(dispatches.c.state == DispatchState.SENDING)
+NEXT_EXPIRY: Final = select(func.min(dispatches.c.expires_at)).where(IS_SENDING)
 """When the time of the next dispatch is over that is being sent."""
 _FINISH: Final = (
     update(dispatches)

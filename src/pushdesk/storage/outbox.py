@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import select, update
 
 from pushdesk.model import DispatchKind, DispatchState, Service
 from pushdesk.storage.accepting import accept
@@ -19,6 +19,7 @@ from pushdesk.storage.generations import THE_ROW
 from pushdesk.storage.key_bindings import key_has_ended
 from pushdesk.storage.records import IDEMPOTENCY_MS, Claimed, Settled, Settlement
 from pushdesk.storage.schema import (
+    IS_OPEN,
     deliveries,
     dispatches,
     idempotency_keys,
@@ -26,7 +27,7 @@ from pushdesk.storage.schema import (
     subscriptions,
 )
 from pushdesk.storage.settling import settle, without_device
-from pushdesk.storage.spreading import OPEN_STATES, claim, look, spread
+from pushdesk.storage.spreading import claim, count_backlog, look, spread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -195,9 +196,7 @@ class OutboxTable:
         """
         async with self._database.write() as transaction:
             await transaction.execute(
-                update(dispatches)
-                .where(dispatches.c.id.in_(dispatches_), dispatches.c.state.in_(OPEN_STATES))
-                .values(due_at=due_ms)
+                update(dispatches).where(dispatches.c.id.in_(dispatches_), IS_OPEN).values(due_at=due_ms)
             )
 
     async def release(self, dispatch: str, plaintext: bytes | None, now_ms: int) -> bool:
@@ -235,7 +234,7 @@ class OutboxTable:
             await transaction.execute(
                 update(dispatches)
                 .where(dispatches.c.kind == kind, dispatches.c.state == DispatchState.SCHEDULED)
-                .where(dispatches.c.due_at > now_ms)
+                .where(IS_OPEN, dispatches.c.due_at > now_ms)
                 .values(state=DispatchState.QUEUED, due_at=now_ms)
             )
 
@@ -303,14 +302,4 @@ class OutboxTable:
         Raises:
             DatabaseError: It could not be read.
         """
-        count = func.count()
-        open_dispatches = select(count).select_from(dispatches).where(dispatches.c.state.in_(OPEN_STATES))
-        unsettled = (
-            select(deliveries.c.service, count)
-            .where(or_(deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id == claim))
-            .group_by(deliveries.c.service)
-        )
-        async with self._database.read() as connection:
-            queued = (await connection.execute(open_dispatches)).scalar_one()
-            waiting = (await connection.execute(unsettled)).all()
-        return queued, {Service(service): number for service, number in waiting}
+        return await self._database.look(partial(count_backlog, claim=claim))

@@ -14,10 +14,10 @@ from pushdesk.storage.schema import server_state
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest revision. Known here so that Alembic is loaded only when there is something to do."""
 
-KNOWN: Final = frozenset({"0001", "0002", "0003", "0004"})
+KNOWN: Final = frozenset({"0001", "0002", "0003", "0004", "0005"})
 
 
 def upgrade(connection: Connection) -> None:

@@ -36,6 +36,8 @@ IS_NOT_ACTIVE: Final = "state <> 'active'"
 """The words of an index of subscriptions."""
 HAS_FAILED: Final = "failures > 0"
 """The words of another."""
+_IS_OPEN: Final = "state IN ('queued', 'scheduled')"
+_IS_SENDING: Final = "state = 'sending'"
 
 # One row for the whole database: the generation counter, and the key of the endpoint digests.
 server_state = Table(
@@ -235,8 +237,8 @@ dispatches = Table(
     Index(
         "ix_dispatches_open_due_at",
         "due_at",
-        sqlite_where=text("state IN ('queued', 'scheduled')"),
-        postgresql_where=text("state IN ('queued', 'scheduled')"),
+        sqlite_where=text(_IS_OPEN),
+        postgresql_where=text(_IS_OPEN),
     ),
     # Those of broadcasts: whoever sends something else of their topic asks for newer ones.
     Index(
@@ -249,10 +251,15 @@ dispatches = Table(
     Index(
         "ix_dispatches_sending_expires_at",
         "expires_at",
-        sqlite_where=text("state = 'sending'"),
-        postgresql_where=text("state = 'sending'"),
+        sqlite_where=text(_IS_SENDING),
+        postgresql_where=text(_IS_SENDING),
     ),
 )
+
+# The words of its indexes, as they stand there: of a parameter a planner knows only with each execution what it is, so
+# that it plans anew, or does not take the index.
+IS_OPEN: Final = text(f"dispatches.{_IS_OPEN}")
+IS_SENDING: Final = text(f"dispatches.{_IS_SENDING}")
 
 # A repeated request returns the first dispatch. `sender` is the token that the request came with.
 idempotency_keys = Table(
@@ -303,6 +310,13 @@ deliveries = Table(
         "next_attempt_at",
         sqlite_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
         postgresql_where=text("next_attempt_at IS NOT NULL AND claim_id IS NULL"),
+    ),
+    # Those that somebody works on, or worked on when it ended: looked for at every start.
+    Index(
+        "ix_deliveries_claimed_service",
+        "service",
+        sqlite_where=text("claim_id IS NOT NULL"),
+        postgresql_where=text("claim_id IS NOT NULL"),
     ),
     Index(
         "ix_deliveries_service_awaits_key_id",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from pushdesk.model import DispatchKind, DispatchState, Service
 from pushdesk.storage.ending import finish, supersede
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.records import Claimed, Due, Open
 from pushdesk.storage.rows import delivery_row, to_delivery, to_message
-from pushdesk.storage.schema import deliveries, dispatches, server_state, user_state
+from pushdesk.storage.schema import IS_OPEN, deliveries, dispatches, server_state, user_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,6 +34,16 @@ async def look(snapshot: Snapshot, now_ms: int, limit: int) -> Due:
         opened = tuple(Open(to_message(row), row.floor) for row in rows)
     deliveries_ms = {service: at for service, at in zip(Service, services_ms, strict=True) if at is not None}
     return Due(dispatch_ms, deliveries_ms, opened)
+
+
+async def count_backlog(snapshot: Snapshot, claim: str) -> tuple[int, dict[Service, int]]:
+    """Return how much is not spread and not settled, as the snapshot sees it; see `OutboxTable.backlog`."""
+    queued = await snapshot.scalar(_COUNT_OPEN)
+    unsettled: Counter[Service] = Counter()
+    for statement in (_COUNT_WAITING, _COUNT_CLAIMED):
+        for service, number in await snapshot.execute(statement, {"mine": claim}):
+            unsettled[Service(service)] += number
+    return queued, dict(unsettled)
 
 
 async def spread(
@@ -80,7 +91,7 @@ async def claim(transaction: Transaction, mine: str, service: Service, now_ms: i
 
 
 # Built once: to build a statement costs as much as to execute it.
-_IS_TO_BE_SPREAD: Final = (dispatches.c.state.in_(OPEN_STATES), dispatches.c.kind != DispatchKind.BROADCAST)
+_IS_TO_BE_SPREAD: Final = (IS_OPEN, dispatches.c.kind != DispatchKind.BROADCAST)
 """Broadcasts are not: see `pushdesk.storage.broadcasts`."""
 _WAITING: Final = (deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
 """What nobody has claimed: the words of the partial index that finds it."""
@@ -127,4 +138,15 @@ _NEXT_DUE: Final = select(
         .scalar_subquery()
         for service in Service
     ),
+)
+_COUNT_OPEN: Final = select(func.count()).select_from(dispatches).where(IS_OPEN)
+# Apart, as each is counted from an index of its own: those of both are found by looking at everything that ever was.
+_COUNT_WAITING: Final = select(deliveries.c.service, func.count()).where(*_WAITING).group_by(deliveries.c.service)
+_COUNT_CLAIMED: Final = (
+    select(deliveries.c.service, func.count())
+    .where(
+        deliveries.c.claim_id.is_not(None),
+        or_(deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id == bindparam("mine")),
+    )
+    .group_by(deliveries.c.service)
 )
