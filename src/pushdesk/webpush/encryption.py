@@ -160,15 +160,15 @@ def _subscription_key(p256dh: bytes, auth: bytes, keys: DeviceKeys | None = None
         point = read_public_key(p256dh) if keys is None else keys.read(p256dh)
     except ValueError:
         point = None
+    if point is not None and len(auth) == AUTH_SIZE:
+        return point
     faults: dict[str, str] = {}
     if point is None:
         faults["keys.p256dh"] = f"p256dh is not an uncompressed point of P-256 ({PUBLIC_KEY_SIZE} bytes)"
     if len(auth) != AUTH_SIZE:
         faults["keys.auth"] = f"auth is not {AUTH_SIZE} bytes"
-    if point is None or faults:
-        raise BadKeysError(
-            "The subscription's " + ", and its ".join(faults.values()) + ".",
-            hint="Send PushSubscription.toJSON() as the browser made it.",
-            fields=tuple(faults),
-        )
-    return point
+    raise BadKeysError(
+        "The subscription's " + ", and its ".join(faults.values()) + ".",
+        hint="Send PushSubscription.toJSON() as the browser made it.",
+        fields=tuple(faults),
+    )
