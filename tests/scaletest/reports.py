@@ -43,6 +43,7 @@ def run_of(*, wall_s: float = 30.0, per_second: tuple[float, ...] = (900.0, 1000
         cache=CacheFigures(2, {"hit": 28}),
         memory=Memory(100_000_000, 110_000_000, 0, 1),
         sample=Sample(1.0, 30, 0),
+        data_dir="",
         notes=(),
     )
 

@@ -43,7 +43,7 @@ async def test_a_small_run_arrives_whole_and_is_told_in_text_json_and_a_picture(
     assert 1 <= run["cache"]["reads"] <= 8
     assert run["statements"]["insert dispatches"]["rows"] == 24
     assert run["statements"]["insert deliveries"]["rows"] == 24
-    assert set(run["waits"]) == {"writer", "readers"}
+    assert set(run["waits"]) == {"writer", "readers", "books"}
     assert run["waits"]["writer"]["count"] > 0
     assert run["memory"]["server"] > 20_000_000
     assert 0 < run["latency"]["p50_ms"] <= run["latency"]["p99_ms"] <= 1000 * run["wall_s"] * 1.02
@@ -94,6 +94,7 @@ async def test_the_data_directory_is_kept_where_it_is_named_and_has_to_be_empty(
     done = await scaletest(*one, folder=tmp_path)
     assert done.code == 0, done
     assert (kept / "pushdesk.db").is_file()
+    assert str(kept) in done.out
     (tmp_path / "temporary").rmdir()
     again = await scaletest(*one, folder=tmp_path)
     assert (again.code, again.err.count("\n")) == (2, 1)

@@ -41,7 +41,7 @@ def scaletest(
         int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Where the server listens; 0 for any free port")
     ] = 0,
     data_dir: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An empty or new folder for it [default: a temporary one]")
+        Path | None, typer.Option(metavar="FOLDER", help="An empty or new one for it [default: a temporary one]")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave that folder there")] = False,
     database_url: Annotated[

@@ -55,7 +55,7 @@ class Snapshot(Struct, frozen=True):
     parts: dict[str, Part] = {}
     statements: dict[str, Statement] = {}
     waits: dict[str, Waits] = {}
-    """By kind of connection."""
+    """By kind of connection; `any` for all of them together, and `books` for what waits before it asks for one."""
     settled: int = 0
     """Deliveries that were written down as settled."""
     switch_s: float = 0.0
@@ -164,11 +164,14 @@ class Run(Struct, frozen=True):
     cpu: Cpu
     statements: dict[str, Statement]
     waits: dict[str, Waits]
+    """For the `writer` and the `readers`; `books`: transactions of the outbox that wait for each other, before."""
     wait_share: float
     """The part of the run in which at least one waited for a connection."""
     cache: CacheFigures
     memory: Memory
     sample: Sample
+    data_dir: str
+    """Where the server worked, if it was kept."""
     notes: tuple[str, ...]
     """What could not be measured."""
 

@@ -22,6 +22,7 @@ from pushdesk.scaletest.metering import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pushdesk.scaletest.histogram import Histogram
     from pushdesk.scaletest.ledger import Ledger
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 MOST_INTERVALS: Final = 60
 """In which the turns per second are told."""
-FIRST_MISSING: Final = 20
+FIRST_MISSING: Final = 1000
 SENDERS: Final = "senders"
 """What else sender processes do than to encrypt and to post: to read what they are given, and to tell of it."""
 MEASURING: Final = "measuring"
@@ -43,6 +44,7 @@ def make_run(
     before: Moment,
     after: Moment,
     *,
+    folder: Path,
     registered_s: float,
     settle_s: float | None,
     refused: Mapping[str, int],
@@ -58,6 +60,7 @@ def make_run(
         ledger: What arrived.
         before: What was used before the first turn.
         after: The same after the last was settled.
+        folder: The server's data directory.
         registered_s: How long subscribing took.
         settle_s: How long settling took after the last arrival; None if it has not ended.
         refused: What was refused, by reason.
@@ -121,6 +124,7 @@ def make_run(
         ),
         memory=_memory(after),
         sample=Sample((good + bad) / ledger.arrived if ledger.arrived else 0.0, good, bad),
+        data_dir=str(folder) if plan.keeps_data else "",
         notes=tuple(notes),
     )
 

@@ -45,7 +45,7 @@ class Probes:
         self._in_threads: dict[tuple[int, str], int] = {}
         """Nanoseconds that the threads of the database have used, by thread and part: each writes its own only."""
         self._statements = Statements()
-        self._waits = {"writer": WaitClock(), "readers": WaitClock(), "any": WaitClock()}
+        self._waits = {"writer": WaitClock(), "readers": WaitClock(), "any": WaitClock(), "books": WaitClock()}
         self._settled = 0
         self._is_metered = False
         self._switch_s = cost_of_switching()
@@ -82,6 +82,7 @@ class Probes:
         self._wrap("pushdesk.storage.driver", "Line.run", self._metering_threads)
         self._wrap("pushdesk.storage.database", "Database.__init__", self._timing_writer)
         self._wrap("pushdesk.storage.driver", "Lines.__init__", self._timing_readers)
+        self._wrap("pushdesk.engine.stock", "Stock.__init__", self._timing_books)
         self.meter.start()
 
     def forget_longest(self) -> None:
@@ -148,6 +149,15 @@ class Probes:
                 database._writing = TimedLock(self._waits["writer"], self._waits["any"])  # noqa: SLF001 (a probe's place)
             else:
                 self.not_found.append("the writer's lock")
+
+        return making
+
+    def _timing_books(self, make: Callable[..., None]) -> Callable[..., None]:
+        """Return what has the outbox's transactions be counted that wait for each other, before any connection."""
+
+        def making(stock: Any, *args: Any, **more: Any) -> None:  # noqa: ANN401 (its own)
+            make(stock, *args, **more)
+            stock.books = TimedLock(self._waits["books"], WaitClock())
 
         return making
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 24
 _MOST_STATEMENTS: Final = 12
+_MOST_MISSING: Final = 20
 
 
 def report_lines(report: Report) -> Iterator[str]:
@@ -59,6 +60,8 @@ def _run_lines(run: Run) -> Iterator[str]:
         f"{sample.good} are what was sent, {sample.bad} are not",
     )
     yield _row("came twice", f"{run.duplicates}")
+    if run.data_dir:
+        yield _row("data directory", run.data_dir)
     yield from _statement_lines(run)
     yield from _trouble(run)
 
@@ -91,9 +94,11 @@ def _trouble(run: Run) -> Iterator[str]:
         yield _row("note", note)
     if run.missing:
         yield f"NOT COMPLETE: {run.missing} turns did not arrive."
-        for one in run.first_missing:
+        for one in run.first_missing[:_MOST_MISSING]:
             state = "accepted, and never arrived" if one.was_accepted else "not accepted"
             yield f"  turn {one.turn} of {one.conversation}: {state}"
+        if len(run.first_missing) > _MOST_MISSING:
+            yield f"  and others of {len(run.first_missing) - _MOST_MISSING} more conversations"
     elif not run.complete:
         yield "NOT COMPLETE: all turns arrived, but see above."
 

@@ -87,7 +87,7 @@ async def run(plan: Plan, progress: Progress, *, is_lost: Callable[[int], bool] 
         Server(plan, folder, sink.origin) as server,
     ):
         try:
-            return await _while_it_runs(server, _drive(plan, counted, sink, server, progress))
+            return await _while_it_runs(server, _drive(plan, counted, sink, server, progress, folder))
         except ServerEndedError as error:
             raise ServerEndedError(f"{error.detail} {counted.state()}") from None
 
@@ -126,7 +126,7 @@ class _Counting:
         return ledger, driver
 
 
-async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, progress: Progress) -> Run:
+async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, progress: Progress, folder: Path) -> Run:
     async with Application(server.url, token=server.token, connections=plan.connections) as application:
         key = await application.read("/api/v1/vapid", ServerKey)
         sink.serve(
@@ -156,6 +156,7 @@ async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, pro
         ledger,
         before,
         after,
+        folder=folder,
         registered_s=registered_s,
         settle_s=max(0.0, settled_at - ledger.last_at) if settled_at is not None else None,
         refused=driver.refused + Counter({f"push service: {why}": count for why, count in sink.refusals.items()}),
