@@ -124,7 +124,8 @@ BODIES = (
     Nonsense(
         "chunks that are none",
         b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhalf\r\n",
-        *("transient", "not HTTP"),
+        *("refused", "Answered 400."),
+        400,
     ),
 )
 WAITS = (

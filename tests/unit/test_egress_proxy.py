@@ -52,6 +52,7 @@ class Proxy:
     far_port: int = 0
     """Of the push service."""
     connections: int = 0
+    open: int = 0
     heads: list[str] = field(default_factory=list)
     pushes: list[str] = field(default_factory=list)
 
@@ -96,10 +97,12 @@ async def running(proxy: Proxy) -> AsyncIterator[Proxy]:
 
     def served_by(serve: Serve) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         async def to_its_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            proxy.open += 1
             try:
                 with suppress(OSError, asyncio.IncompleteReadError):
                     await serve(reader, writer)
             finally:
+                proxy.open -= 1
                 writer.transport.abort()
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -229,6 +232,38 @@ async def test_proxy_that_is_not_there_or_has_no_such_name_is_told() -> None:
             assert await fault_of(transport, push()) is FaultKind.PROXY
     async with through("http://proxy.invalid:3128", names=Names()) as transport:
         assert await fault_of(transport, push()) is FaultKind.PROXY
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+async def test_push_through_a_proxy_that_is_given_up_leaves_nothing_behind_at_whatever_stage(tls: bool) -> None:  # noqa: FBT001
+    ended = 0
+    async with running(Proxy(tls=tls)) as proxy:
+        for steps in range(100):
+            async with through(proxy.origin) as transport:
+                posting = asyncio.create_task(transport.post(push()))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                ended += posting.done()
+                posting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await posting
+                assert not transport._pool._under_way
+            async with asyncio.timeout(30):
+                while proxy.open:  # noqa: ASYNC110 (nobody tells of it)
+                    await asyncio.sleep(0.005)
+    assert 0 < ended < 100
+
+
+async def test_certificate_behind_a_proxy_over_tls_has_to_be_the_push_services_too() -> None:
+    async with running(Proxy(tls=True, name="proxy.example")) as proxy, through(proxy.origin) as transport:
+        assert await fault_of(transport, push()) is FaultKind.TLS
+        assert proxy.pushes == []
+
+
+async def test_proxy_whose_own_certificate_is_not_trusted_makes_no_connection() -> None:
+    async with running(Proxy(tls=True)) as proxy, through(f"https://localhost:{proxy.port}") as transport:
+        assert await fault_of(transport, push()) in {FaultKind.TLS, FaultKind.PROXY}
+        assert proxy.heads == []
 
 
 async def test_silent_proxy_is_a_timeout() -> None:

@@ -5,147 +5,44 @@ import gzip
 import itertools
 import pickle
 import socket
-import ssl
 import time
 import traceback
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 import trustme
 
-from pushdesk.webpush.egress import AddressRefusedError, guarded_socket
-from pushdesk.webpush.request import PushRequest
-from pushdesk.webpush.transport import FaultKind, HttpTransport, TransportFault
+from pushdesk.webpush.connecting import Connector
+from pushdesk.webpush.connection_pool import ConnectionPool
+from pushdesk.webpush.egress import guarded_socket
+from pushdesk.webpush.origins import Origin
+from pushdesk.webpush.transport import FaultKind, TransportFault
 from tests.egress import address_of
+from tests.raw_server import (
+    OK,
+    Server,
+    Streams,
+    answering,
+    endlessly,
+    once,
+    origin,
+    request_to,
+    server_tls,
+    serving,
+    transport_to,
+    trusting,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from aiohappyeyeballs import AddrInfoType
 
-    from pushdesk.webpush.egress import Resolver
+    from pushdesk.webpush.request import PushRequest
+    from pushdesk.webpush.transport import HttpTransport
 
-Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-OK = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"
-PATH = "/w/?token=SECRET%2fCm%2bwt4%3d"
-AMPLE_S = 60.0
 SHORT_S = 0.2
-
-
-@dataclass
-class Server:
-    """A push service on a raw socket, which does what its behaviour says to each connection."""
-
-    behave: Callable[[Server, Streams], Awaitable[None]]
-    port: int = 0
-    connections: int = 0
-    requests: list[tuple[list[str], bytes]] = field(default_factory=list)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                await self.behave(self, (reader, writer))
-        finally:
-            self.hung_up.set()
-            writer.transport.abort()
-
-    async def read_request(self, streams: Streams) -> None:
-        head = (await streams[0].readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
-        length = next(int(line.split(":")[1]) for line in head if line.lower().startswith("content-length:"))
-        self.requests.append((head, await streams[0].readexactly(length)))
-        self.arrived.set()
-
-
-@asynccontextmanager
-async def serving(
-    behave: Callable[[Server, Streams], Awaitable[None]], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
-) -> AsyncIterator[Server]:
-    server, tasks = Server(behave), set[asyncio.Task[None]]()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.get_running_loop().create_task(server.connected(reader, writer)))
-
-    listener = await asyncio.start_server(connected, host, 0, ssl=tls)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def answering(answer: bytes) -> Callable[[Server, Streams], Awaitable[None]]:
-    """Answer every request on every connection with these bytes."""
-
-    async def behave(server: Server, streams: Streams) -> None:
-        while True:
-            await server.read_request(streams)
-            streams[1].write(answer)
-            await streams[1].drain()
-
-    return behave
-
-
-def once(answer: bytes) -> Callable[[Server, Streams], Awaitable[None]]:
-    """Answer one request with these bytes, and wait until the client hangs up."""
-
-    async def behave(server: Server, streams: Streams) -> None:
-        await server.read_request(streams)
-        streams[1].write(answer)
-        await streams[1].drain()
-        assert await streams[0].read() == b""
-
-    return behave
-
-
-def endlessly(answer: bytes, then: bytes) -> Callable[[Server, Streams], Awaitable[None]]:
-    async def behave(server: Server, streams: Streams) -> None:
-        await server.read_request(streams)
-        streams[1].write(answer)
-        while True:
-            streams[1].write(then)
-            await streams[1].drain()
-
-    return behave
-
-
-def request_to(origin: str, path: str = PATH) -> PushRequest:
-    return PushRequest(endpoint=origin + path, headers={"TTL": "60", "Urgency": "high"}, body=b"\x00encrypted")
-
-
-@asynccontextmanager
-async def transport_to(
-    *origins: str,
-    total_timeout_s: float = AMPLE_S,
-    clock: Callable[[], float] = time.monotonic,
-    tls: ssl.SSLContext | None = None,
-    resolver: Resolver | None = None,
-) -> AsyncIterator[HttpTransport]:
-    transport = HttpTransport(
-        allowed_origins=frozenset(origins),
-        clock=clock,
-        connect_timeout_s=AMPLE_S,
-        total_timeout_s=total_timeout_s,
-        tls=tls,
-        resolver=resolver,
-    )
-    try:
-        yield transport
-    finally:
-        await transport.aclose()
-
-
-def origin(server: Server) -> str:
-    return f"http://127.0.0.1:{server.port}"
 
 
 async def fault_of(transport: HttpTransport, request: PushRequest) -> FaultKind:
@@ -328,6 +225,14 @@ async def test_chunk_that_is_none_leaves_the_status_that_came_before_it() -> Non
         await server.hung_up.wait()
 
 
+async def test_broken_chunk_that_comes_with_the_status_leaves_the_status() -> None:
+    answer = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"
+    async with serving(once(answer)) as server, transport_to(origin(server)) as transport:
+        got = await transport.post(request_to(origin(server)))
+        assert (got.status, got.body) == (201, b"half")
+        await server.hung_up.wait()
+
+
 async def test_body_that_never_ends_is_cut_and_the_connection_closed() -> None:
     endless = endlessly(b"HTTP/1.1 201 Created\r\n\r\n", b"x" * 65_536)
     async with serving(endless) as server, transport_to(origin(server)) as transport:
@@ -381,18 +286,6 @@ async def test_closed_port_is_a_connect_fault() -> None:
 async def test_name_that_leads_nowhere_is_a_dns_fault(host: str) -> None:
     async with transport_to(f"https://{host}") as transport:
         assert await fault_of(transport, request_to(f"https://{host}")) is FaultKind.DNS
-
-
-def server_tls(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
-
-
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
 
 
 async def test_tls_connection_with_a_trusted_certificate_is_used() -> None:
@@ -501,13 +394,13 @@ async def test_endpoint_of_an_origin_that_is_not_allowed_is_not_connected_to(hos
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"])  # noqa: S104
 async def test_guard_sees_the_real_address_behind_every_spelling(host: str) -> None:
-    async with (
-        serving(answering(OK)) as server,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=guarded_socket)) as session,
-    ):
-        with pytest.raises(aiohttp.ClientConnectorError) as raised:
-            await session.post(f"http://{host}:{server.port}/", data=b"x")
-        assert isinstance(raised.value.os_error, AddressRefusedError)
+    async with serving(answering(OK)) as server:
+        place = Origin(f"http://{host}:{server.port}")
+        pool = ConnectionPool(Connector(guard=guarded_socket), time.monotonic, connect_timeout_s=10.0)
+        with pytest.raises(TransportFault) as raised:
+            await pool.open(place, asyncio.get_running_loop().time() + 10.0)
+        await pool.aclose()
+        assert raised.value.kind is FaultKind.ADDRESS_REFUSED
         assert server.connections == 0
 
 

@@ -127,7 +127,9 @@ class Connector:
                 secured = await asyncio.get_running_loop().start_tls(
                     tunnel.transport, protocol, self._tls, server_hostname=origin.tls_name
                 )
-        except (ssl.SSLError, ValueError):  # ValueError: a name that no certificate can have
+        except (ssl.SSLError, ValueError, TypeError):
+            # ValueError: a name that no certificate can have. TypeError: what Python 3.11 makes of a certificate that
+            # is not trusted, where TLS is inside TLS.
             kind = FaultKind.TLS
         except OSError:
             pass
