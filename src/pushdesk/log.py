@@ -18,10 +18,9 @@ from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import structlog
-from structlog.stdlib import ProcessorFormatter
 
 from pushdesk.errors import StartUpError
+from pushdesk.lean_structlog import ProcessorFormatter, structlog
 from pushdesk.log_events import LogLineLost, fields_of, name_of
 from pushdesk.log_fields import Failure, Id
 from pushdesk.model import LogLevel
@@ -126,7 +125,7 @@ def start_log(file: Path, *, level: str, on_terminal: bool, ring: LogRing | None
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     logging.captureWarnings(capture=True)
     # At debug these tell what nobody asked: each statement, each selector.
-    for noisy in ("asyncio", "aiosqlite", "sqlalchemy", "alembic"):
+    for noisy in ("asyncio", "sqlalchemy", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
