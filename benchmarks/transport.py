@@ -9,6 +9,7 @@ load of the machine; asserts nothing of time.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import itertools
@@ -230,7 +231,9 @@ async def measure(pushes: int = PUSHES) -> dict[tuple[str, int, str], Cost]:
     }
 
 
-HEADER: Final = ("", "at once", "sender", "CPU a send, us", "by aiohttp's", "sends/s", "by aiohttp's")
+HEADER: Final = """\
+| | at once | sender | CPU a send, us | by aiohttp's | sends/s | by aiohttp's |
+| --- | --: | --- | --: | --: | --: | --: |"""
 
 
 def rows(measured: dict[tuple[str, int, str], Cost]) -> list[tuple[object, ...]]:
@@ -250,11 +253,18 @@ def rows(measured: dict[tuple[str, int, str], Cost]) -> list[tuple[object, ...]]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pushes", nargs="?", type=int, default=PUSHES, help="of each sender in each round")
+    pushes = parser.parse_args().pushes
     before = load_average()
-    measured = asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else PUSHES))
-    for row in (HEADER, *rows(measured)):
-        print(" | ".join(map(str, row)))
-    print(f"load of the machine: {before:.1f} before, {load_average():.1f} after, of {os.cpu_count()} cores")
+    measured = asyncio.run(measure(pushes))
+    print(HEADER)
+    for row in rows(measured):
+        print(f"| {' | '.join(map(str, row))} |")
+    print(
+        f"\nMedians of {ROUNDS} rounds of {pushes} pushes each. Load average {before:.1f} before, {load_average():.1f} "
+        f"after, on {os.cpu_count()} cores."
+    )
 
 
 if __name__ == "__main__":
