@@ -69,6 +69,8 @@ def snap(snap_compare: Callable[..., bool]) -> Snap:
             if act is not None:
                 act()
                 await until_says(pilot, *then_says)
+            # For a moment a button is shown pressed.
+            await until(pilot, lambda: not app.screen.query("Button.-active"))
             if not waits:
                 await settled(pilot)
             said.append(text_of(app))

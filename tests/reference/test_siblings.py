@@ -60,7 +60,8 @@ async def check(desk: Bench, dispatch: str, user: str, fates: Sequence[Fate]) ->
     found = await desk.tried(dispatch)
     told = {item["subscription"]: (item["outcome"], item["status"], item["attempts"]) for item in found["deliveries"]}
     devices = {f"{user}-{number}": fate for number, fate in enumerate(fates)}
-    assert told == {name: (fate.outcome, fate.status, int(fate.is_pushed)) for name, fate in devices.items()}, fates
+    expected = {name: (fate.outcome, fate.status, int(fate.is_pushed)) for name, fate in devices.items()}
+    assert told == expected, [item["reason"] for item in found["deliveries"]]
     assert found["counts"] == Counter(fate.outcome for fate in fates)
     assert (found["state"] == "done") is all(fate.outcome != "transient" for fate in fates)
 
