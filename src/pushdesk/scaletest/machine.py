@@ -64,9 +64,11 @@ def usage_of(pid: int) -> Usage | None:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+    # To the nanosecond, but of the threads only that still run; the other is of all, in hundredths of a second.
+    cpu_s = max((int(fields[11]) + int(fields[12])) / TICKS_PER_S, _of_threads(pid))
     memory = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return Usage(
-        (int(fields[11]) + int(fields[12])) / TICKS_PER_S,
+        cpu_s,
         _bytes(memory.get("VmRSS", "")),
         _bytes(memory.get("VmHWM", "")),
         (int(fields[13]) + int(fields[14])) / TICKS_PER_S,
@@ -81,6 +83,15 @@ def children_of(pid: int) -> tuple[int, ...]:
             with suppress(OSError):
                 found += [int(child) for child in (thread / "children").read_text(encoding="ascii").split()]
     return (*found, *(below for child in found for below in children_of(child)))
+
+
+def _of_threads(pid: int) -> float:
+    """Return the seconds that the threads of a process have used that still run; 0 if the system does not tell."""
+    used_ns = 0
+    with suppress(OSError, ValueError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            used_ns += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
+    return used_ns / 1e9
 
 
 def _bytes(said: str) -> int:
