@@ -104,6 +104,15 @@ class Broadcast(NamedTuple):
     """Of memory than there was before, at most."""
 
 
+class Dispatches(NamedTuple):
+    """What notifications took, one after the other."""
+
+    took_ms: list[float]
+    """Each."""
+    cpu_ms: float
+    """Of the server and its children, for each."""
+
+
 class Grown(NamedTuple):
     """What was measured with a database of one size."""
 
@@ -112,10 +121,8 @@ class Grown(NamedTuple):
     start_s: float
     small_start_s: float
     idle: Memory
-    cold_ms: list[float]
-    small_cold_ms: list[float]
-    cached_ms: list[float]
-    small_cached_ms: list[float]
+    dispatches: dict[str, tuple[Dispatches, Dispatches]]
+    """Cold and cached, each beside those on the small database."""
     broadcast: Broadcast | None
     sent: Sent
 
@@ -141,13 +148,18 @@ async def starts(one: Stock, other: Stock, times: int) -> tuple[float, float]:
     return median(took_s[one]), median(took_s[other])
 
 
-async def dispatches(one: Running, other: Running, number: int) -> tuple[list[float], list[float]]:
-    """Send to so many users of each in turns; returns the milliseconds of each."""
+async def dispatches(one: Running, other: Running, number: int) -> tuple[Dispatches, Dispatches]:
+    """Send to so many users of each in turns."""
     took_ms: dict[Running, list[float]] = {one: [], other: []}
+    began_s = {running: family_cpu_s(running.server.pid) for running in took_ms}
     for turn in range(number):
         for running in _in_turn(turn, one, other):
             took_ms[running].append(await running.dispatch(turn * STRIDE % running.stock.users))
-    return took_ms[one], took_ms[other]
+    # What is written down of the last ones is of them.
+    await asyncio.gather(*(settled(running.server.url) for running in took_ms))
+    cpu_s = {running: family_cpu_s(running.server.pid) - began_s[running] for running in took_ms}
+    of_one, of_other = (Dispatches(took_ms[running], 1000 * cpu_s[running] / number) for running in (one, other))
+    return of_one, of_other
 
 
 def _in_turn(turn: int, one: T, other: T) -> tuple[T, T]:
@@ -191,9 +203,9 @@ async def measure(
         # What is loaded and made once is there before: the last user is not asked for again where there are enough.
         for each in (running, beside):
             await each.dispatch(each.stock.users - 1)
-        cold_ms, small_cold_ms = await dispatches(running, beside, number)
-        cached_ms, small_cached_ms = await dispatches(running, beside, number)
-        tell(f"{made.devices} devices: dispatches {median(cold_ms):.1f} ms cold, {median(cached_ms):.1f} ms cached")
+        taken = {name: await dispatches(running, beside, number) for name in ("cold", "cached")}
+        for name, (of_this, _) in taken.items():
+            tell(f"{made.devices} devices: dispatches, {name}: {median(of_this.took_ms):.1f} ms")
         told = None
         if made.devices <= broadcast_to:
             told = await broadcast(running)
@@ -205,10 +217,7 @@ async def measure(
         start_s,
         small_start_s,
         idle,
-        cold_ms,
-        small_cold_ms,
-        cached_ms,
-        small_cached_ms,
+        taken,
         told,
         sent,
     )

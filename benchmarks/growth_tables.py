@@ -9,7 +9,7 @@ from benchmarks.processes import load_average, percentile
 from tests.figures import table
 
 if TYPE_CHECKING:
-    from benchmarks.growth import Grown
+    from benchmarks.growth import Dispatches, Grown
 
 
 def report(found: list[Grown], small: int) -> str:
@@ -46,16 +46,27 @@ def _dispatches(found: list[Grown], small: int) -> str:
     rows: list[tuple[object, ...]] = [
         (
             each.stock.devices,
-            *_compared(each.cold_ms, each.small_cold_ms),
-            *_compared(each.cached_ms, each.small_cached_ms),
+            name,
+            _told(this),
+            _told(beside),
+            f"{median(this.took_ms) / median(beside.took_ms):.2f}",
+            f"{this.cpu_ms:.2f}",
+            f"{beside.cpu_ms:.2f}",
+            f"{this.cpu_ms / beside.cpu_ms:.2f}",
         )
         for each in found
+        for name, (this, beside) in each.dispatches.items()
     ]
-    header = ("devices", "cold", "small one's", "ratio", "cached", "small one's", "ratio")
+    header = ("devices", "", "ms", "small one's", "ratio of the medians", "CPU, ms", "small one's", "ratio")
     return (
-        f"A dispatch, in ms: median / 95th percentile of {len(found[0].cold_ms)}, in turns with as many on the small "
-        f"database, of {small} devices; the ratio is that of the medians:\n\n{table(header, rows)}"
+        f"A dispatch, median / 95th percentile of {len(found[0].dispatches['cold'][0].took_ms)}, in turns with as many "
+        f"on the small database, of {small} devices; and the CPU of the server with its children for each:\n\n"
+        f"{table(header, rows)}"
     )
+
+
+def _told(dispatches: Dispatches) -> str:
+    return f"{median(dispatches.took_ms):.1f} / {percentile(dispatches.took_ms, 95):.1f}"
 
 
 def _broadcasts(found: list[Grown]) -> str:
@@ -89,8 +100,3 @@ def _sends(found: list[Grown]) -> str:
         "Notifications as fast as they are accepted, one user after the other, until all pushes have arrived:\n\n"
         f"{table(header, rows)}"
     )
-
-
-def _compared(milliseconds: list[float], small: list[float]) -> tuple[str, str, str]:
-    of_this, of_small = (f"{median(each):.1f} / {percentile(each, 95):.1f}" for each in (milliseconds, small))
-    return of_this, of_small, f"{median(milliseconds) / median(small):.2f}"
