@@ -232,3 +232,19 @@ def test_whatever_is_written_a_summary_is_one_clean_line(text: str) -> None:
     for summary in (summarise(text), summarise_error(text)):
         assert len(summary) <= LIMIT
         assert clean(summary) == summary
+
+
+def test_only_the_blocks_that_a_summary_shows_are_read_to_the_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    inline = markdown_blocks.MARKDOWN.inline
+
+    def parse(source: str, *more: Any, original: Callable[..., Any] = inline.parse) -> Any:
+        read.append(source)
+        return original(source, *more)
+
+    monkeypatch.setattr(inline, "parse", parse)
+    text = "\n\n".join(f"Paragraph {number:02} says in *some* words what was done." for number in range(50))
+    assert summarise(text) == " ".join(
+        f"Paragraph {number:02} says in some words what was done." for number in range(2)
+    )
+    assert len(read) == 3
