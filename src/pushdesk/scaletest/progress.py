@@ -92,10 +92,12 @@ class Bars:
 
 
 DRAW_EVERY_S: Final = 0.25
+SHORTEST_PACE_S: Final = 0.5
+"""Before that, a rate would be chance."""
 
 
 def _pace(done: int, total: int, passed_s: float) -> str:
-    if not done or passed_s <= 0:
+    if not done or passed_s < SHORTEST_PACE_S:
         return ""
     rate = done / passed_s
     left_s = (total - done) / rate
