@@ -1,9 +1,10 @@
 """What sender processes are worth: `python -m benchmarks.senders [ROUNDS]` prints Markdown.
 
 Engines with none, one and two sender processes have their turns, round by round, in processes and data directories of
-their own; the push service is a process, too. In each round pushes wait that were accepted before, and what is measured
-is what it takes from then until all of them are sent and their outcomes are written: the time, and the processor time
-of the engine with its sender processes. Ratios are of rounds that were next to each other; nothing is asserted of time.
+their own; the push service is a process, too. Two things are measured, each by its time and by the processor time of
+the engine with its sender processes. *Sending alone*: pushes are handed over and what became of them is taken back, a
+hundred at once. *From the outbox*: pushes wait that were accepted before, until all of them are claimed, sent, and
+their outcomes written. Ratios are of rounds that were next to each other; nothing is asserted of time.
 """
 
 from __future__ import annotations
@@ -21,19 +22,27 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.processes import family, family_cpu_s, load_average
 from pushdesk.config import Config, OutboxConfig, PushConfig, RetentionConfig
+from pushdesk.engine.carrier import InProcess
 from pushdesk.engine.opening import in_hand, open_engine, sender_settings
 from pushdesk.engine.sender_pool import SenderPool
 from pushdesk.model import Notification, Service
+from pushdesk.sender.sending import open_transport
 from tests.push_service import Device
+from tests.sender.bench import push_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pushdesk.engine.carrier import Carrier
     from pushdesk.engine.engine import Engine
+    from pushdesk.sender.frames import Push
 
 PROCESSES: Final = (0, 1, 2)
 ROUNDS: Final = 7
-PUSHES: Final = 4000
+PUSHES: Final = 2000
+AT_ONCE: Final = 100
+ALONE, WHOLE = "alone", "whole"
+TITLES: Final = {ALONE: "Sending alone", WHOLE: "From the outbox"}
 DEVICES: Final = 200
 BODY: Final = "x" * 120
 """Makes a message of about 250 bytes."""
@@ -55,11 +64,11 @@ class Subject:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def send(self) -> Round:
+    async def send(self, kind: str) -> Round:
         """Have it send as many pushes as a round has."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(b"go\n")
+        self._process.stdin.write(f"{kind}\n".encode())
         return Round(*json.loads(await self._process.stdout.readline()))
 
 
@@ -78,8 +87,8 @@ async def program(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 @asynccontextmanager
-async def engine_with(processes: int, origin: str, folder: Path) -> AsyncIterator[Engine]:
-    """Run an engine that sends by so many processes."""
+async def engine_with(processes: int, origin: str, folder: Path) -> AsyncIterator[tuple[Engine, Carrier]]:
+    """Run an engine that sends by so many processes, and give what it sends by, too."""
     config = Config(
         folder,
         push=PushConfig(allow_endpoint=(origin,)),
@@ -87,17 +96,43 @@ async def engine_with(processes: int, origin: str, folder: Path) -> AsyncIterato
         retention=RetentionConfig(rows=0, days=0),
     )
     if processes == 0:
+        transport = open_transport(sender_settings(config), time.monotonic)
         async with open_engine(config, access_url="http://localhost:8484") as engine:
-            yield engine
+            yield engine, InProcess(transport, time.monotonic)
+        await transport.aclose()
         return
     async with (
         SenderPool(processes, sender_settings(config, processes), in_hand=in_hand(config)) as pool,
         open_engine(config, access_url="http://localhost:8484", pool=pool) as engine,
     ):
-        yield engine
+        yield engine, pool
 
 
-async def one_round(engine: Engine) -> Round:
+def began() -> tuple[float, float, float]:
+    """Return where the clocks stand."""
+    return time.perf_counter(), family_cpu_s(os.getpid()), time.process_time()
+
+
+def ended(since: tuple[float, float, float]) -> Round:
+    """Return what it has taken since then."""
+    seconds, cpu_s, own_s = (now - then for now, then in zip(began(), since, strict=True))
+    return Round(seconds, cpu_s, max(0.0, cpu_s - own_s))
+
+
+async def send_alone(carrier: Carrier, push: Push) -> Round:
+    """Send without an outbox."""
+    numbers = iter(range(PUSHES))
+
+    async def sender() -> None:
+        for number in numbers:
+            await carrier.carry(str(number), push)
+
+    since = began()
+    await asyncio.gather(*(sender() for _ in range(AT_ONCE)))
+    return ended(since)
+
+
+async def send_whole(engine: Engine) -> Round:
     """Have pushes wait, then send them."""
     await engine.pause_service(Service.OTHER)
     for first in range(0, PUSHES, ACCEPTED_AT_ONCE):
@@ -109,66 +144,69 @@ async def one_round(engine: Engine) -> Round:
         )
     while sum(service.waiting for service in (await engine.stats()).services) < PUSHES:  # noqa: ASYNC110 (polled)
         await asyncio.sleep(0.05)
-    began_at, cpu_s, own_s = time.perf_counter(), family_cpu_s(os.getpid()), time.process_time()
+    since = began()
     await engine.resume_service(Service.OTHER)
     while (await engine.stats()).queue:  # noqa: ASYNC110 (polled)
         await asyncio.sleep(0.02)
-    seconds = time.perf_counter() - began_at
-    own_s = time.process_time() - own_s
-    cpu_s = family_cpu_s(os.getpid()) - cpu_s
-    return Round(seconds, cpu_s, max(0.0, cpu_s - own_s))
+    return ended(since)
 
 
 async def serve(processes: int, origin: str) -> None:
     """Send as many pushes as a round has for each line that comes."""
     loop = asyncio.get_running_loop()
     with TemporaryDirectory() as folder:
-        async with engine_with(processes, origin, Path(folder)) as engine:
+        async with engine_with(processes, origin, Path(folder)) as (engine, carrier):
+            push = push_to(Device(f"{origin}/device"), BODY.encode() * 2)
             for number in range(DEVICES):
                 await engine.subscribe(f"user-{number}", Device(f"{origin}/device-{number}").request())
             while len(family(os.getpid())) <= processes:  # noqa: ASYNC110 (polled)
                 await asyncio.sleep(0.05)
-            while await loop.run_in_executor(None, sys.stdin.readline):
-                print(json.dumps(await one_round(engine)), flush=True)
+            while kind := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
+                taken = await (send_alone(carrier, push) if kind == ALONE else send_whole(engine))
+                print(json.dumps(taken), flush=True)
 
 
-async def compare(rounds: int) -> dict[int, list[Round]]:
+async def compare(rounds: int) -> dict[str, dict[int, list[Round]]]:
     """Let each have its turn, so many times, the first of each time being another."""
-    found: dict[int, list[Round]] = {number: [] for number in PROCESSES}
+    found: dict[str, dict[int, list[Round]]] = {kind: {number: [] for number in PROCESSES} for kind in TITLES}
     async with program("benchmarks.push_service") as service:
         assert service.stdout is not None
         origin = (await service.stdout.readline()).decode().strip()
         arguments = [("benchmarks.senders", "--serve", str(number), origin) for number in PROCESSES]
         async with program(*arguments[0]) as none, program(*arguments[1]) as one, program(*arguments[2]) as two:
             subjects = {0: Subject(none), 1: Subject(one), 2: Subject(two)}
-            for subject in subjects.values():
-                # Connections, caches and keys come about.
-                await subject.send()
-            for turn in range(rounds):
-                for place in range(len(PROCESSES)):
-                    number = PROCESSES[(turn + place) % len(PROCESSES)]
-                    found[number].append(await subjects[number].send())
-                    print(f"round {turn + 1} of {rounds}, {number}: {found[number][-1]}", file=sys.stderr)
+            for kind in TITLES:
+                for subject in subjects.values():
+                    # Connections, caches and keys come about.
+                    await subject.send(kind)
+                for turn in range(rounds):
+                    for place in range(len(PROCESSES)):
+                        number = PROCESSES[(turn + place) % len(PROCESSES)]
+                        taken = await subjects[number].send(kind)
+                        found[kind][number].append(taken)
+                        print(f"{kind}, round {turn + 1} of {rounds}, {number}: {taken}", file=sys.stderr)
     return found
 
 
-def show(found: dict[int, list[Round]]) -> None:
+def show(found: dict[str, dict[int, list[Round]]]) -> None:
     """Print what was found."""
-    one = found[1]
-    print("| sender processes | sends/s | by one | CPU per send | by one | of it the engine's own |")
-    print("|---|---|---|---|---|---|")
-    for number, rounds in found.items():
-        pairs = list(zip(rounds, one, strict=True))
-        rate = median(PUSHES / each.seconds for each in rounds)
-        cpu_us = median(each.cpu_s / PUSHES * 1e6 for each in rounds)
-        own_us = median((each.cpu_s - each.children_cpu_s) / PUSHES * 1e6 for each in rounds)
-        faster = median(other.seconds / each.seconds for each, other in pairs)
-        dearer = median(each.cpu_s / other.cpu_s for each, other in pairs)
-        print(f"| {number} | {rate:.0f} | {faster:.2f} | {cpu_us:.0f} µs | {dearer:.2f} | {own_us:.0f} µs |")
-    rounds_each = len(one)
+    print("|  | sender processes | sends/s | by one | CPU per send | by one | of it the engine's own |")
+    print("| --- | --: | --: | --: | --: | --: | --: |")
+    for kind, title in TITLES.items():
+        one = found[kind][1]
+        for number, rounds in found[kind].items():
+            pairs = list(zip(rounds, one, strict=True))
+            rate = median(PUSHES / each.seconds for each in rounds)
+            cpu_us = median(each.cpu_s / PUSHES * 1e6 for each in rounds)
+            own_us = median((each.cpu_s - each.children_cpu_s) / PUSHES * 1e6 for each in rounds)
+            faster = median(other.seconds / each.seconds for each, other in pairs)
+            dearer = median(each.cpu_s / other.cpu_s for each, other in pairs)
+            print(
+                f"| {title} | {number} | {rate:.0f} | {faster:.2f} | {cpu_us:.0f} µs | {dearer:.2f} | {own_us:.0f} µs |"
+            )
     print(
-        f"\nMedians of {rounds_each} rounds of {PUSHES} pushes each, by turns in one run; the push service shares the "
-        f"{os.cpu_count()} cores. Load before the end: {load_average():.1f}."
+        f"\nMedians of {len(found[WHOLE][1])} rounds of {PUSHES} pushes each, by turns in one run; the push service "
+        f"shares the {os.cpu_count()} cores. Load at the end: {load_average():.1f}."
     )
 
 

@@ -148,6 +148,29 @@ async def test_a_poisoned_push_that_comes_alone_by_chance_takes_four_processes_a
     assert [line["pushes"] for line in log.of("sender_ended")] == [1, 1, 1, 1]
 
 
+async def test_a_suspect_that_is_innocent_is_sent_alone_and_the_process_for_it_ends(
+    service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushdesk.engine.sender_pool.IDLE_TICKS", 1)
+    async with open_pool(service.origin) as pool:
+        for killed in range(2):
+            (pid,) = await ready(pool)
+            service.hold = asyncio.Event()
+            carrying = begin(pool, service.device("one"), "suspect")
+            await service.wait_for_pushes(killed + 1)
+            os.kill(pid, signal.SIGKILL)
+            assert await statuses(*carrying) == [0]
+            service.hold.set()
+        assert not pool._alone.is_wanted
+        assert await statuses(*begin(pool, service.device("one"), "suspect")) == [201]
+        assert pool._alone.lives == 1
+        await until(lambda: pool._alone.process is None)
+        # It is nobody's suspect any more.
+        assert await statuses(*begin(pool, service.device("one"), "suspect")) == [201]
+        assert (pool._alone.lives, pool._alone.is_wanted) == (1, False)
+        assert pool.stats().restarts == 2
+
+
 async def test_a_process_that_talks_nonsense_is_replaced(service: PushService) -> None:
     async with open_pool(service.origin, command=FRAGILE) as pool:
         carried = await pool.carry("a", push_to(service.device("garbage")))

@@ -230,9 +230,13 @@ class SenderProcess(asyncio.Protocol):
         self._process.kill()
 
     async def ended(self) -> Ending:
-        """Wait for its end."""
-        await asyncio.shield(self._closed)
-        return await self._reap()
+        """Wait for its end. Cancelled, it is ended at once."""
+        try:
+            await asyncio.shield(self._closed)
+            return await self._reap()
+        except asyncio.CancelledError:
+            self._put_down()
+            raise
 
     def close(self) -> None:
         """Let it end: nothing is in its hands that anybody waits for."""
@@ -303,15 +307,11 @@ class SenderProcess(asyncio.Protocol):
     async def _reap(self) -> Ending:
         """Wait until the process is no more; kill it if that takes too long."""
         patience = self._loop.time() + END_WITHIN_S
-        try:
-            # Asked now and then: no loop but the main thread's is told of children.
-            while (code := self._process.poll()) is None:
-                if self._loop.time() > patience:
-                    self.kill()
-                await asyncio.sleep(0.01)
-        except asyncio.CancelledError:
-            self._put_down()
-            raise
+        # Asked now and then: no loop but the main thread's is told of children.
+        while (code := self._process.poll()) is None:
+            if self._loop.time() > patience:
+                self.kill()
+            await asyncio.sleep(0.01)
         if self._stderr is not None:
             # What it said last may not have been read yet.
             await wait_at_most(LAST_WORDS_S, self._said.ended)

@@ -50,6 +50,8 @@ class Seat:
         self._closed = asyncio.Event()
         self._failures = 0
         self._lost = 0
+        self._left: SenderProcess | None = None
+        """The process that was told to end, though others may follow."""
         self.process: SenderProcess | None = None
         self.lives = 0
         """Processes that there have been."""
@@ -66,6 +68,7 @@ class Seat:
     def leave(self) -> None:
         """Let there be none: it has nothing in hand."""
         self._wanted.clear()
+        self._left = self.process
         if self.process is not None:
             self.process.close()
 
@@ -114,7 +117,7 @@ class Seat:
             ending = await process.ended()
         finally:
             self.process = None
-        if self._closed.is_set() or not self._wanted.is_set():
+        if self._closed.is_set() or process is self._left:
             return
         self._failures = 0 if loop.time() - began_at > LIVED_S else self._failures + 1
         self._on_end(ending, self._lost)
