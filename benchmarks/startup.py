@@ -2,8 +2,9 @@
 
 `pushdesk --version`, `pushdesk send` through a server that runs, `pushdesk serve` until it listens, and the console
 with the server in it until its first paint in a terminal: each from the start of its process, by a bare
-`python -c pass`, in turns within one run, the median of the rounds. Beside the time the CPU that it took by then. Then what each imports:
-time by package as `python -X importtime` has it, each module's own, summed up; which slows all of it down alike.
+`python -c pass`, in turns within one run, the median of the rounds. Beside the time the CPU that it took by then. Then
+what each imports: time by package as `python -X importtime` has it, each module's own, summed up; which slows all of
+it down alike.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushdesk.config import CacheConfig
 from pushdesk.engine.subscriptions import NEGATIVE_SHARE
+from pushdesk.webpush.device_keys import CACHE_SHARE
 from tests.engine.cache_memory import fill
 from tests.engine.reads import DEVICES, NOTIFICATIONS, TTL_S, bursts, town
 from tests.figures import table, write_figures
@@ -94,7 +95,7 @@ async def _memory() -> str:
             users = 2000
             stats, truth = await fill(Path(folder), users=users, devices=devices)
         share = 1 - NEGATIVE_SHARE if devices else NEGATIVE_SHARE
-        held = int(CacheConfig().max_size * share / stats.size * users)
+        held = int(CacheConfig().max_size * (1 - CACHE_SHARE) * share / stats.size * users)
         rows.append((devices, round(stats.size / users), round(truth / users), held))
     return table(("devices", "bytes by estimate", "bytes in truth", "users that the default holds"), rows)
 

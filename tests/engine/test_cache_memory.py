@@ -11,6 +11,7 @@ from pushdesk.config import CacheConfig
 from pushdesk.engine.subscriptions import BATCH, NEGATIVE_SHARE
 from pushdesk.storage.records import Targets
 from pushdesk.storage.store import Store
+from pushdesk.webpush.device_keys import CACHE_SHARE
 from tests.engine.cache_memory import ask_for, cache_of, fill, measured, name
 from tests.engine.population import populate
 
@@ -30,7 +31,7 @@ async def test_the_estimate_is_within_a_quarter_of_the_truth(tmp_path: Path, dev
 
 async def test_the_default_holds_users_by_the_ten_thousands(tmp_path: Path) -> None:
     stats, _ = await fill(tmp_path, users=USERS, devices=1)
-    assert CacheConfig().max_size * (1 - NEGATIVE_SHARE) / stats.size * stats.entries > 25_000
+    assert CacheConfig().max_size * (1 - CACHE_SHARE) * (1 - NEGATIVE_SHARE) / stats.size * stats.entries > 25_000
 
 
 async def test_users_that_a_stranger_makes_up_take_a_tenth_of_the_room_and_nothing_besides() -> None:

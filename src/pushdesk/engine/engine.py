@@ -51,6 +51,7 @@ from pushdesk.log_fields import Id, UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Scope, Stats
 from pushdesk.user_id import check_user
+from pushdesk.webpush.device_keys import share_of_cache
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ class Engine:
         self._cache = SubscriptionCache(
             store.subscriptions.targets,
             ttl_s=config.cache.ttl_s,
-            max_size=config.cache.max_size,
+            # Devices' keys, read, have the rest: whoever encrypts holds them.
+            max_size=config.cache.max_size - share_of_cache(config.cache.max_size, holders=1),
             monotonic=clock.monotonic,
             now=partial(utc, clock),
             uniform=uniform,
