@@ -88,6 +88,7 @@ async def test_what_only_tells_loads_nothing_that_does(
     assert modules & forbidden == set()
 
 
+@pytest.mark.timeout(300)
 async def test_what_a_server_does_is_asked_for_with_a_client_alone(environment: dict[str, str], tmp_path: Path) -> None:
     environment |= {"PUSHDESK_ADMIN_TOKEN": "t" * 32, "PUSHDESK_TOKEN": "t" * 32}
     ended, unneeded = {}, {}
