@@ -104,13 +104,13 @@ class Bench(NamedTuple):
     async def cost(self, send: Callable[[], Awaitable[None]]) -> Cost:
         """Return what it costs to send to every device."""
         # Nothing is brought over into the file meanwhile: then the log has all that is written.
-        await self.store._database.beside(lambda driver: driver.execute_fetchall("PRAGMA wal_autocheckpoint = 0"))
+        await self.store._database.beside(lambda driver: driver.execute("PRAGMA wal_autocheckpoint = 0").fetchall())
         await self.store._database.empty_log()
         began_s = time.perf_counter()
         await send()
         seconds = time.perf_counter() - began_s
         log = self.store.path.with_name(f"{self.store.path.name}-wal").stat().st_size
-        await self.store._database.beside(lambda driver: driver.execute_fetchall("PRAGMA wal_autocheckpoint = 1000"))
+        await self.store._database.beside(lambda driver: driver.execute("PRAGMA wal_autocheckpoint = 1000").fetchall())
         await self.store._database.empty_log()
         return Cost(self.devices, seconds, log)
 

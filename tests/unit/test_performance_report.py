@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.report import DOCUMENT, PARTS, SCALETEST, PartFailedError, machine, measure
+from benchmarks.report import DOCUMENT, PARTS, SCALETEST, PartFailedError, command, machine, measure
 from tests.figures import read_figures
 from tests.programs import CHECKOUT
 
@@ -35,6 +36,12 @@ def document(tmp_path: Path) -> Path:
 def test_the_document_has_a_place_for_each_part() -> None:
     for part in PARTS:
         read_figures(DOCUMENT, part)
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != SCALETEST])
+def test_each_part_is_a_program_of_the_benchmarks(part: str) -> None:
+    *_, name = command(part)
+    assert find_spec(name) is not None
 
 
 def test_the_script_names_each_part() -> None:
