@@ -29,8 +29,8 @@ from tests.figures import table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pushdesk.storage.driver import Usage
     from pushdesk.storage.records import Message
+    from pushdesk.storage.usage import Usage
 
 NOTIFICATIONS: Final = 10_000
 ALONE: Final = 300

@@ -14,7 +14,7 @@ import pytest
 
 from pushdesk.engine import acceptance, settling, worker
 from pushdesk.model import Turn, TurnStatus
-from pushdesk.storage.driver import name_of
+from pushdesk.storage.usage import name_of
 from tests.engine.reads import DEVICES, HELLO, NOTIFICATIONS, bursts, town
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pushdesk.errors import DatabaseError, DiskFullError
 from pushdesk.storage import revisions
-from pushdesk.storage.driver import Line, Lines, Usage, drive, make_engine
+from pushdesk.storage.driver import Line, Lines, drive, make_engine
 from pushdesk.storage.transaction import Reader, Snapshot, Transaction, to_its_end
+from pushdesk.storage.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -9,14 +9,13 @@ This is the only module that knows the driver. Statements are SQLAlchemy's every
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 from sqlalchemy import URL, Row, create_engine, event
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
-    from sqlalchemy import Connection, CursorResult, Engine, Executable
+    from sqlalchemy import Connection, Engine, Executable
+
+    from pushdesk.storage.usage import Usage
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-
-_NAME: Final = re.compile(r"\s*(?:(SELECT)\b.*?\bFROM\s+(\w+)|(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+))", re.DOTALL)
-"""What a statement is called by: its first word, and the first table that it names."""
 
 
 class Rows(list[Row[*tuple[Any, ...]]]):
@@ -101,35 +99,6 @@ class Rows(list[Row[*tuple[Any, ...]]]):
     def scalars(self) -> list[Any]:
         """Return the first column of each."""
         return [row[0] for row in self]
-
-
-class Usage:
-    """What was asked of a database since it was opened. Counted in several threads, and read in any."""
-
-    def __init__(self) -> None:
-        self.statements: Counter[str] = Counter()
-        """How often each was executed, by name: what it does, and to which table. Once for many parameters."""
-        self.trips = 0
-        """How often a thread was asked for something."""
-        self.waits = 0
-        """How often a connection was asked for."""
-        self.waited_s = 0.0
-        """For how many seconds one was waited for, together."""
-        self._names: dict[str, str] = {}
-
-    def count(self, result: CursorResult[Any]) -> None:
-        """Count a statement that was executed."""
-        compiled = result.context.compiled
-        statement = result.context.statement if compiled is None else compiled.string
-        name = self._names.get(statement)
-        if name is None:
-            name = self._names[statement] = name_of(statement)
-        self.statements[name] += 1
-
-    def waited(self, since: float) -> None:
-        """Count that a connection was waited for, since a moment of `time.perf_counter`."""
-        self.waits += 1
-        self.waited_s += time.perf_counter() - since
 
 
 class Line:
@@ -323,15 +292,6 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
         return cast("T", ended.value)
     work.close()
     raise RuntimeError("In the database's thread nothing else can be waited for.")
-
-
-def name_of(statement: str) -> str:
-    """Return what a statement is called: `select subscriptions`, `update deliveries`."""
-    found = _NAME.match(statement)
-    if found is None:
-        return " ".join(statement.split()[:2]).lower()
-    verb, table = (found[1], found[2]) if found[1] else (found[3], found[4])
-    return f"{verb.split()[0]} {table}".lower()
 
 
 def _work_off(jobs: SimpleQueue[Callable[[], None] | None]) -> None:

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pushdesk.storage.driver import Usage
     from pushdesk.storage.records import Raised
     from pushdesk.storage.transaction import OnRaised
+    from pushdesk.storage.usage import Usage
 
 DATABASE_NAME: Final = "pushdesk.db"
 """The database's file in a data directory."""
