@@ -129,6 +129,13 @@ def test_the_next_turn_waits_for_answer_and_arrival() -> None:
     assert turns.ledger.may_go_on(0)
 
 
+def test_what_the_server_puts_off_is_waited_for() -> None:
+    turns = Turns()
+    turns.ledger.ask(0)
+    turns.ledger.put_off(60)
+    assert turns.ledger.moved_at == turns.now + 60
+
+
 def test_times_are_counted_from_the_request() -> None:
     turns = Turns()
     turn = turns.ledger.ask(0)

@@ -146,5 +146,6 @@ class Driver:
             if not self._stopped:
                 self._send(number, content)
 
+        self._ledger.put_off(seconds)
         timer = asyncio.get_running_loop().call_later(seconds, again)
         self._timers.add(timer)

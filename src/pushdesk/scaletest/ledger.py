@@ -96,7 +96,7 @@ class Ledger:
         self.began_at: float | None = None
         self.last_at = 0.0
         self.moved_at = 0.0
-        """When something was asked for, accepted or has arrived last."""
+        """When something was asked for, accepted or has arrived last; later, if the server asked for patience."""
         self.ticks: list[int] = []
         """How many arrived, by tenths of a second since the first was asked for."""
         self.to_arrive = Histogram()
@@ -122,14 +122,20 @@ class Ledger:
         turn = self._asked[number]
         self._asked[number] = turn + 1
         self.asked += 1
-        self._asked_at[number] = self.moved_at = now
+        self._asked_at[number] = now
+        self._move(now)
         return turn
+
+    def put_off(self, seconds: float) -> None:
+        """Note that the server asks for so many seconds of patience: nothing has to happen before they are over."""
+        self._move(self._clock() + seconds)
 
     def accept(self, number: int) -> None:
         """Note that the server has taken the turn that was asked for."""
-        self.moved_at = self._clock()
+        now = self._clock()
+        self._move(now)
         # The push may have been faster, but it is the same turn: the next one is asked for after the answer.
-        self.to_accept.add(self.moved_at - self._asked_at[number])
+        self.to_accept.add(now - self._asked_at[number])
         self._accepted[number] = self._asked[number]
         self.accepted += 1
 
@@ -170,7 +176,8 @@ class Ledger:
         now = self._clock()
         self._done[number] = turn + 1
         self.arrived += 1
-        self.last_at = self.moved_at = now
+        self.last_at = now
+        self._move(now)
         assert self.began_at is not None  # noqa: S101 (it was asked for)
         self.to_arrive.add(now - self._asked_at[number])
         tick = int((now - self.began_at) / TICK_S)
@@ -209,6 +216,9 @@ class Ledger:
     def _read(self, number: int, body: bytes) -> _Notification:
         plaintext = self._crowd[number].keys.decrypt(body)
         return msgspec.json.decode(plaintext, type=_Pushed).notification
+
+    def _move(self, at: float) -> None:
+        self.moved_at = max(self.moved_at, at)
 
     def _wonder(self, what: str) -> None:
         if len(self.strange) < 20:

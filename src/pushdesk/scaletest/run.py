@@ -172,7 +172,7 @@ async def _until_arrived(plan: Plan, ledger: Ledger, show: Callable[[int], None]
     while not ledger.is_complete:
         await asyncio.sleep(LOOK_EVERY_S)
         show(ledger.arrived)
-        if time.monotonic() - max(ledger.moved_at, ledger.last_at) > plan.patience_s:
+        if time.monotonic() - ledger.moved_at > plan.patience_s:
             break
     show(ledger.arrived)
 
