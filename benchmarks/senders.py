@@ -81,7 +81,8 @@ async def program(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         yield process
     finally:
-        if process.returncode is None:
+        # A subject ends when nothing more is asked of it, and takes its folder with it.
+        if process.returncode is None and "--serve" not in arguments:
             process.terminate()
         await process.communicate()
 
