@@ -15,7 +15,7 @@ from pushdesk.config import SETTINGS
 from pushdesk.errors import EXIT_DONE, EXIT_NO, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_USAGE
 from tests.programs import PUSHDESK, bare_environment, run
 
-HEAVY = {"textual", "sqlalchemy", "aiohttp", "alembic", "structlog", "rich", "cryptography"}
+HEAVY = {"textual", "sqlalchemy", "aiohttp", "aiosqlite", "alembic", "structlog", "rich", "cryptography"}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The connections to SQLite, each with a thread of its own, and the way there and back.
+"""The connections to SQLite, aiosqlite's, each with a thread of its own, and the way there and back.
 
 A trip to the thread and back costs as much as several small statements. So what belongs together goes in one trip:
 `drive` works a coroutine off in the thread itself, where all that it waits for is the database, and is there.
@@ -12,11 +12,11 @@ import asyncio
 import threading
 import time
 from collections import deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
+import aiosqlite
 from sqlalchemy import URL, Row, create_engine, event
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.pool import NullPool
@@ -101,6 +101,44 @@ class Rows(list[Row[*tuple[Any, ...]]]):
         return [row[0] for row in self]
 
 
+class _Thread(aiosqlite.Connection):
+    """aiosqlite's connection, whose thread is given work of any size: for aiosqlite each statement is a trip.
+
+    Args:
+        connect: Opens the connection, in the thread.
+        name: The thread's.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], *, name: str) -> None:
+        super().__init__(connect, iter_chunk_size=64)
+        self._thread.name = name
+        # Nothing is lost that was not committed if the process ends in the middle of something.
+        self._thread.daemon = True
+        self._thread.start()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is asked in the thread."""
+        return threading.current_thread() is self._thread
+
+    def call(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Call a function in the thread; the future is set when it has returned, whoever is still interested."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, work))
+        return future
+
+    def open(self) -> sqlite3.Connection:
+        """Return the connection, opened when it is first needed; called in the thread."""
+        if self._connection is None:
+            self._connection = self._connector()
+        return self._connection
+
+    def end(self) -> None:
+        """Close the connection, and let the thread end."""
+        self.stop()
+        self._thread.join()
+
+
 class Line:
     """One connection, opened when it is first needed, and the thread that it is used in.
 
@@ -116,8 +154,7 @@ class Line:
         self._engine = engine
         self._usage = usage
         self._name = name
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread: _Thread | None = None
         self._connection: Connection | None = None
         self._asked = 0
         self._done = 0
@@ -125,7 +162,7 @@ class Line:
     @property
     def is_here(self) -> bool:
         """Whether this is asked in its thread."""
-        return threading.current_thread() is self._thread
+        return self._thread is not None and self._thread.is_here
 
     @property
     def is_busy(self) -> bool:
@@ -135,15 +172,10 @@ class Line:
     def run(self, work: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Call a function in the thread; the future is set when it has returned, whoever is still interested."""
         if self._thread is None:
-            # Nothing is lost that was not committed if the process ends in the middle of something.
-            self._thread = threading.Thread(target=_work_off, args=(self._jobs,), name=self._name, daemon=True)
-            self._thread.start()
+            self._thread = _Thread(self._connect, name=self._name)
         self._usage.trips += 1
         self._asked += 1
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(partial(self._answer, loop, future, work, args))
-        return future
+        return self._thread.call(partial(self._work, work, args))
 
     async def close(self) -> None:
         """Close the connection, and let the thread end."""
@@ -152,8 +184,7 @@ class Line:
         try:
             await self.run(self._close)
         finally:
-            self._jobs.put(None)
-            self._thread.join()
+            self._thread.end()
             self._thread = None
 
     # What follows is called in the thread.
@@ -165,9 +196,9 @@ class Line:
         Raises:
             SQLAlchemyError: It cannot be opened.
         """
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
+        if self._connection is None and self._thread is not None:
+            self._thread.open()
+        return cast("Connection", self._connection)
 
     @property
     def driver(self) -> sqlite3.Connection:
@@ -207,23 +238,15 @@ class Line:
         if connection is not None:
             connection.close()
 
-    def _answer(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[T],
-        work: Callable[[*Ts], T],
-        args: tuple[*Ts],
-    ) -> None:
+    def _connect(self) -> sqlite3.Connection:
+        self._connection = self._engine.connect()
+        return cast("sqlite3.Connection", self._connection.connection.driver_connection)
+
+    def _work(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         try:
-            result = work(*args)
-        except BaseException as error:  # noqa: BLE001 (whatever it was, it is told where it was asked for)
-            answer: Callable[[], None] = partial(_refuse, future, error)
-        else:
-            answer = partial(_give, future, result)
-        self._done += 1
-        # The loop may have ended meanwhile, and with it whoever asked.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(answer)
+            return work(*args)
+        finally:
+            self._done += 1
 
 
 class Lines:
@@ -292,20 +315,3 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
         return cast("T", ended.value)
     work.close()
     raise RuntimeError("In the database's thread nothing else can be waited for.")
-
-
-def _work_off(jobs: SimpleQueue[Callable[[], None] | None]) -> None:
-    while (job := jobs.get()) is not None:
-        job()
-        # What came of it is not kept until the next one comes.
-        del job
-
-
-def _give(future: asyncio.Future[T], result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _refuse(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
