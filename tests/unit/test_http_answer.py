@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushdesk.webpush.http_answer import MAX_FIELD, MAX_HEAD, MAX_INTERIM, AnswerReader
+from pushdesk.webpush.http_answer import MAX_FIELD, MAX_HEAD, MAX_INTERIM, MAX_TAIL, AnswerReader
 
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 ANSWERS = {
@@ -156,6 +156,25 @@ def test_endless_header_is_not_kept() -> None:
         reader.feed(b"y" * 1000)
     assert reader.is_broken
     assert (reader.status, reader.headers) == (0, {})
+
+
+@pytest.mark.parametrize("beginning", [b"0\r\nX: ", b"0\r\n", b"1;x="], ids=["trailer", "trailers", "extension"])
+def test_what_is_around_a_body_is_not_read_without_an_end(beginning: bytes) -> None:
+    reader = new_reader()
+    reader.feed(b"HTTP/1.1 201 C\r\nTransfer-Encoding: chunked\r\n\r\n" + beginning)
+    for _ in range(MAX_TAIL // 1000):
+        reader.feed(b"X: y\r\n" * 100 if beginning.endswith(b"\n") else b"y" * 1000)
+        assert not reader.is_broken
+    reader.feed(b"X: y\r\n" * 3000 if beginning.endswith(b"\n") else b"y" * 1000)
+    assert reader.has_enough
+    assert not reader.is_complete
+
+
+def test_body_in_the_smallest_chunks_is_read_to_its_end() -> None:
+    head = b"HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\n"
+    pieces = [b"1\r\nx\r\n" * 64] * 63
+    found = read(head, *pieces, b"0\r\n\r\n")
+    assert (found.body, found.is_complete, found.may_be_reused) == (b"x" * 64 * 63, True, True)
 
 
 def test_body_behind_a_head_does_not_count_as_one() -> None:

@@ -241,6 +241,26 @@ async def test_body_that_never_ends_is_cut_and_the_connection_closed() -> None:
         await server.hung_up.wait()
 
 
+async def test_trailer_that_never_ends_is_cut_and_the_connection_closed() -> None:
+    written = 0
+
+    async def trailing(server: Server, streams: Streams) -> None:
+        nonlocal written
+        await server.read_request(streams)
+        streams[1].write(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX: ")
+        while written < 2**25:
+            streams[1].write(b"x" * 65_536)
+            await streams[1].drain()
+            written += 65_536
+
+    async with serving(trailing) as server, transport_to(origin(server)) as transport:
+        got = await transport.post(request_to(origin(server)))
+        assert (got.status, got.body) == (201, b"body")
+        await server.hung_up.wait()
+        # More than this machine holds between the two is not taken.
+        assert written < 2**25
+
+
 async def test_body_of_exactly_the_cap_keeps_the_connection() -> None:
     answer = b"HTTP/1.1 400 Bad\r\nContent-Length: 4096\r\n\r\n" + b"x" * 4096
     async with serving(answering(answer)) as server, transport_to(origin(server)) as transport:

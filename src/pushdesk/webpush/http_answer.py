@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MAX_HEAD: Final = 32_768
 """Bytes of the status line and the headers, those of the interim answers included. Real ones have less than 2 kB."""
 
+MAX_TAIL: Final = 32_768
+"""Bytes of what comes after that head's last piece, sizes of chunks and trailers included: `MAX_ANSWER_BODY` in chunks
+of one byte has less. The parser holds a trailer until it ends."""
+
 MAX_FIELD: Final = 8190
 """Bytes of a header's name and value."""
 
@@ -47,6 +51,7 @@ class AnswerReader:
         "_head_room",
         "_interim",
         "_parser",
+        "_tail_room",
         "body",
         "head_at",
         "headers",
@@ -78,17 +83,20 @@ class AnswerReader:
         self.may_be_reused = False
         self._interim = 0
         self._head_room = MAX_HEAD
+        self._tail_room = MAX_TAIL
 
     @property
     def has_enough(self) -> bool:
-        """Whether nothing more is wanted of the body, though it may go on."""
-        return len(self.body) >= MAX_ANSWER_BODY
+        """Whether nothing more is wanted of the body and what is around it, though it may go on."""
+        return len(self.body) >= MAX_ANSWER_BODY or self._tail_room < 0
 
     def feed(self, data: bytes) -> None:
         """Read on."""
         if self.is_broken or self.is_flooded:
             return
-        if not self.status:
+        if self.status:
+            self._tail_room -= len(data)
+        else:
             room = self._head_room
             self._head_room = room - len(data)
             if len(data) > room:
