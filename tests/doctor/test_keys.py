@@ -85,9 +85,9 @@ def test_the_encryption_agrees_with_the_implementation_that_others_use() -> None
     assert judge_encryption().level is Level.OK
 
 
-@pytest.mark.parametrize("name", ["_LAST_RECORD", "RECORD_SIZE"])
+@pytest.mark.parametrize("name", ["_LAST_RECORD", "_HEADER"])
 def test_an_encryption_that_is_another_is_broken(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    wrong = {"_LAST_RECORD": b"\x01", "RECORD_SIZE": 4097}[name]
+    wrong = {"_LAST_RECORD": b"\x01", "_HEADER": b"\x00\x00\x10\x01\x41"}[name]
     monkeypatch.setattr(f"pushdesk.webpush.encryption.{name}", wrong)
     assert judge_encryption().level is Level.BROKEN
 
