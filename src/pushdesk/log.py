@@ -124,8 +124,8 @@ def start_log(file: Path, *, level: str, on_terminal: bool, ring: LogRing | None
     logging.raiseExceptions = False
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     logging.captureWarnings(capture=True)
-    # At debug these tell what nobody asked: each statement, each selector.
-    for noisy in ("asyncio", "sqlalchemy", "alembic"):
+    # At debug these tell what nobody asked: each statement, each trip to the database, each selector.
+    for noisy in ("asyncio", "aiosqlite", "sqlalchemy", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

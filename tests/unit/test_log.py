@@ -18,6 +18,7 @@ from pushdesk.log import bound, wants, write
 from pushdesk.log_events import CacheCleared, DispatchAccepted, RequestUnreadable, ServerEnded
 from pushdesk.log_fields import Id, UserId, Word
 from pushdesk.model import DispatchKind, LogEntry, LogLevel
+from pushdesk.storage.store import DATABASE_NAME, Store
 from tests.logs import logging_to
 from tests.programs import bare_environment, run
 
@@ -103,6 +104,14 @@ async def test_only_what_is_loud_enough_is_logged(tmp_path: Path) -> None:
 async def test_debug_is_asked_for(tmp_path: Path) -> None:
     lines, _ = await log_of(tmp_path, "debug", "file")
     assert lines[0]["event"] == "dispatch_accepted"
+
+
+async def test_a_trip_to_the_database_is_no_line_at_debug_either(tmp_path: Path) -> None:
+    with logging_to(tmp_path / "log") as log:
+        async with Store(tmp_path / DATABASE_NAME) as store:
+            await store.outbox.precedence()
+        write(ServerEnded(left=0))
+    assert [line["logger"] for line in log.lines] == ["pushdesk"]
 
 
 def test_whoever_has_to_put_an_event_together_can_ask_whether_it_is_wanted(tmp_path: Path) -> None:
