@@ -137,6 +137,25 @@ async def test_what_cannot_be_done_is_said_before_anything_runs(
     assert "secret-word" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("there", "options", "said"),
+    [
+        ("data/rereading/file", ("--data-dir", "data"), "data/rereading is not empty"),
+        ("scale-rereading.db", ("--database-url", "sqlite:///scale.db"), "scale-rereading.db is there already"),
+    ],
+)
+async def test_of_a_baseline_every_place_is_looked_at_before_anything_runs(
+    there: str, options: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).touch()
+    small = ("scaletest", "--conversations", "1", "--turns", "1", "--baseline")
+    done = await scaletest(*small, *options, folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "subscribing" not in done.err
+    assert said in done.err
+
+
 async def test_a_port_in_use_is_told_in_the_servers_own_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

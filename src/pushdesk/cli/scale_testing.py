@@ -23,6 +23,7 @@ from pushdesk.scaletest.picture import draw
 from pushdesk.scaletest.plan import Variant
 from pushdesk.scaletest.progress import Bars, Lines
 from pushdesk.scaletest.report import report_lines
+from pushdesk.scaletest.run import check_place
 from pushdesk.scaletest.run import run as run_once
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path
         check_writable("--svg", svg_file)
         if json_file is not None and svg_file.absolute() == json_file.absolute():
             raise StartUpError("--json and --svg name the same file.")
-    report = asyncio.run(_run(_plans(plan, baseline=baseline)))
+    plans = _plans(plan, baseline=baseline)
+    for each in plans:
+        # All of them, before the first is run.
+        check_place(each)
+    report = asyncio.run(_run(plans))
     if report is None:
         tell("interrupted: the server was ended, and there is no report")
         return EXIT_INTERRUPTED

@@ -37,8 +37,17 @@ def database_file(url: str) -> Path:
     file = Path(parsed.database).absolute()
     if not file.parent.is_dir():
         raise StartUpError(f"--database-url: there is no folder {file.parent}.")
+    check_new(file)
+    return file
+
+
+def check_new(file: Path) -> None:
+    """Refuse a database that is there.
+
+    Raises:
+        StartUpError: It is.
+    """
     if file.exists():
         raise StartUpError(
             f"--database-url: {file} is there already.", hint="Name a new one: it gets thousands of users."
         )
-    return file

@@ -18,6 +18,7 @@ from pushdesk.errors import StartUpError
 from pushdesk.scaletest import outcome
 from pushdesk.scaletest.application import Application
 from pushdesk.scaletest.crowd import make_crowd
+from pushdesk.scaletest.database_url import check_new
 from pushdesk.scaletest.driver import Driver, ServerKey, subscribe
 from pushdesk.scaletest.ledger import Ledger
 from pushdesk.scaletest.measures import ASK, BEGIN
@@ -234,23 +235,43 @@ async def _while_it_runs(server: Server, work: Coroutine[Any, Any, T]) -> T:
         await asyncio.gather(working, ending, return_exceptions=True)
 
 
+def check_place(plan: Plan) -> None:
+    """Refuse a plan whose database or data directory is there already; nothing is made.
+
+    Raises:
+        StartUpError: One of them is, or it cannot be looked into.
+    """
+    if plan.database is not None:
+        check_new(plan.database)
+    if plan.data_dir is None:
+        return
+    try:
+        is_empty = not plan.data_dir.exists() or next(plan.data_dir.iterdir(), None) is None
+    except OSError as error:
+        raise _unusable(plan.data_dir, error) from None
+    if not is_empty:
+        raise StartUpError(
+            f"The data directory {plan.data_dir} is not empty.",
+            hint="A scale test makes thousands of users: name a new one.",
+        )
+
+
+def _unusable(folder: Path, error: OSError) -> StartUpError:
+    return StartUpError(f"The data directory {folder} cannot be used: {error.strerror or error}.")
+
+
 @asynccontextmanager
 async def _folder(plan: Plan) -> AsyncIterator[Path]:
     """Give the data directory, and remove it at the end unless it is to be kept."""
     if plan.data_dir is None:
         folder = Path(mkdtemp(prefix="pushdesk-scaletest-"))
     else:
+        check_place(plan)
         folder = plan.data_dir
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            is_empty = next(folder.iterdir(), None) is None
         except OSError as error:
-            raise StartUpError(f"The data directory {folder} cannot be used: {error.strerror or error}.") from None
-        if not is_empty:
-            raise StartUpError(
-                f"The data directory {folder} is not empty.",
-                hint="A scale test makes thousands of users: name a new one.",
-            )
+            raise _unusable(folder, error) from None
     try:
         if plan.database is not None:
             (folder / DATABASE).symlink_to(plan.database)
