@@ -26,13 +26,19 @@ from pushdesk.sender.frames import (
     framed,
     sender_frames,
 )
+from pushdesk.sender.sending import Sending
+from pushdesk.webpush.push_answer import MAX_ANSWER_BODY, PushAnswer
 from pushdesk.webpush.services import FaultKind
+from tests.push_service import Device
+from tests.sender.bench import push_to
 
 if TYPE_CHECKING:
     from pushdesk.sender.frames import ToEngine, ToSender
+    from pushdesk.webpush.request import PushRequest
 
 SECRET = "tok-Zm9vYmFyc2VjcmV0"
 PUSH = Push(f"https://push.example/{SECRET}", b"p" * 65, b"a" * 16, b"{}", {"Authorization": SECRET})
+REAL = push_to(Device("https://push.example/one"))
 LARGEST = Push("e" * 2048, b"p" * 65, b"a" * 16, b"m" * 3993, {"Authorization": "t" * 2000, "Topic": "t" * 32})
 TO_SENDER: list[ToSender] = [
     Settings(allowed_origins=("http://127.0.0.1:1",), proxy="http://proxy"),
@@ -50,6 +56,19 @@ TO_ENGINE: list[ToEngine] = [
     ),
     Pong(),
 ]
+
+
+class Answering:
+    """What posts, where every push is answered alike."""
+
+    def __init__(self, answer: PushAnswer) -> None:
+        self._answer = answer
+
+    async def post(self, _request: PushRequest) -> PushAnswer:
+        return self._answer
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 @given(st.lists(st.integers(1, 400), min_size=1))
@@ -96,6 +115,31 @@ def test_what_came_before_garbage_counts() -> None:
 
 def test_as_many_of_the_largest_pushes_as_go_together_fit_into_a_frame() -> None:
     assert len(framed(Pushes(2**40, [LARGEST] * AT_ONCE))) < MAX_FRAME
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {f"{number:08190}": "" for number in range(4)},
+        {f"{number:x}": "" for number in range(6000)},
+        {f"{number:x}": "y" for number in range(4000)} | {"x": "y" * 2000},
+        {f"{number:x}": "\u00fc" * 100 for number in range(150)},
+        {f"\u00fc{number:x}": "\u20ac" for number in range(1500)},
+        {chr(number): "" for number in range(0x80, 0x100)},
+    ],
+    ids=["long names", "no values", "short ones", "letters", "letters in names", "letters for names"],
+)
+async def test_as_many_of_the_largest_results_as_go_together_fit_into_a_frame(headers: dict[str, str]) -> None:
+    answer = PushAnswer(429, headers, b"b" * MAX_ANSWER_BODY, 1.0)
+    result = await Sending(Answering(answer), lambda: 0.0).send(REAL, 2**40)
+    assert (result.status, result.body) == (429, answer.body)
+    assert len(framed(Results([result] * AT_ONCE))) < MAX_FRAME
+
+
+async def test_a_long_name_takes_no_other_headers_place() -> None:
+    answer = PushAnswer(429, {"n" * 8190: "", "retry-after": "60"}, b"", 1.0)
+    result = await Sending(Answering(answer), lambda: 0.0).send(REAL)
+    assert result.headers == {"retry-after": "60"}
 
 
 def test_what_does_not_fit_is_not_framed() -> None:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from pushdesk.webpush.transport import Transport
 
 MAX_HEADERS: Final = 8192
-"""Bytes of an answer's headers that are handed back; what is told of a push by them is far shorter."""
+"""Bytes of an answer's headers, names and values, that are handed back; what is told of a push by them is far shorter.
+As many results as go together have to fit into a frame, whatever push services answer."""
+_AROUND: Final = 6
+"""Bytes that a name and a value take in a frame besides their own, at most."""
 _CONNECTING: Final = frozenset({FaultKind.CONNECT, FaultKind.DNS, FaultKind.PROXY})
 """What it looks like when a connection cannot be made for want of a file."""
 _NO_FILE: Final = frozenset({errno.EMFILE, errno.ENFILE})
@@ -103,14 +106,15 @@ def _is_without_file() -> bool:
 
 def _bounded(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers of an answer up to `MAX_HEADERS`, the shorter ones first where that is not all of them."""
-    if sum(map(len, headers.values())) < MAX_HEADERS // 8 and all(map(str.isascii, headers.values())):
+    # So few bytes fit even if each is a header, and if each is two in a frame.
+    if len("".join(headers)) + len(values := "".join(headers.values())) < MAX_HEADERS // 8 and values.isascii():
         return dict(headers)
     found: dict[str, str] = {}
     left = MAX_HEADERS
-    for name, value in sorted(headers.items(), key=lambda item: len(item[1])):
+    for name, value in sorted(headers.items(), key=lambda item: len(item[0]) + len(item[1])):
         # A surrogate, which stands for a byte that is no UTF-8, cannot be handed on.
         text = value.encode(errors="replace")
-        left -= len(name) + len(text)
+        left -= len(name.encode()) + len(text) + _AROUND
         if left < 0:
             break
         found[name] = text.decode()
