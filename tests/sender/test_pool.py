@@ -148,6 +148,28 @@ async def test_a_poisoned_push_that_comes_alone_by_chance_takes_four_processes_a
     assert [line["pushes"] for line in log.of("sender_ended")] == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("first", ["the one for suspects", "the others"])
+async def test_a_push_is_not_refused_for_processes_that_somebody_kills_together(
+    service: PushService, first: str
+) -> None:
+    service.hold = asyncio.Event()
+    async with open_pool(service.origin) as pool:
+        for turn in range(1, 6):
+            (carrying,) = begin(pool, service.device("one"), "a")
+            await service.wait_for_pushes(turn)
+            # Also the one that has nothing in hand.
+            await until(lambda: all(seat.process and seat.process.is_ready for seat in pool._seats))
+            victims = [process.pid for process in pool._processes()]
+            for pid in reversed(victims) if first == "the one for suspects" else victims:
+                os.kill(pid, signal.SIGKILL)
+            assert isinstance(await carrying, PutBack)
+            # A process that ended soon is followed later and later.
+            for seat in (*pool._seats, pool._alone):
+                seat._failures = 0
+        service.hold.set()
+        assert await statuses(*begin(pool, service.device("one"), "a")) == [201]
+
+
 async def test_a_suspect_that_is_innocent_is_sent_alone_and_the_process_for_it_ends(
     service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ they die of it alone.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
@@ -37,6 +38,8 @@ SHORT_S: Final = 5.0
 """For how long a process without files is given less, and nothing that another has room for."""
 SUSPECTS: Final = 4
 """Pushes that wait to be sent alone; more wait in the outbox, and take nobody's place at their push service."""
+EXCUSE_S: Final = 1.0
+"""For how long after a push was lost alone it is looked whether other processes end, too, which did not have it."""
 IDLE_TICKS: Final = 30
 """After so many without anything to be sent alone, the process for that ends."""
 
@@ -75,6 +78,10 @@ class SenderPool:
         self._reports = SenderReports(asyncio.get_running_loop().time)
         self._waiting: deque[Ticket] = deque()
         self._suspects: deque[Ticket] = deque()
+        self._on_trial: set[Ticket] = set()
+        """Lost alone, a moment ago."""
+        self._others_ended_at = -math.inf
+        """When a process ended last that sends what is no suspect."""
         self._idle_ticks = 0
         self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,7 +111,7 @@ class SenderPool:
         for seat in (*self._seats, self._alone):
             seat.close()
         await asyncio.gather(*self._tasks, self._watching, return_exceptions=True)
-        for ticket in (*self._waiting, *self._suspects):
+        for ticket in (*self._waiting, *self._suspects, *self._on_trial):
             ticket.settle(PutBack(NO_ROOM))
 
     async def carry(self, delivery: str, push: Push) -> Carried:
@@ -171,16 +178,29 @@ class SenderPool:
             pass
         elif process is self._alone.process:
             self._alone.note_lost(len(tickets))
+            self._on_trial.update(tickets)
             for ticket in tickets:
-                if self._mishaps.lost_alone(ticket.delivery):
-                    ticket.settle(Refused(KILLS))
+                asyncio.get_running_loop().call_later(EXCUSE_S, self._judge, ticket)
+            return
         else:
+            self._others_ended_at = asyncio.get_running_loop().time()
             self._mishaps.lost_among_others(ticket.delivery for ticket in tickets)
             for seat in self._seats:
                 if seat.process is process:
                     seat.note_lost(len(tickets))
         for ticket in tickets:
             ticket.settle(PutBack(DIED))
+
+    def _judge(self, ticket: Ticket) -> None:
+        """Say what becomes of a push that was lost alone.
+
+        If a process that did not have it ended meanwhile, too, it is something else that ends them: somebody who kills
+        them all, or a want of memory.
+        """
+        self._on_trial.discard(ticket)
+        if self._others_ended_at < ticket.given_at and self._mishaps.lost_alone(ticket.delivery):
+            ticket.settle(Refused(KILLS))
+        ticket.settle(PutBack(DIED))
 
     def _hand_out(self) -> None:
         while self._waiting:
