@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def application_of(serve: Serve, connections: int = 1) -> AsyncIterator[Application]:
+async def application_of(serve: Serve, connections: int = 1, patience_s: float = 30) -> AsyncIterator[Application]:
     open_: list[asyncio.StreamWriter] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +33,8 @@ async def application_of(serve: Serve, connections: int = 1) -> AsyncIterator[Ap
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with asyncio.timeout(30), Application(url, token="a-token", connections=connections) as application:
+        application = Application(url, token="a-token", connections=connections, patience_s=patience_s)
+        async with asyncio.timeout(30), application:
             yield application
         for writer in open_:
             writer.close()
@@ -107,6 +108,15 @@ async def test_a_server_that_drops_everything_is_given_up() -> None:
         with pytest.raises(UnreachableError):
             await application.ask("GET", "/some")
     assert asked == MOST_TRIES
+
+
+async def test_a_server_that_never_answers_is_given_up() -> None:
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with application_of(serve, patience_s=0.1) as application:
+        with pytest.raises(UnreachableError, match=r"not answered within 0\.1 s"):
+            await application.ask("GET", "/some")
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,15 @@ class Application:
         url: The server's.
         token: A Bearer token.
         connections: How many there are.
+        patience_s: For how many seconds `ask` waits for an answer.
     """
 
-    def __init__(self, url: str, *, token: str, connections: int) -> None:
+    def __init__(self, url: str, *, token: str, connections: int, patience_s: float) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._head = f"Host: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
         self.connections = connections
+        self._patience_s = patience_s
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
         self._waiting: deque[_Request] = deque()
@@ -138,7 +140,11 @@ class Application:
                 answered.set_result(answer)
 
         self.submit(self.request(method, path, body), done)
-        answer = await answered
+        try:
+            async with asyncio.timeout(self._patience_s):
+                answer = await answered
+        except TimeoutError:
+            raise UnreachableError(f"The server has not answered within {self._patience_s:g} s.") from None
         if not 200 <= answer.status < 300:
             raise refusal(answer)
         return answer.body

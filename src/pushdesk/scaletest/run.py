@@ -128,7 +128,7 @@ class _Counting:
 
 
 async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, progress: Progress, folder: Path) -> Run:
-    async with Application(server.url, token=server.token, connections=plan.connections) as application:
+    async with _application(plan, server) as application:
         key = await application.read("/api/v1/vapid", ServerKey)
         sink.serve(
             {member.path: number for number, member in enumerate(counted.crowd)}, base64url.decode(key.public_key)
@@ -166,6 +166,10 @@ async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, pro
         decrypted=(good, bad),
         exit_code=code,
     )
+
+
+def _application(plan: Plan, server: Server) -> Application:
+    return Application(server.url, token=server.token, connections=plan.connections, patience_s=plan.patience_s)
 
 
 async def _until_arrived(plan: Plan, ledger: Ledger, show: Callable[[int], None]) -> None:
