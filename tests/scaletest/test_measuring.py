@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.scaletest.histogram import Histogram
+from pushdesk.scaletest.machine import Usage
+from pushdesk.scaletest.measures import Part, Snapshot
 from pushdesk.scaletest.metering import OTHER, Meter, inherit, metered_coroutine, metered_function
-from pushdesk.scaletest.outcome import intervals
+from pushdesk.scaletest.outcome import cpu_of, intervals
+from pushdesk.scaletest.run import Moment, Stats
 from pushdesk.scaletest.statements import Statements, name_of
 from pushdesk.scaletest.waiting import TimedLock, TimedSemaphore, WaitClock
 
@@ -142,6 +145,25 @@ async def test_waits_are_added_up_and_overlapping_ones_are_one_time_in_which_som
     assert 0.05 <= figures.anybody_s < figures.total_s
     assert figures.longest_s >= 0.05
     assert every.figures().waited == 2
+
+
+def moment(server_s: float, *, senders: dict[int, float], reaped_s: float = 0.0) -> Moment:
+    used = {1: Usage(server_s, 0, 0, reaped_s)} | {pid: Usage(used_s, 0, 0, 0.0) for pid, used_s in senders.items()}
+    parts = {OTHER: Part(server_s)}
+    return Moment(0.0, Snapshot(cpu_s=server_s, parts=parts), Stats(), used, {}, driver_cpu_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("senders", "reaped_s"),
+    [({2: 7.0}, 0.0), ({3: 1.5}, 5.5), ({}, 7.0)],
+    ids=["it lives", "another one came in its place", "none came"],
+)
+def test_what_a_sender_process_used_before_the_turns_is_none_of_theirs_whatever_becomes_of_it(
+    senders: dict[int, float], reaped_s: float
+) -> None:
+    cpu = cpu_of(moment(1.0, senders={2: 3.0}), moment(11.0, senders=senders, reaped_s=reaped_s), turns=1000)
+    assert (cpu.total_ms, cpu.children_ms) == (pytest.approx(14.0), pytest.approx(4.0))
+    assert sum(cpu.parts_ms.values()) == pytest.approx(cpu.total_ms)
 
 
 def test_percentiles_are_right_within_a_hundredth() -> None:

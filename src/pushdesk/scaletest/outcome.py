@@ -110,7 +110,7 @@ def make_run(
         interval_s=interval_s,
         latency=_latencies(ledger.to_arrive),
         answer=_latencies(ledger.to_accept),
-        cpu=_cpu(before, after, ledger.arrived),
+        cpu=cpu_of(before, after, ledger.arrived),
         statements=_statements(before.snapshot, after.snapshot),
         waits={kind: figures for kind, figures in waits.items() if kind != "any"},
         wait_share=share,
@@ -148,11 +148,12 @@ def intervals(ticks: list[int], wall_s: float) -> tuple[float, tuple[float, ...]
     return interval_s, tuple(rates)
 
 
-def _cpu(before: Moment, after: Moment, turns: int) -> Cpu:
+def cpu_of(before: Moment, after: Moment, turns: int) -> Cpu:
+    """Return what each of so many turns took of the processor between two moments."""
     server, *children = after.processes
     own_s = after.snapshot.cpu_s - before.snapshot.cpu_s
-    # Those that have ended meanwhile are counted where they were waited for.
-    earlier = sum(before.processes[pid].cpu_s for pid in children if pid in before.processes)
+    # Those that have ended meanwhile are counted where they were waited for, with all that they ever used.
+    earlier = sum(usage.cpu_s for pid, usage in before.processes.items() if pid != server)
     reaped_s = after.processes[server].reaped_s - before.processes[server].reaped_s
     children_s = sum(after.processes[pid].cpu_s for pid in children) - earlier + reaped_s
     switch_s = after.snapshot.switch_s
@@ -168,7 +169,7 @@ def _cpu(before: Moment, after: Moment, turns: int) -> Cpu:
             if part != OTHER:
                 parts[part] = parts.get(part, 0.0) + took_s
                 known_s += took_s
-    if children:
+    if children or children_s:
         parts[SENDERS] = children_s - known_s
     if measuring_s:
         parts[MEASURING] = measuring_s
