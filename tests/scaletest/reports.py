@@ -19,6 +19,7 @@ def run_of(*, wall_s: float = 30.0, per_second: tuple[float, ...] = (900.0, 1000
         connections=4,
         under_way=100,
         seed=0,
+        probes=True,
         wall_s=wall_s,
         settle_s=0.1,
         register_s=1.0,

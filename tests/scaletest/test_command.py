@@ -87,7 +87,11 @@ async def test_a_server_without_meters_tells_what_it_took_all_the_same(tmp_path:
     assert "other" in run["cpu"]["parts_ms"]
     # Of the sender processes, where there are some, it is known what the system tells.
     assert set(run["cpu"]["parts_ms"]) <= {"other", "senders"}
-    assert (run["statements"], run["waits"]) == ({}, {})
+    assert (run["probes"], run["statements"], run["waits"]) == (False, {}, {})
+    # What was not counted is not told as none.
+    rows = dict(line.split(None, 1) for line in done.out.splitlines() if line.startswith("statements"))
+    assert rows == {"statements": "not counted, without probes"}
+    assert "% of the run" not in done.out
 
 
 async def test_the_data_directory_is_kept_where_it_is_named_and_has_to_be_empty(tmp_path: Path) -> None:

@@ -136,6 +136,8 @@ class Run(Struct, frozen=True):
     connections: int
     under_way: int
     seed: int
+    probes: bool
+    """Whether the server told what its time went into; else nothing is known of parts, statements and waits."""
     wall_s: float
     """From the first request to the last arrival."""
     settle_s: float

@@ -93,6 +93,7 @@ def make_run(
         connections=plan.connections,
         under_way=plan.under_way,
         seed=plan.seed,
+        probes=plan.probes,
         wall_s=wall_s,
         settle_s=settle_s or 0.0,
         register_s=registered_s,

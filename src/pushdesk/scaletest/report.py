@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 24
 _MOST_STATEMENTS: Final = 12
 _MOST_MISSING: Final = 20
+_NOT_COUNTED: Final = "not counted, without probes"
 
 
 def report_lines(report: Report) -> Iterator[str]:
@@ -43,7 +44,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     yield _row("subscription reads", f"{run.cache.reads} statements")
     counts = ", ".join(f"{what} {count}" for what, count in run.cache.counts.items())
     yield _row("cache", counts or "nothing happened in it")
-    yield _row("connection waits", f"{100 * run.wait_share:.2f} % of the run")
+    yield _row("connection waits", f"{100 * run.wait_share:.2f} % of the run" if run.probes else _NOT_COUNTED)
     for kind, waits in run.waits.items():
         waited = f"{waits.waited} of {waits.count} times, {waits.total_s:.2f} s in all"
         yield _row(f"  {kind}", f"{waited}, {1000 * waits.longest_s:.0f} ms at most" if waits.waited else waited)
@@ -68,7 +69,7 @@ def _run_lines(run: Run) -> Iterator[str]:
 
 def _statement_lines(run: Run) -> Iterator[str]:
     statements = list(run.statements.items())
-    yield _row("statements", f"{sum(one.count for _, one in statements)}")
+    yield _row("statements", f"{sum(one.count for _, one in statements)}" if run.probes else _NOT_COUNTED)
     for name, one in statements[:_MOST_STATEMENTS]:
         yield f"  {one.count:>8} {name}" + (f", {one.rows} rows" if one.rows != one.count else "")
     others = statements[_MOST_STATEMENTS:]
@@ -112,12 +113,14 @@ def _comparison(runs: Sequence[Run]) -> Iterator[str]:
         ("CPU per turn, ms", lambda run: run.cpu.total_ms, ".3f"),
         ("p50, ms", lambda run: run.latency.p50_ms, ".1f"),
         ("p99, ms", lambda run: run.latency.p99_ms, ".1f"),
-        ("statements", lambda run: sum(one.count for one in run.statements.values()), ".0f"),
         ("subscription reads", lambda run: run.cache.reads, ".0f"),
+    )
+    counted: tuple[tuple[str, Callable[[Run], float], str], ...] = (
+        ("statements", lambda run: sum(one.count for one in run.statements.values()), ".0f"),
         ("waits, % of the run", lambda run: 100 * run.wait_share, ".2f"),
         ("waits added up, s", lambda run: sum(waits.total_s for waits in run.waits.values()), ".2f"),
     )
-    for name, value, form in rows:
+    for name, value, form in (*rows, *counted) if all(run.probes for run in runs) else rows:
         first = value(runs[0])
         cells = [f"{value(run):{form}}" + (f" ({value(run) / first:.2f}x)" if first else "") for run in runs]
         yield f"{name:{_WIDTH}}" + "".join(f"{cell:>26}" for cell in cells)
