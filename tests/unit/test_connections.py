@@ -296,6 +296,36 @@ async def test_a_turn_that_is_given_up_goes_to_the_next(answer: bytes, steps: in
         assert len(transport._pool) <= 1
 
 
+@pytest.mark.parametrize("is_next", [True, False], ids=["for the next", "for nobody"])
+@pytest.mark.parametrize("way", ["kept", "closed"])
+@pytest.mark.usefixtures("nothing_left")
+async def test_a_turn_that_is_given_up_in_the_moment_it_comes_is_not_lost(way: str, is_next: bool) -> None:  # noqa: FBT001
+    """Between being given a turn and taking it there is one step of the event loop: in that it is given up."""
+    async with serving(answering(OK)) as server, transport_to(origin(server)) as transport:
+        pool, deadline = transport._pool, asyncio.get_running_loop().time() + WAIT_S
+        pool._max_per_origin = 1
+        where, _ = transport._origins.find(f"{origin(server)}/x")
+        first = await pool.open(where, deadline)
+        given_up = asyncio.create_task(pool.open(where, deadline))
+        following = [asyncio.create_task(pool.open(where, deadline))] if is_next else []
+        await until(lambda: len(pool._places[where.name].waiting) == 1 + len(following))
+        if way == "kept":
+            pool.keep(first)
+            given_up.cancel()
+        else:
+            first.close()
+            # Right behind what tells of its socket's end.
+            asyncio.get_running_loop().call_soon(given_up.cancel)
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+        for follower in following:
+            pool.keep(await follower)
+        # Whoever comes now has a turn as well.
+        assert (await transport.post(request_to(origin(server)))).status == 201
+        assert server.connections == (1 if way == "kept" else 2)
+        assert pool._places[where.name].taken == 1
+
+
 @pytest.mark.parametrize("way", ["plain", "TLS", "silent TLS", "no name"])
 @pytest.mark.usefixtures("nothing_left")
 async def test_a_push_that_is_given_up_leaves_nothing_behind_at_whatever_stage(way: str) -> None:
