@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from pushdesk.errors import DatabaseError
 from pushdesk.storage.database import Database
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
@@ -31,4 +34,15 @@ async def test_a_connection_that_cannot_be_opened_is_told_with_its_cause(
     database.path.rmdir()
     # Opened at last, and it works.
     async with database, use(database):
+        await database.ping()
+
+
+async def test_whatever_is_raised_in_the_databases_thread_comes_to_whoever_waits_for_it(tmp_path: Path) -> None:
+    def raise_(error: type[BaseException], _driver: sqlite3.Connection) -> None:
+        raise error
+
+    async with asyncio.timeout(20), Database(tmp_path / "pushdesk.db", on_raised=lambda *_told: None) as database:
+        for error, told in ((StopIteration, RuntimeError), (asyncio.CancelledError,) * 2, (MemoryError,) * 2):
+            with pytest.raises(told):
+                await database.beside(partial(raise_, error))
         await database.ping()

@@ -245,6 +245,9 @@ class Line:
     def _work(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         try:
             return work(*args)
+        except StopIteration as error:
+            # No future takes it, so that whoever waits for this one would for ever.
+            raise RuntimeError("What was done in the database's thread raised StopIteration.") from error
         finally:
             self._done += 1
 
