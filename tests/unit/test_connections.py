@@ -8,6 +8,7 @@ import resource
 import shutil
 import socket
 import ssl
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -442,6 +443,37 @@ async def test_those_who_want_the_same_name_ask_once_and_one_who_gives_up_takes_
             answer.set()
             assert [(await one).status for one in posting] == [201] * 4
             assert asked == 1
+
+
+async def test_domain_whose_names_are_never_answered_for_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    is_over = threading.Event()
+
+    def answering_for_some(host: str, *_: object, **__: object) -> list[Any]:
+        asked.append(host)
+        if host.endswith(".silent.example"):
+            is_over.wait(WAIT_S)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answering_for_some)
+    monkeypatch.setattr(egress, "TURN_S", SHORT_S)
+    names = egress.RememberedNames(egress.SystemResolver())
+    silent = [asyncio.create_task(names.resolve(f"{number}.silent.example", 443)) for number in range(100)]
+    try:
+        await until(lambda: len(asked) == egress.PER_DOMAIN)
+        (found,) = await asyncio.wait_for(names.resolve("push.example", 443), WAIT_S / 2)
+        assert found[4] == ("127.0.0.1", 1)
+        assert asked[egress.PER_DOMAIN :] == ["push.example"]
+        await until(lambda: sum(each.done() for each in silent) == len(silent) - egress.PER_DOMAIN)
+        assert all(isinstance(each.exception(), TimeoutError) for each in silent if each.done())
+    finally:
+        is_over.set()
+    # Once they are answered for, it goes on.
+    assert await asyncio.gather(*(each for each in silent if not each.done())) == [[found]] * egress.PER_DOMAIN
+    assert await names.resolve("late.silent.example", 443) == [found]
+    await names.aclose()
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from yarl import URL
@@ -23,6 +25,15 @@ REMEMBERED_S: Final = 10.0
 
 MAX_REMEMBERED: Final = 1000
 """Names."""
+
+THREADS: Final = 16
+"""That names are asked for in. They are no one else's, as one of them waits for as long as the system does."""
+
+PER_DOMAIN: Final = 2
+"""Names of one domain that are asked for at once: its servers may keep silent, and may not take all threads with it."""
+
+TURN_S: Final = 10.0
+"""For how long a name waits for its turn within its domain."""
 
 
 class AddressRefusedError(OSError):
@@ -43,18 +54,30 @@ class Resolver(Protocol):
 
 
 class SystemResolver:
-    """Asks the system, in a thread."""
+    """Asks the system, in threads, of which each domain has its share."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="names")
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        """By the last two labels; there are as many as there are push services and origins that are allowed."""
 
     async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
         """Return the addresses of a name.
 
         Raises:
             OSError: There are none.
+            TimeoutError: Others of its domain were asked for all the time.
             UnicodeError: It is no name: RFC 1035 section 2.3.4 has labels of 1 to 63 characters.
         """
-        return await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
+        domain = ".".join(host.rstrip(".").split(".")[-2:])
+        turns = self._turns.setdefault(domain, asyncio.Semaphore(PER_DOMAIN))
+        async with asyncio.timeout(TURN_S):
+            await turns.acquire()
+        asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, asked)
+        finally:
+            turns.release()
 
 
 class RememberedNames:
