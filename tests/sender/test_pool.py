@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from pushdesk.engine.carrier import PutBack, Refused
 from pushdesk.engine.sender_process import launch
@@ -191,6 +192,22 @@ async def test_a_suspect_that_is_innocent_is_sent_alone_and_the_process_for_it_e
         assert await statuses(*begin(pool, service.device("one"), "suspect")) == [201]
         assert (pool._alone.lives, pool._alone.is_wanted) == (1, False)
         assert pool.stats().restarts == 2
+
+
+async def test_a_push_that_cannot_be_handed_over_keeps_back_none_of_those_beside_it(service: PushService) -> None:
+    device = service.device("one")
+    no_text, too_long = (
+        structs.replace(push_to(device), **odd) for odd in ({"endpoint": "\ud800"}, {"auth": b"x" * 2**20})
+    )
+    async with open_pool(service.origin) as pool:
+        await ready(pool)
+        others = begin(pool, device, "a", "b")
+        odd = [asyncio.create_task(pool.carry("odd", push)) for push in (no_text, too_long)]
+        others += begin(pool, device, "c", "d")
+        assert await statuses(*others) == [201] * 4
+        results = await asyncio.gather(*odd)
+        assert [isinstance(result, Result) and result.mistake is not None for result in results] == [True, True]
+        assert (pool.stats().in_hand, pool.stats().restarts) == (0, 0)
 
 
 async def test_a_process_that_talks_nonsense_is_replaced(service: PushService) -> None:

@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from pushdesk.engine.rest import wait_at_most
-from pushdesk.sender.frames import GarbageError, Ping, Pushes, Ready, Results, chunks, engine_frames, framed
+from pushdesk.sender.frames import GarbageError, Ping, Pushes, Ready, Result, Results, chunks, engine_frames, framed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushdesk.engine.carrier import Carried
-    from pushdesk.sender.frames import Push, Result, Settings
+    from pushdesk.sender.frames import Push, Settings
 
 COMMAND: Final = (sys.executable, "-P", "-m", "pushdesk.sender")
 """-P: a folder that pushdesk is run in holds no modules of its."""
@@ -302,7 +302,20 @@ class SenderProcess(asyncio.Protocol):
             return
         first = self._number - len(outgoing)
         for before, some in chunks(outgoing):
-            self._socket.write(framed(Pushes(first + before, list(some))))
+            try:
+                self._socket.write(framed(Pushes(first + before, list(some))))
+            except ValueError:
+                self._write_singly(self._socket, first + before, some)
+
+    def _write_singly(self, opened: asyncio.Transport, first: int, pushes: Sequence[Push]) -> None:
+        """Write what can be written of pushes that do not make a frame together: it is one's mistake, not all's."""
+        for number, push in enumerate(pushes, first):
+            try:
+                opened.write(framed(Pushes(number, [push])))
+            except ValueError as error:
+                from pushdesk.sender.sending import mistake_of  # noqa: PLC0415 (what starts processes loads no encryption)
+
+                self._take(Result(number, 0.0, mistake=mistake_of(error)))
 
     async def _reap(self) -> Ending:
         """Wait until the process is no more; kill it if that takes too long."""

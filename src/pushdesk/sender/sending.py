@@ -77,7 +77,7 @@ class Sending:
         except TransportFault as fault:
             return Result(number, self._clock() - started, fault=_kind_of(fault))
         except Exception as error:  # noqa: BLE001 (a mistake of ours is of this push only)
-            return Result(number, self._clock() - started, mistake=_told(error))
+            return Result(number, self._clock() - started, mistake=mistake_of(error))
         return Result(number, answer.latency_s, answer.status, _bounded(answer.headers), answer.body)
 
     def _seal(self, push: Push) -> PushRequest:
@@ -121,7 +121,8 @@ def _bounded(headers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _told(error: Exception) -> Mistake:
+def mistake_of(error: Exception) -> Mistake:
+    """Return what may be told of an error."""
     failure = Failure.of(error)
     code, reason = failure.code, failure.reason
     return Mistake(
