@@ -101,6 +101,10 @@ class Rows(list[Row[*tuple[Any, ...]]]):
         return [row[0] for row in self]
 
 
+def _nothing() -> None:
+    pass
+
+
 class _Thread(aiosqlite.Connection):
     """aiosqlite's connection, whose thread is given work of any size: for aiosqlite each statement is a trip.
 
@@ -125,6 +129,8 @@ class _Thread(aiosqlite.Connection):
         """Call a function in the thread; the future is set when it has returned, whoever is still interested."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, work))
+        # The thread holds on to what it did last, and to all the rows of that, until it does something else.
+        self._tx.put_nowait((None, _nothing))
         return future
 
     def open(self) -> sqlite3.Connection:
