@@ -88,7 +88,7 @@ async def test_one_that_is_subscribed_with_again_in_that_moment_is_kept(
     with tracing() as trace:
         async with start() as engine:
             # The first looks what came of its test push: by then the subscription is disabled.
-            with trace.hold("BEGIN DEFERRED") as held:
+            with trace.hold("SELECT deliveries.id, deliveries.dispatch") as held:
                 first = asyncio.create_task(engine.subscribe("ada", device.request()))
                 await held.begun.wait()
                 service.answer("one", 201)
