@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import resource
 import sys
@@ -15,6 +14,7 @@ from pushdesk.engine.sender_pool import SenderPool
 from pushdesk.engine.sender_process import COMMAND, launch
 from pushdesk.sender.frames import Push, Settings
 from pushdesk.webpush.encryption import decode_keys
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,13 +31,6 @@ def push_to(device: Device, body: bytes = b"{}") -> Push:
     p256dh, auth = decode_keys(keys.p256dh, keys.auth)
     headers = {"Authorization": "vapid t=x, k=y", "Content-Encoding": "aes128gcm", "TTL": "60"}
     return Push(device.endpoint, p256dh, auth, body, headers)
-
-
-async def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    """Wait until something is so that nothing tells of."""
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110 (see above)
-            await asyncio.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

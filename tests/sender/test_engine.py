@@ -17,7 +17,8 @@ from pushdesk.engine.sender_process import COMMAND, launch
 from pushdesk.model import Dispatch, DispatchState, Notification, Outcome, Service
 from pushdesk.webpush import services
 from tests.push_service import PushService
-from tests.sender.bench import FRAGILE, leave_files, ready, until
+from tests.sender.bench import FRAGILE, leave_files, ready
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -15,7 +15,8 @@ from pushdesk.engine.sender_process import launch
 from pushdesk.sender.frames import Result
 from pushdesk.webpush.services import FaultKind
 from tests.push_service import PushService
-from tests.sender.bench import FRAGILE, is_alive, leave_files, open_pool, push_to, ready, until
+from tests.sender.bench import FRAGILE, is_alive, leave_files, open_pool, push_to, ready
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

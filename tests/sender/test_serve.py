@@ -12,8 +12,9 @@ from pushdesk.client import HttpDesk
 from pushdesk.model import Notification
 from tests.programs import bare_environment, serving
 from tests.push_service import PushService
-from tests.sender.bench import is_alive, until
+from tests.sender.bench import is_alive
 from tests.subscribing import subscribe
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.programs import Server

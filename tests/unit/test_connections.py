@@ -34,9 +34,10 @@ from tests.raw_server import (
     transport_to,
     trusting,
 )
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from pushdesk.webpush.transport import HttpTransport
 
@@ -47,13 +48,6 @@ TRUSTED = trusting(AUTHORITY)
 """Made once: both take a while."""
 PUBLIC = "142.250.185.74"
 CLOSING = b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for a state that nobody tells of."""
-    async with asyncio.timeout(WAIT_S):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 def open_files() -> int:

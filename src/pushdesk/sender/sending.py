@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.log_fields import Failure
@@ -11,7 +9,6 @@ from pushdesk.sender.frames import Mistake, Push, Result
 from pushdesk.webpush.encryption import encrypt
 from pushdesk.webpush.push_answer import TransportFault
 from pushdesk.webpush.request import PushRequest
-from pushdesk.webpush.services import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,9 +22,6 @@ MAX_HEADERS: Final = 8192
 As many results as go together have to fit into a frame, whatever push services answer."""
 _AROUND: Final = 6
 """Bytes that a name and a value take in a frame besides their own, at most."""
-_CONNECTING: Final = frozenset({FaultKind.CONNECT, FaultKind.DNS, FaultKind.PROXY})
-"""What it looks like when a connection cannot be made for want of a file."""
-_NO_FILE: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def open_transport(settings: Settings, clock: Callable[[], float]) -> Transport:
@@ -75,7 +69,7 @@ class Sending:
             started = self._clock()
             answer = await self._transport.post(request)
         except TransportFault as fault:
-            return Result(number, self._clock() - started, fault=_kind_of(fault))
+            return Result(number, self._clock() - started, fault=fault.kind)
         except Exception as error:  # noqa: BLE001 (a mistake of ours is of this push only)
             return Result(number, self._clock() - started, mistake=mistake_of(error))
         return Result(number, answer.latency_s, answer.status, _bounded(answer.headers), answer.body)
@@ -89,19 +83,6 @@ class Sending:
         """
         body = encrypt(push.plaintext, p256dh=push.p256dh, auth=push.auth, keys=self._keys)
         return PushRequest(endpoint=push.endpoint, headers=push.headers, body=body)
-
-
-def _kind_of(fault: TransportFault) -> FaultKind:
-    """Tell a want of files from a push service that is out of reach: it is ours, and no fault of the push service."""
-    return FaultKind.NO_FILE if fault.kind in _CONNECTING and _is_without_file() else fault.kind
-
-
-def _is_without_file() -> bool:
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        return error.errno in _NO_FILE
-    return False
 
 
 def _bounded(headers: Mapping[str, str]) -> dict[str, str]:
