@@ -102,14 +102,14 @@ class SenderReports:
         recent = [each for each in self._endings if each[0] > now - STANDING_S]
         if recent:
             lost = sum(each[2] for each in recent)
-            pushes = "1 push is" if lost == 1 else f"{lost} pushes are"
             how = recent[-1][1]
-            ended = (
-                f"A sender process ended {how}: its"
-                if len(recent) == 1
-                else (f"{senders(len(recent))} ended in the last ten minutes, the last one {how}: their")
-            )
-            found.append(f"{ended} {pushes} sent again.")
+            if len(recent) == 1:
+                ended, whose, had = f"A sender process ended {how}", "its", "it had"
+            else:
+                ended = f"{senders(len(recent))} ended in the last ten minutes, the last one {how}"
+                whose, had = "their", "they had"
+            pushes = "1 push is" if lost == 1 else f"{lost} pushes are"
+            found.append(f"{ended}: {whose} {pushes} sent again." if lost else f"{ended}: {had} no pushes in hand.")
         if short := sum(1 for at in self._short.values() if now - at < EVERY_S):
             verb = "has" if short == 1 else "have"
             found.append(
