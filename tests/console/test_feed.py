@@ -10,7 +10,7 @@ import pytest
 
 from pushdesk import __version__
 from pushdesk.console.app import PushdeskApp
-from pushdesk.console.feed import MOST_EVENTS, TICK_S, Connection, Feed, News
+from pushdesk.console.feed import LONGEST_REST_S, MOST_EVENTS, SAVED_S, SHARE, TICK_S, Budget, Connection, Feed, News
 from pushdesk.errors import NoAnswerError, PushdeskError
 from pushdesk.model import Scope
 from tests.console.fake_desk import VERSION, FakeDesk
@@ -249,3 +249,23 @@ async def test_a_server_in_trouble_is_told_once_and_asked_again() -> None:
             seen.append(await news.get())
         assert [one.failure for one in seen if one.failure is not None] == [locked]
         assert [event.seq for one in seen for event in one.events] == [1, 2]
+
+
+def test_showing_takes_its_share_of_a_core_in_the_long_run_and_what_was_saved_at_once() -> None:
+    budget, time_s, work_s, shown = Budget(0.0, 0.0), 0.0, 0.0, 0
+    each_s = 0.04
+    while time_s < 60:
+        time_s, work_s, shown = time_s + TICK_S, work_s + each_s, shown + 1
+        time_s += budget.rest_s(time_s, work_s)
+    assert shown * each_s == pytest.approx(60 * SHARE + SAVED_S, abs=each_s)
+
+
+def test_what_takes_little_is_shown_without_a_rest() -> None:
+    budget = Budget(0.0, 0.0)
+    assert [budget.rest_s(tick * TICK_S, tick * TICK_S * SHARE) for tick in range(1, 1000)] == [0.0] * 999
+
+
+def test_whatever_it_takes_nothing_rests_for_longer_than_a_person_waits() -> None:
+    budget = Budget(0.0, 0.0)
+    assert budget.rest_s(10.0, 10.0) == pytest.approx(LONGEST_REST_S)
+    assert budget.rest_s(10.0 + LONGEST_REST_S, 10.0) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.1
 """At most one publication in this time."""
+SHARE: Final = 0.1
+"""The share of a core that showing what happens may take in the long run: a server that works in the same process, and
+at its limit, has the rest."""
+SAVED_S: Final = 0.5
+"""Seconds of that core which may be taken at once, after nothing was shown for a while."""
+LONGEST_REST_S: Final = 1.0
+"""Whatever showing it takes, what happens is seen after so many seconds."""
 MOST_EVENTS: Final = 5000
 """Events that wait for a publication; when there are more, they are forgotten, and everything is to be listed anew."""
 FIRST_RETRY_S: Final = 0.05
@@ -63,8 +71,31 @@ class News(NamedTuple):
     """What the server answered instead of news; not told again while it goes on answering that."""
 
 
+class Budget:
+    """What showing may take of a core: a share of the time, and what was saved of it meanwhile.
+
+    Args:
+        time_s: The monotonic time, in seconds.
+        work_s: Seconds of CPU that were taken.
+    """
+
+    def __init__(self, time_s: float, work_s: float) -> None:
+        self._time_s = time_s
+        self._work_s = work_s
+        self._left_s = SAVED_S
+
+    def rest_s(self, time_s: float, work_s: float) -> float:
+        """Return for how many seconds nothing more is to be shown."""
+        self._left_s += (time_s - self._time_s) * SHARE - (work_s - self._work_s)
+        self._left_s = max(-LONGEST_REST_S * SHARE, min(self._left_s, SAVED_S))
+        self._time_s, self._work_s = time_s, work_s
+        return max(0.0, -self._left_s / SHARE)
+
+
 class Feed:
     """Follows a desk for ever: connects, resumes where it stopped, and publishes at most ten times a second.
+
+    While much happens it publishes less often: what this thread does meanwhile is kept to a tenth of a core.
 
     Args:
         desk: What is followed.
@@ -190,6 +221,7 @@ class Feed:
 
     async def _pace(self) -> None:
         now = asyncio.get_running_loop().time
+        budget = Budget(now(), time.thread_time())
         while True:
             await self._something.wait()
             self._something.clear()
@@ -209,3 +241,5 @@ class Feed:
             await self._publish(news)
             # However long it takes to take news in, as much time is left to whoever presses keys.
             await asyncio.sleep(max(TICK_S, now() - began))
+            # By now it is painted too.
+            await asyncio.sleep(budget.rest_s(now(), time.thread_time()))
