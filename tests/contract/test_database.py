@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from pushdesk.errors import DatabaseError
 from pushdesk.storage.database import Database
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
@@ -46,3 +46,23 @@ async def test_whatever_is_raised_in_the_databases_thread_comes_to_whoever_waits
             with pytest.raises(told):
                 await database.beside(partial(raise_, error))
         await database.ping()
+
+
+async def test_a_rollback_that_fails_is_an_error_of_the_database_and_made_up_for_later(tmp_path: Path) -> None:
+    refused = {"COMMIT", "ROLLBACK"}
+
+    def authorize(_action: int, what: str | None, *_names: str | None) -> int:
+        return sqlite3.SQLITE_DENY if what in refused else sqlite3.SQLITE_OK
+
+    async with Database(tmp_path / "pushdesk.db", on_raised=lambda *_told: None) as database:
+        await database.beside(lambda driver: driver.set_authorizer(authorize))
+        with pytest.raises(DatabaseError, match="The database failed: not authorized"):
+            async with database.write():
+                pass
+        refused.clear()
+        # What is begun in what was never ended is refused, and ends it.
+        with pytest.raises(DatabaseError, match="within a transaction"):
+            async with database.write():
+                pass
+        async with database.write():
+            pass

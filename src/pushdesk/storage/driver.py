@@ -9,6 +9,7 @@ This is the only module that knows the driver. Statements are SQLAlchemy's every
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -18,11 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
 import aiosqlite
 from sqlalchemy import URL, Row, create_engine, event
-from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
@@ -230,14 +230,21 @@ class Line:
         self.connection.commit()
 
     def end(self) -> None:
-        """Roll back what was begun and not committed, if anything was."""
+        """Roll back what was begun and not committed, if anything was.
+
+        Raises:
+            SQLAlchemyError: It cannot be; what is begun next tries that again.
+        """
         if self._connection is None:
             # It could not even be opened.
             return
         self._connection.rollback()
         # After a commit that failed, SQLAlchemy holds it for ended.
         if self.driver.in_transaction:
-            self.driver.rollback()
+            try:
+                self.driver.rollback()
+            except sqlite3.Error as error:
+                raise DBAPIError("ROLLBACK", None, error) from error
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
