@@ -57,6 +57,28 @@ async def test_no_group_is_over_the_limit_and_none_is_lost() -> None:
     assert ledger.groups == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
+async def test_a_commit_that_waits_first_takes_what_comes_in_meanwhile_up_to_the_limit() -> None:
+    written: list[list[int]] = []
+    lock, waits = asyncio.Lock(), asyncio.Event()
+
+    async def commit(group: list[int]) -> None:
+        waits.set()
+        async with lock:
+            groups.fill(group)
+            written.append(group)
+
+    groups = GroupCommit(commit, limit=3)
+    async with lock:
+        task = asyncio.create_task(groups.run())
+        groups.add(1)
+        await waits.wait()
+        for item in (2, 3, 4):
+            groups.add(item)
+    groups.close()
+    await task
+    assert written == [[1, 2, 3], [4]]
+
+
 async def test_a_group_that_fails_does_not_keep_the_next_from_being_written() -> None:
     written: list[list[int]] = []
 

@@ -11,7 +11,7 @@ from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.topics import Precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pushdesk.engine.outbox_observer import Observer
     from pushdesk.engine.stock import Stock
@@ -77,10 +77,11 @@ class Acceptance:
         """Let `run` end after the transaction that it is in."""
         self._incoming.close()
 
-    async def _commit(self, group: Sequence[_Incoming]) -> None:
+    async def _commit(self, group: list[_Incoming]) -> None:
         try:
             # Counted before anybody else's turn comes.
             async with self._stock.books:
+                self._incoming.fill(group)
                 repeats = await self._table.accept([item.message for item in group], self._precedence.latest)
         except Exception as error:  # noqa: BLE001 (whatever it was, those who wait for it are told)
             # It may be committed all the same.

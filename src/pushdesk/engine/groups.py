@@ -10,7 +10,7 @@ from pushdesk.log_events import GroupCommitFailed
 from pushdesk.log_fields import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 
@@ -19,11 +19,12 @@ class GroupCommit(Generic[T]):
     """Collects items and hands them to `commit` in groups, one group at a time, in their order.
 
     Args:
-        commit: Writes a group and answers for its failures; what it raises is logged, and the group passed over.
+        commit: Writes a group and answers for its failures; what it raises is logged, and the group passed over. It may
+            `fill` the group once it has waited for what it needs.
         limit: The largest group.
     """
 
-    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[None]], *, limit: int) -> None:
+    def __init__(self, commit: Callable[[list[T]], Awaitable[None]], *, limit: int) -> None:
         self._commit = commit
         self._limit = limit
         self._waiting: list[T] = []
@@ -36,6 +37,12 @@ class GroupCommit(Generic[T]):
         self._waiting.append(item)
         self._wake.set()
 
+    def fill(self, group: list[T]) -> None:
+        """Add to a group that is not written yet what has come in since it was made, if there is room."""
+        room = self._limit - len(group)
+        group += self._waiting[:room]
+        del self._waiting[:room]
+
     async def run(self) -> None:
         """Write groups until closed, and then what is left."""
         while True:
@@ -45,7 +52,8 @@ class GroupCommit(Generic[T]):
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            group, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            group: list[T] = []
+            self.fill(group)
             self._is_committing = True
             try:
                 await self._commit(group)

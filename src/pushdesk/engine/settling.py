@@ -16,7 +16,7 @@ from pushdesk.log_fields import Failure
 from pushdesk.storage.records import Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pushdesk.clock import Clock
     from pushdesk.engine.brakes import Brakes
@@ -87,7 +87,7 @@ class Settling:
         """Let `run` end after the transaction that it is in."""
         self._outgoing.close()
 
-    async def _commit(self, group: Sequence[Settlement]) -> None:
+    async def _commit(self, group: list[Settlement]) -> None:
         try:
             settled = await self._write(group)
         except Exception:
@@ -112,11 +112,13 @@ class Settling:
             # Its device may be gone: looked up anew.
             self.add(Settlement(parked.delivery, attempted=False))
 
-    async def _write(self, group: Sequence[Settlement]) -> Settled:
+    async def _write(self, group: list[Settlement]) -> Settled:
         again = False
         while True:
             try:
                 async with self._stock.books:
+                    if not again:
+                        self._outgoing.fill(group)
                     settled = await self._table.settle(group, self._in_flight.claim, self._now_ms(), again=again)
                     return await self.reap(settled) if settled.refused else settled
             except DatabaseError as error:
