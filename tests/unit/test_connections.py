@@ -321,6 +321,23 @@ async def test_a_turn_that_is_given_up_in_the_moment_it_comes_is_not_lost(way: s
         assert pool._places[where.name].taken == 1
 
 
+@pytest.mark.usefixtures("nothing_left")
+async def test_who_is_handed_a_connection_that_was_closed_is_still_before_those_who_came_later() -> None:
+    async with serving(answering(OK)) as server, transport_to(origin(server)) as transport:
+        pool, deadline = transport._pool, asyncio.get_running_loop().time() + WAIT_S
+        pool._max_per_origin = 1
+        where, _ = transport._origins.find(f"{origin(server)}/x")
+        handed = await pool.open(where, deadline)
+        early, late = (asyncio.create_task(pool.open(where, deadline)) for _ in range(2))
+        await until(lambda: len(pool._places[where.name].waiting) == 2)
+        pool.keep(handed)
+        handed.close()
+        done, _ = await asyncio.wait((early, late), return_when=asyncio.FIRST_COMPLETED)
+        assert done == {early}
+        pool.keep(early.result())
+        pool.keep(await late)
+
+
 @pytest.mark.parametrize("way", ["plain", "TLS", "silent TLS", "no name"])
 @pytest.mark.usefixtures("nothing_left")
 async def test_a_push_that_is_given_up_leaves_nothing_behind_at_whatever_stage(way: str) -> None:

@@ -288,6 +288,19 @@ async def test_guard_makes_sockets_for_the_proxy_and_for_nothing_else(proxy: str
         await guard.resolve("fcm.googleapis.com", 443)
 
 
+async def test_guard_forgets_where_the_proxy_was_long_ago_and_not_where_it_was_a_moment_ago() -> None:
+    names = Names()
+    guard = ProxyGuard("http://proxy.example:3128", names)
+    # It moves on, and is asked for more than once where it is.
+    for last in (1, 2, 2, 3, 2, 4, 5, 5):
+        names.answers["proxy.example"] = [f"10.1.2.{last}"]
+        await guard.resolve("proxy.example", 3128)
+    for last in (2, 3, 4, 5):
+        guard.socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", (f"10.1.2.{last}", 3128))).close()
+    with pytest.raises(AddressRefusedError):
+        guard.socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.1.2.1", 3128)))
+
+
 @pytest.mark.parametrize(
     "value", ["proxy:3128", "socks5://proxy:1080", "http://user:word@proxy:3128", "http://proxy.example/x"]
 )

@@ -104,6 +104,7 @@ class ConnectionPool:
         Raises:
             TransportFault: None could be had.
         """
+        is_next = False
         while True:
             place = self._places.get(origin.name)
             if place is None:
@@ -111,11 +112,13 @@ class ConnectionPool:
             if place.taken < self._max_per_origin:
                 place.taken += 1
             else:
-                connection = await self._wait(origin.name, place, deadline)
+                connection = await self._wait(origin.name, place, deadline, is_next=is_next)
                 if connection is not None:
                     if connection.is_quiet():
                         return connection
                     connection.close()
+                    # This was no turn: those who came later have theirs later.
+                    is_next = True
                     continue
             return await self._connect(origin, deadline)
 
@@ -192,10 +195,13 @@ class ConnectionPool:
         self._free(origin.name)
         raise TransportFault(kind or FaultKind.RESET)
 
-    async def _wait(self, name: str, place: _Place, deadline: float) -> Connection | None:
-        """Wait for a connection that was kept, or, with None, for leave to open one."""
+    async def _wait(self, name: str, place: _Place, deadline: float, *, is_next: bool) -> Connection | None:
+        """Wait for a connection that was kept, or, with None, for leave to open one; `is_next`: before all others."""
         waiting: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        place.waiting.append(waiting)
+        if is_next:
+            place.waiting.appendleft(waiting)
+        else:
+            place.waiting.append(waiting)
         try:
             async with asyncio.timeout_at(deadline) as timeout:
                 self._under_way.add(timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -34,6 +35,9 @@ PER_DOMAIN: Final = 2
 
 TURN_S: Final = 10.0
 """For how long a name waits for its turn within its domain."""
+
+PROXY_ANSWERS: Final = 4
+"""Of those that differ, where a proxy's name led to: a connection to an address of an earlier one may be under way."""
 
 
 class AddressRefusedError(OSError):
@@ -166,9 +170,9 @@ class ProxyGuard:
     def __init__(self, proxy: str, resolver: Resolver) -> None:
         self._url = URL(proxy)
         self._resolver = resolver
-        self._addresses: set[ipaddress.IPv4Address | ipaddress.IPv6Address] = set()
+        self._answers: deque[frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]] = deque(maxlen=PROXY_ANSWERS)
         with suppress(ValueError):
-            self._addresses.add(ipaddress.ip_address(self._url.raw_host or ""))
+            self._answers.append(frozenset({ipaddress.ip_address(self._url.raw_host or "")}))
 
     async def resolve(self, host: str, port: int) -> Sequence[AddrInfoType]:
         """Resolve the proxy's name.
@@ -180,7 +184,10 @@ class ProxyGuard:
         if host != self._url.raw_host:
             raise AddressRefusedError(FaultKind.ADDRESS_REFUSED.sentence)
         found = await self._resolver.resolve(host, port)
-        self._addresses |= {ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found}
+        answer = frozenset(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found)
+        with suppress(ValueError):
+            self._answers.remove(answer)
+        self._answers.append(answer)
         return found
 
     def socket(self, address: AddrInfoType) -> socket.socket:
@@ -190,6 +197,7 @@ class ProxyGuard:
             AddressRefusedError: It is not.
         """
         family, kind, protocol, _, sockaddr = address
-        if ipaddress.ip_address(str(sockaddr[0])) not in self._addresses or sockaddr[1] != self._url.port:
+        to = ipaddress.ip_address(str(sockaddr[0]))
+        if sockaddr[1] != self._url.port or not any(to in answer for answer in self._answers):
             raise AddressRefusedError(FaultKind.ADDRESS_REFUSED.sentence)
         return socket.socket(family, kind, protocol)
