@@ -301,6 +301,22 @@ class TestOutbox:
         assert (again.delivery.id, again.message) == (job.delivery.id, job.message)
         assert await store.outbox.claim("third", Service.MOZILLA, NOW, 10) == ()
 
+    async def test_what_is_worked_on_stays_claimed_and_may_change_while_the_rest_is_freed(self, store: Store) -> None:
+        class Changing(set[str]):
+            """Changes while it is gone through, as one does that another thread adds to."""
+
+            def __iter__(self) -> Iterator[str]:
+                for each in super().__iter__():
+                    self.add(f"more than {len(self)}")
+                    yield each
+
+        await put(store, subscription("one"))
+        await put(store, subscription("two"))
+        first, second = await spread(store, message())
+        await store.outbox.release_claims(Changing({first.delivery.id, "another"}))
+        (freed,) = await store.outbox.claim("other", Service.MOZILLA, NOW, 10)
+        assert freed.delivery.id == second.delivery.id
+
     async def test_a_retry_is_claimed_when_it_is_due(self, store: Store) -> None:
         await put(store, subscription())
         (job,) = await spread(store, message())

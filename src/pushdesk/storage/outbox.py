@@ -88,7 +88,7 @@ class OutboxTable:
         """Free every delivery that is claimed, but for those that are worked on: nobody else would.
 
         Args:
-            keep: Ids of deliveries.
+            keep: Ids of deliveries; a set may change meanwhile, and counts as it is when the transaction begins.
 
         Returns:
             The dispatches of which nothing is left to do: what was claimed of them had ended already.
@@ -98,9 +98,11 @@ class OutboxTable:
         """
 
         async def release_claims(transaction: Transaction) -> tuple[Dispatch, ...]:
+            # Copied here, where what was written down before is in it; and in one step: the event loop adds to it.
+            kept = frozenset(keep)
             freed = await transaction.execute(
                 update(deliveries)
-                .where(deliveries.c.claim_id.is_not(None), deliveries.c.id.not_in(keep))
+                .where(deliveries.c.claim_id.is_not(None), deliveries.c.id.not_in(kept))
                 .values(claim_id=None)
                 .returning(deliveries.c.dispatch, deliveries.c.next_attempt_at)
             )
