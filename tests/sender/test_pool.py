@@ -393,10 +393,39 @@ async def test_a_pool_that_ends_at_once_leaves_nothing_behind(service: PushServi
     assert not any(map(is_alive, started))
 
 
-async def test_signals_that_go_to_all_of_a_group_do_not_end_a_sender(service: PushService) -> None:
-    async with open_pool(service.origin) as pool:
+async def test_signals_that_go_to_all_of_a_group_do_not_end_a_sender(service: PushService, log: Log) -> None:
+    def launch_and_stop() -> Launched:
+        launched = launch()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Before it has loaded anything.
+            os.kill(launched.process.pid, number)
+        return launched
+
+    async with open_pool(service.origin, launcher=launch_and_stop) as pool:
         (pid,) = await ready(pool)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(pid, number)
         assert await statuses(*begin(pool, service.device("one"), "a")) == [201]
         assert pool.pids() == [pid]
+    assert log.of("sender_ended") == []
+    # Here they are as before.
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+async def test_a_seat_that_is_left_while_its_process_is_started_keeps_none(log: Log) -> None:
+    started: list[int] = []
+
+    def launch_and_leave() -> Launched:
+        launched = launch()
+        started.append(launched.process.pid)
+        asyncio.get_running_loop().call_soon(pool._alone.leave)
+        return launched
+
+    async with open_pool(launcher=launch_and_leave, count=0) as pool:
+        pool._alone.occupy()
+        await until(lambda: len(started) == 1 and not is_alive(started[0]))
+        assert not pool._alone.is_wanted
+        # Occupied anew, there is another one.
+        pool._alone.occupy()
+        await until(lambda: len(started) == 2)
+    assert log.of("sender_ended") == []

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from pushdesk.engine.rest import wait_at_most
+from pushdesk.sender import signals
 from pushdesk.sender.frames import GarbageError, Ping, Pushes, Ready, Result, Results, chunks, engine_frames, framed
 
 if TYPE_CHECKING:
@@ -64,16 +65,17 @@ def launch(command: Sequence[str] = COMMAND, environ: Mapping[str, str] = os.env
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            process = subprocess.Popen(  # noqa: S603 (our own program)
-                [*command, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env={name: value for name, value in environ.items() if not name.startswith("PUSHDESK_")},
-                # Out of the terminal's reach: ctrl+c is the engine's to hear.
-                start_new_session=True,
-            )
+            with signals.blocked():
+                process = subprocess.Popen(  # noqa: S603 (our own program)
+                    [*command, str(theirs.fileno())],
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env={name: value for name, value in environ.items() if not name.startswith("PUSHDESK_")},
+                    # Out of the terminal's reach: ctrl+c is the engine's to hear.
+                    start_new_session=True,
+                )
         except BaseException:
             ours.close()
             raise

@@ -113,6 +113,9 @@ class Seat:
         self.lives += 1
         if self._closed.is_set():
             process.close()
+        elif not self.is_wanted:
+            # It was left while this one was started.
+            self.leave()
         try:
             ending = await process.ended()
         finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import signal
 import socket
 import sys
 import time
@@ -17,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.garbage import keep_what_is_there
+from pushdesk.sender import signals
 from pushdesk.sender.frames import (
     AT_ONCE,
     GarbageError,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 READ_GARBAGE: Final = 3
 """The exit code of a process that was told something that makes no sense."""
-NOT_FOR_IT: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SenderProtocol(asyncio.Protocol):
@@ -139,6 +138,5 @@ async def serve(opened: socket.socket) -> None:
 
 def main() -> None:
     """Run, on the socket whose number is the only argument."""
-    for number in NOT_FOR_IT:
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore()
     asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
