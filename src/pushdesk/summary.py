@@ -18,7 +18,7 @@ LIMIT: Final = 120
 _ENOUGH: Final = 4 * LIMIT
 
 _TRACEBACK: Final = "Traceback (most recent call last)"
-_ENDINGS: Final = ".!?…:;,。！？：；，、؟।"  # noqa: RUF001 (of many scripts)
+_ENDINGS: Final = tuple(".!?…:;,。！？：；，、؟।")  # noqa: RUF001 (of many scripts)
 """What a sentence may end with, so that nothing is put between it and the next."""
 _CLOSERS: Final = "\"'”’)]»」』）"  # noqa: RUF001 (of many scripts)
 
@@ -70,13 +70,15 @@ def _units(pieces: Iterable[Piece]) -> Iterator[Sentence]:
     leading: list[Sentence] = []
     gap = ""
     for piece in pieces:
-        first, *others = split_sentences(piece.text)
-        sentences = [_joined(*leading, Sentence(gap, first.text)), *others]
-        gap = " " if piece.text.rstrip(_CLOSERS).endswith(tuple(_ENDINGS)) else f"{piece.joint} "
+        sentences = split_sentences(piece.text)
+        sentences[0] = _joined(*leading, Sentence(gap, sentences[0].text))
+        gap = " " if piece.text.rstrip(_CLOSERS).endswith(_ENDINGS) else f"{piece.joint} "
         leading = [sentences.pop()] if piece.leads_on else []
         yield from sentences
     yield from leading
 
 
 def _joined(first: Sentence, *others: Sentence) -> Sentence:
+    if not others:
+        return first
     return Sentence(first.gap, first.text + "".join(other.gap + other.text for other in others))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushdesk import markdown_blocks
-from pushdesk.markdown_blocks import WINDOW, WINDOWS
+from pushdesk.markdown_blocks import MARKDOWN, PLAIN, WINDOW, WINDOWS, _parsed, read_pieces
 from pushdesk.shortening import clean
 from pushdesk.summary import LIMIT, summarise, summarise_error
 
@@ -215,6 +215,45 @@ def test_a_text_that_begins_with_prose_is_parsed_once(parsed: list[int]) -> None
 def test_what_is_not_shown_is_skipped_however_long_it_is(before: str, parsed: list[int]) -> None:
     assert summarise(f"{before}The *answer* is 42.") == "The answer is 42."
     assert len(parsed) <= WINDOWS
+
+
+PROSE = st.lists(
+    st.text(alphabet=st.sampled_from(list("aB1 .,:;!?()\"'\u200b\xa0\u3000é。🎉\ufeff")), max_size=40)
+    | st.sampled_from(
+        ["It is done.", "1. x", "a|b", "-|-", ":-", "==", "---", "+++", "# x", "> x", "- x", "[a]: b", "[a]"]
+    )
+    | st.sampled_from(
+        ["", "", " ", "  a", "    a", "\ta", "*a*", "a_b_", "&amp;", "<b>", "~~~", "```", "a\\", "\x1b[1m"]
+    )
+    | st.text(max_size=9)
+    | st.integers(WINDOW - 90, WINDOW + 3).map(lambda length: "word " * (length // 5) + "x" * (length % 5)),
+    max_size=9,
+).map("\n".join)
+
+
+@given(PROSE)
+def test_prose_that_is_not_parsed_is_read_as_the_parser_reads_it(text: str) -> None:
+    for parser in (MARKDOWN, PLAIN):
+        for enough in (20, 480):
+            assert [*read_pieces(text, parser, enough=enough)] == [*_parsed(text, parser, enough=enough)]
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("I fixed the bug (it was in the parser): 2 tests, 1 file.\nIs that all?\n\nYes. \n", 0),
+        (f"{'It is done. ' * 12}\n\n- **one**\n- two", 0),
+        (f"✅ {'It is done. ' * 12}\n \n{'x' * MILLION}", 0),
+        ("It is done.\n\n- **one**\n- two", 1),
+        ("It is done.\n===", 1),
+        ("1) It is done.", 1),
+        ("  It is done.", 1),
+        ("It is [done].", 1),
+    ],
+)
+def test_prose_at_the_beginning_is_not_parsed(text: str, calls: int, parsed: list[int]) -> None:
+    assert summarise(text)
+    assert len(parsed) == calls
 
 
 def test_a_block_that_a_window_cuts_is_read_whole(parsed: list[int]) -> None:
