@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -24,6 +25,9 @@ HINT: Final = (
     "--click-origin ORIGIN, * for anywhere."
 )
 _WEB: Final = frozenset({"http", "https"})
+_AUTHORITY_END: Final = re.compile("[/?#]")
+_REMEMBERED: Final = 256
+"""Addresses and origins that are remembered: most notifications lead to one of a few, and each asks several times."""
 
 
 def build_message(
@@ -105,7 +109,7 @@ class _Links:
     def resolve(self, name: str, url: str | None) -> str | None:
         if not url:
             return None
-        resolved = self._web_address(url)
+        resolved = _web_address(self._base, url)
         if resolved is None:
             self._refused.append(name)
         return resolved
@@ -117,14 +121,6 @@ class _Links:
             if leads_to is None or not (leads_to in self._click_origins or leads_to == _origin(self._base)):
                 self._elsewhere.append(name)
         return resolved
-
-    def _web_address(self, url: str) -> str | None:
-        try:
-            resolved = urljoin(self._base, url)
-            parts = urlsplit(resolved)
-        except ValueError:
-            return None
-        return resolved if parts.scheme in _WEB and parts.hostname else None
 
     def button(self, index: int, action: Action) -> dict[str, str]:
         shown = {"action": action.action, "title": action.title}
@@ -147,14 +143,30 @@ class _Links:
             )
 
 
+@lru_cache(_REMEMBERED)
+def _web_address(base: str, url: str) -> str | None:
+    """Return a URL as seen from another; None if it is no http or https address then."""
+    try:
+        resolved = urljoin(base, url)
+        parts = urlsplit(resolved)
+    except ValueError:
+        return None
+    return resolved if parts.scheme in _WEB and parts.hostname else None
+
+
 def _origin(url: str) -> str | None:
     """Return the origin of a web address as settings write it; None if browsers may read its host in another way.
 
     A backslash is a slash to browsers and a letter to others, and what stands before an @ is not the host.
     """
     scheme, _, rest = url.partition("://")
+    return _origin_of(scheme, _AUTHORITY_END.split(rest, maxsplit=1)[0])
+
+
+@lru_cache(_REMEMBERED)
+def _origin_of(scheme: str, authority: str) -> str | None:
     try:
-        return origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}")
+        return origin(f"{scheme}://{authority}")
     except ValueError:
         return None
 
