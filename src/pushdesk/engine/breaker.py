@@ -22,6 +22,8 @@ class Breaker:
     def __init__(self) -> None:
         self._seconds: deque[list[int]] = deque()
         """[second, answers, faults] of the window."""
+        self._answers = 0
+        self._faults = 0
         self._back_off_s = FIRST_BACK_OFF_S
         self._retry_at = 0.0
         self._is_tried = False
@@ -76,8 +78,7 @@ class Breaker:
             self.reason = f"A trial failed again. {said}"
             return
         self._count(now, fault=fault)
-        answers = sum(second[1] for second in self._seconds)
-        faults = sum(second[2] for second in self._seconds)
+        answers, faults = self._answers, self._faults
         if answers >= FEWEST and faults >= SHARE * answers:
             self._close()
             self.since = now
@@ -93,14 +94,19 @@ class Breaker:
         self.since = None
         self.reason = ""
         self._seconds.clear()
+        self._answers = self._faults = 0
         self._back_off_s = FIRST_BACK_OFF_S
         self._is_tried = False
 
     def _count(self, now: float, *, fault: bool) -> None:
         second = int(now)
         while self._seconds and self._seconds[0][0] <= second - WINDOW_S:
-            self._seconds.popleft()
+            _, answers, faults = self._seconds.popleft()
+            self._answers -= answers
+            self._faults -= faults
         if not self._seconds or self._seconds[-1][0] < second:
             self._seconds.append([second, 0, 0])
         self._seconds[-1][1] += 1
         self._seconds[-1][2] += fault
+        self._answers += 1
+        self._faults += fault
