@@ -17,7 +17,8 @@ _ESCAPE_SEQUENCES: Final = re.compile(
 _MARKUP: Final = re.compile(r"<(style|script|title)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 # From where a scheme can begin and from nowhere within it, for the same reason.
 _URLS: Final = re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]*://\S*", re.IGNORECASE)
-_SECRETS: Final = re.compile(r"[\w:%+/=.~-]{32,}")
+_LONG_WORD: Final = 32
+_SECRETS: Final = re.compile(rf"[\w:%+/=.~-]{{{_LONG_WORD},}}")
 """Longer than any word of an explanation: a piece of an endpoint, a key or a token."""
 _PATHS: Final = re.compile(r"(?<![\w:%+=.~-])[\w:%+=.~-]*/\S*")
 _SHORT_SECRETS: Final = re.compile(r"[\w%+~-]{20,}")
@@ -40,6 +41,9 @@ def printable(text: str, instead: str = "\N{REPLACEMENT CHARACTER}") -> str:
 
 def plain_text(text: str) -> str:
     """Make a stranger's text fit for a person: no control characters, escape sequences, markup, URLs or secrets."""
+    if len(text) < _LONG_WORD and text.isascii() and text.isalnum():
+        # A number or a word: there is none of all that in it.
+        return text
     text = without_escape_sequences(text[:MAX_TEXT], " ")
     text = _MARKUP.sub(" ", text)
     text = "".join(character if _is_plain(character) else " " for character in text)

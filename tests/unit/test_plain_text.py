@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import string
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pushdesk import plain_text as module
 from pushdesk.plain_text import plain_text, printable, without_secrets
@@ -29,6 +33,11 @@ from pushdesk.plain_text import plain_text, printable, without_secrets
 )
 def test_strangers_text_is_made_plain(text: str, plain: str) -> None:
     assert plain_text(text).strip() == plain
+
+
+@given(st.text(string.ascii_letters + string.digits, max_size=40))
+def test_a_word_is_made_plain_as_a_text_is_that_it_is_in(word: str) -> None:
+    assert plain_text(word) == plain_text(f"{word}!").removesuffix("!") == plain_text(f" {word} ")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from pushdesk.model import DispatchKind, Outcome, SubscriptionState
 from pushdesk.sender.frames import Push
 from pushdesk.storage.records import KEY_NOT_USED, Disabling, Settlement
 from pushdesk.webpush.encryption import encode_base64url
-from pushdesk.webpush.endpoint import check_endpoint, is_permanently_removed, without_endpoint
+from pushdesk.webpush.endpoint import SHORTEST_SECRET, is_permanently_removed, without_endpoint
+from pushdesk.webpush.origins import Origins
 from pushdesk.webpush.request import headers
 from pushdesk.webpush.services import FaultKind, Verdict, classify, classify_fault
 
@@ -75,7 +76,7 @@ class Pusher:
         self._authorizer = authorizer
         self._senders = senders
         self._brakes = brakes
-        self._allowed_origins = allowed_origins
+        self._origins = Origins(allowed_origins)
         self._clock = clock
         self._uniform = uniform
 
@@ -166,18 +167,18 @@ class Pusher:
         remaining_s = self._remaining_s(job)
         if remaining_s <= 0:
             raise _NotSentError(TOO_LATE.outcome, TOO_LATE.reason)
-        if is_permanently_removed(job.target.endpoint):
-            raise _NotSentError(Outcome.GONE, "The browser says that this subscription was removed.")
         try:
             # Checked again at every send: what may be sent to can have changed since the browser subscribed.
-            check_endpoint(job.target.endpoint, allowed_origins=self._allowed_origins)
+            origin, _ = self._origins.find(job.target.endpoint)
         except EndpointRefusedError as error:
+            if is_permanently_removed(job.target.endpoint):
+                raise _NotSentError(Outcome.GONE, "The browser says that this subscription was removed.") from None
             raise _NotSentError(Outcome.REFUSED, error.detail) from None
         key = self._keyring.signing_key(job.target.key_id)
         if key is None:
             raise _NotSentError(Outcome.KEY_MISMATCH, KEY_NOT_USED)
         target, message = job.target, job.message
-        authorization = self._authorizer.authorization(key, target.endpoint)
+        authorization = self._authorizer.authorization_at(key, origin.name)
         return Push(
             target.endpoint,
             target.p256dh,
@@ -232,6 +233,8 @@ class Pusher:
 
 def _without_secrets(verdict: Verdict, target: PushTarget) -> Verdict:
     """Return a verdict without what a push service repeated of the subscription."""
+    if all(len(said) < SHORTEST_SECRET for said in (verdict.reason, *verdict.headers.values())):
+        return verdict
     secrets = (target.endpoint, encode_base64url(target.p256dh), encode_base64url(target.auth))
     headers = {name: without_endpoint(value, *secrets) for name, value in verdict.headers.items()}
     return replace(verdict, reason=without_endpoint(verdict.reason, *secrets), headers=headers)

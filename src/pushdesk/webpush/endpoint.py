@@ -166,6 +166,8 @@ def _parse(endpoint: str) -> URL:
 
 def without_endpoint(text: str, endpoint: str, *keys: str) -> str:
     """Return what a push service says without what it repeats of the endpoint, which is a secret, and of the keys."""
+    if len(text) < SHORTEST_SECRET:
+        return text
     pieces = {piece for part in _PIECE_ENDS.split(endpoint.partition("://")[2])[1:] for piece in (part, unquote(part))}
     # Most texts repeat nothing, and finding that out takes far less time than making the pattern.
     folded = text.casefold()

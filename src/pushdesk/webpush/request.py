@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.message import build_message
@@ -22,6 +23,9 @@ MAX_TTL_S: Final = 2_419_200
 
 TOPIC_SIZE: Final = 32
 """Characters of base64url: RFC 8030 section 5.4."""
+
+TOPICS: Final = 1024
+"""Topics whose headers are remembered: of a conversation there is one for all its turns, of a broadcast for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ def message(
     return plaintext
 
 
+@lru_cache(TOPICS)
 def topic_header(topic: str) -> str:
     """Return the `Topic` header for a topic of any length and characters.
 

@@ -150,8 +150,10 @@ _SERVICE_ROWS: Final[dict[Service, tuple[_Row, ...]]] = {
 }
 """Where a service means more by a status than RFC 8030 does; sources in `docs/push-services.md`."""
 
+_ACCEPTED: Final = range(200, 300)
+"""For every service, whatever it says besides."""
+
 _COMMON_ROWS: Final = (
-    _Row(range(200, 300), Outcome.ACCEPTED),
     _Row((404, 410), Outcome.GONE),
     _Row((429,), Outcome.THROTTLED),
     _Row((503,), Outcome.THROTTLED, asks_to_wait=True),
@@ -199,6 +201,9 @@ def classify(service: Service, status: int, headers: Mapping[str, str], body: by
         now: Unix time in seconds, against which a `Retry-After` with a date is read.
     """
     fields = {name.lower(): value for name, value in headers.items()}
+    told = _told(service, fields)
+    if status in _ACCEPTED:
+        return Verdict(Outcome.ACCEPTED, headers=told)
     said = _said(service, fields, body)
     asked_to_wait = fields.get("retry-after")
     if service is Service.WNS and asked_to_wait is None:
@@ -206,9 +211,6 @@ def classify(service: Service, status: int, headers: Mapping[str, str], body: by
     answer = _Answer(status, said.lower(), asked_to_wait is not None)
     rows = _SERVICE_ROWS[service] + _COMMON_ROWS
     outcome = next((row.outcome for row in rows if row.matches(answer)), Outcome.TRANSIENT)
-    told = _told(service, fields)
-    if outcome is Outcome.ACCEPTED:
-        return Verdict(outcome, headers=told)
     waits = status in _WAITS or (service is Service.WNS and status == 406)
     retry_after_s = retry_after(asked_to_wait, now=now) if waits and asked_to_wait is not None else None
     reason = said[:MAX_REASON] or f"Answered {status}."

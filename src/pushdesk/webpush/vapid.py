@@ -123,8 +123,11 @@ class Authorizer:
         Raises:
             EndpointRefusedError: The endpoint is no URL.
         """
+        return self.authorization_at(key, origin_of(endpoint))
+
+    def authorization_at(self, key: SigningKey, origin: str) -> str:
+        """Return the same for a push to any endpoint at an origin, as `origin_of` writes it."""
         now = int(self._clock())
-        origin = origin_of(endpoint)
         token = self._tokens.get((key.public_key, origin))
         if token is None or not RENEW_BEFORE_S <= token.expires_at - now <= MAX_AHEAD_S:
             token = self._sign(key, origin, now + TOKEN_LIFETIME_S)
