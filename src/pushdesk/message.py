@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from pushdesk.errors import PushdeskError
+from pushdesk.model import Direction
 from pushdesk.setting_values import ANY, origin
 
 if TYPE_CHECKING:
@@ -28,6 +30,33 @@ _WEB: Final = frozenset({"http", "https"})
 _AUTHORITY_END: Final = re.compile("[/?#]")
 _REMEMBERED: Final = 256
 """Addresses and origins that are remembered: most notifications lead to one of a few, and each asks several times."""
+
+
+class _Shown(Struct, omit_defaults=True, rename="camel", kw_only=True):
+    """What is left out is None."""
+
+    title: str
+    navigate: str
+    body: str | None = None
+    icon: str | None = None
+    badge: str | None = None
+    image: str | None = None
+    tag: str | None = None
+    lang: str | None = None
+    dir: Direction | None = None
+    silent: bool | None = None
+    require_interaction: bool | None = None
+    renotify: bool | None = None
+    timestamp: int | None = None
+    actions: list[dict[str, str]] | None = None
+    data: dict[str, Any]
+
+
+class _Pushed(Struct, omit_defaults=True, kw_only=True):
+    web_push: int
+    notification: _Shown
+    app_badge: int | None = None
+    mutable: bool
 
 
 def build_message(
@@ -54,31 +83,27 @@ def build_message(
     data: dict[str, Any] = {"id": dispatch}
     if notification.data is not None:
         data["data"] = notification.data
-    shown: dict[str, Any] = {
-        "title": notification.title,
-        "navigate": links.click("url", notification.url) or access_url,
-        "body": notification.body,
-        "icon": links.resolve("icon", notification.icon),
-        "badge": links.resolve("badge", notification.badge),
-        "image": links.resolve("image", notification.image),
-        "tag": notification.tag,
-        "lang": notification.lang,
-        "dir": notification.dir,
-        "silent": notification.silent,
-        "requireInteraction": notification.require_interaction,
-        "renotify": notification.renotify,
-        "timestamp": notification.timestamp,
-        "actions": [links.button(i, action) for i, action in enumerate(notification.actions)] or None,
-        "data": data,
-    }
+    shown = _Shown(
+        title=notification.title,
+        navigate=links.click("url", notification.url) or access_url,
+        body=notification.body,
+        icon=links.resolve("icon", notification.icon),
+        badge=links.resolve("badge", notification.badge),
+        image=links.resolve("image", notification.image),
+        tag=notification.tag,
+        lang=notification.lang,
+        dir=notification.dir,
+        silent=notification.silent,
+        require_interaction=notification.require_interaction,
+        renotify=notification.renotify,
+        timestamp=notification.timestamp,
+        actions=[links.button(i, action) for i, action in enumerate(notification.actions)] or None,
+        data=data,
+    )
     links.check()
-    pushed = {
-        "web_push": 8030,
-        "notification": _present(shown),
-        "app_badge": notification.app_badge,
-        "mutable": True,
-    }
-    return msgspec.json.encode(_present(pushed))
+    return msgspec.json.encode(
+        _Pushed(web_push=8030, notification=shown, app_badge=notification.app_badge, mutable=True)
+    )
 
 
 def with_id(message: bytes, dispatch: str) -> bytes:
@@ -169,7 +194,3 @@ def _origin_of(scheme: str, authority: str) -> str | None:
         return origin(f"{scheme}://{authority}")
     except ValueError:
         return None
-
-
-def _present(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
