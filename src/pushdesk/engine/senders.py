@@ -52,8 +52,10 @@ class Senders:
         """
         if self._closed:
             return None
-        waiting = _Waiting(target, expires_at_ms, asyncio.get_running_loop().create_future())
         queues = self._waiting.setdefault(target.service, (deque(), deque()))
+        if not any(queues) and self._lanes.may_start(target.service):
+            return self._start(target, expires_at_ms)
+        waiting = _Waiting(target, expires_at_ms, asyncio.get_running_loop().create_future())
         queues[gives_way].append(waiting)
         self._admit(target.service)
         try:
@@ -90,11 +92,14 @@ class Senders:
             elif self._lanes.may_start(service):
                 first = waiting.popleft()
                 if not first.admitted.done():
-                    wait = self._lanes.wait(first.target, first.expires_at_ms)
-                    _let_go(first, self._lanes.start(first.target) if wait is None else wait)
+                    _let_go(first, self._start(first.target, first.expires_at_ms))
             else:
                 self._look_again(service)
                 return
+
+    def _start(self, target: PushTarget, expires_at_ms: int) -> Slot | Wait:
+        wait = self._lanes.wait(target, expires_at_ms)
+        return self._lanes.start(target) if wait is None else wait
 
     def _look_again(self, service: Service) -> None:
         seconds = self._lanes.opens_in_s(service)

@@ -331,6 +331,7 @@ class Worker:
         return starting, deliveries, awaited
 
     def _job(self, message: Message, target: PushTarget, now_ms: int) -> Job:
+        now = to_datetime(now_ms)
         delivery = Delivery(
             id=self._identifiers.new(),
             dispatch=message.id,
@@ -338,8 +339,8 @@ class Worker:
             subscription=target.subscription,
             service=target.service,
             outcome=Outcome.WAITING,
-            next_attempt_at=to_datetime(now_ms),
-            at=to_datetime(now_ms),
+            next_attempt_at=now,
+            at=now,
             device=target.device,
         )
         return Job(delivery, message, target)
