@@ -46,7 +46,7 @@ REREADING: Final = "rereading"
 
 OF_SENDING: Final = (
     Seam(HTTP, "pushdesk.sender.sending", "Sending.send"),
-    Seam(HTTP, "pushdesk.webpush.connection", "Connection.data_received"),
+    Seam(HTTP, "pushdesk.webpush.connection", "Connection.buffer_updated"),
     Seam(ENCRYPT, "pushdesk.sender.sending", "encrypt"),
 )
 """Those of a sender process, and of the server where that does the same itself."""

@@ -117,7 +117,7 @@ class Connector:
         # Outside the handler, so that the error and the name in it are not kept as this one's context.
         raise TransportFault(kind)
 
-    async def _secure(self, tunnel: _Tunnel, protocol: asyncio.Protocol, origin: Origin, *, cut: FaultKind) -> None:
+    async def _secure(self, tunnel: _Tunnel, protocol: asyncio.BaseProtocol, origin: Origin, *, cut: FaultKind) -> None:
         """Put TLS on what has connected, and a protocol on that; `cut` if the other side hangs up meanwhile."""
         secured: asyncio.Transport | None = None
         kind = cut

@@ -40,7 +40,7 @@ class Keeper(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection, from the moment that it is ready for a request.
 
     There is one exchange at a time. Its future is done with the answer, or with the kind of the fault; who gives it up
@@ -49,10 +49,11 @@ class Connection(asyncio.Protocol):
     Args:
         keeper: Who is told what becomes of it.
         clock: Monotonic time in seconds.
+        buffer: Where answers are read into: one for all connections of an event loop, as none waits there.
     """
 
     __slots__ = (
-        "_clock",
+        "_buffer",
         "_due",
         "_keeper",
         "_loop",
@@ -66,12 +67,12 @@ class Connection(asyncio.Protocol):
         "origin",
     )
 
-    def __init__(self, origin: str, keeper: Keeper, clock: Callable[[], float]) -> None:
+    def __init__(self, origin: str, keeper: Keeper, clock: Callable[[], float], buffer: memoryview) -> None:
         self.origin = origin
         self.is_closed = False
         """Nothing can be asked any more."""
         self._keeper = keeper
-        self._clock = clock
+        self._buffer = buffer
         self._reader = AnswerReader(clock)
         self._transport: asyncio.Transport | None = None
         """None before it begins, and when its socket is closed."""
@@ -137,14 +138,19 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         self._end(FaultKind.RESET)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by the event loop."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Called by the event loop."""
         waiting = self._waiting
         if waiting is None:
             self.close()
             return
         reader = self._reader
-        reader.feed(data)
+        reader.feed(self._buffer[:nbytes])
         if reader.is_complete:
             self._finish(waiting)
         elif reader.is_broken:

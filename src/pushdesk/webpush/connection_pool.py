@@ -23,6 +23,9 @@ MAX_PER_ORIGIN: Final = 1000
 MAX_KEPT: Final = 1000
 """Connections that nothing is asked on, to all origins together; beyond that the oldest is closed."""
 
+READ_SIZE: Final = 65_536
+"""Bytes that are read at once. By itself the event loop asks for new memory for four times as many at each read."""
+
 
 class _Place:
     """What is open to one origin."""
@@ -68,6 +71,7 @@ class ConnectionPool:
         self._kept: dict[Connection, None] = {}
         """The oldest first."""
         self._under_way: set[asyncio.Timeout] = set()
+        self._buffer = memoryview(bytearray(READ_SIZE))
         self._is_closed = False
         self._emptied = asyncio.Event()
         """It is closed, and all sockets are."""
@@ -169,7 +173,7 @@ class ConnectionPool:
             self._emptied.set()
 
     async def _connect(self, origin: Origin, deadline: float) -> Connection:
-        connection = Connection(origin.name, self, self._clock)
+        connection = Connection(origin.name, self, self._clock, self._buffer)
         kind = None
         opened_by = asyncio.get_running_loop().time() + self._connect_timeout_s
         if self._is_closed:

@@ -90,7 +90,7 @@ class AnswerReader:
         """Whether nothing more is wanted of the body and what is around it, though it may go on."""
         return len(self.body) >= MAX_ANSWER_BODY or self._tail_room < 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Read on."""
         if self.is_broken or self.is_flooded:
             return
@@ -103,7 +103,7 @@ class AnswerReader:
                 data = self._end_head(data, room)
         self._parse(data)
 
-    def _end_head(self, data: bytes, room: int) -> bytes:
+    def _end_head(self, data: bytes | memoryview, room: int) -> bytes | memoryview:
         """Read what is left of the most that a head may have. Returns what follows, if it ended there."""
         self._parse(data[:room])
         if self.status:
@@ -111,7 +111,7 @@ class AnswerReader:
         self.is_broken = not self.is_flooded
         return b""
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes | memoryview) -> None:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
