@@ -10,12 +10,12 @@ import socket
 import ssl
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from msgspec import structs
 
 from pushdesk.webpush import connection, egress
 from pushdesk.webpush.connecting import Connector
@@ -596,7 +596,7 @@ def test_system_authorities_are_trusted_and_renegotiation_is_not_taken_part_in()
 
 async def test_what_is_no_header_is_refused_before_a_connection_is_made() -> None:
     async with serving(answering(OK)) as server, transport_to(origin(server)) as transport:
-        request = replace(request_to(origin(server)), headers={"TTL": "60\r\nX: y"})
+        request = structs.replace(request_to(origin(server)), headers={"TTL": "60\r\nX: y"})
         with pytest.raises(ValueError, match="header's value"):
             await transport.post(request)
         assert server.connections == 0

@@ -35,7 +35,7 @@ from pushdesk.webpush.device_keys import DeviceKeys
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from pushdesk.sender.frames import Push, Result, ToEngine
+    from pushdesk.sender.frames import Result, ToEngine
 
 READ_GARBAGE: Final = 3
 """The exit code of a process that was told something that makes no sense."""
@@ -48,7 +48,7 @@ class SenderProtocol(asyncio.Protocol):
         self._frames = sender_frames()
         self._socket: asyncio.Transport | None = None
         self._sending: Sending | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Result]] = set()
         self._results: list[Result] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,13 +88,13 @@ class SenderProtocol(asyncio.Protocol):
         if sending is None:
             raise GarbageError("Pushes come before the settings.")
         for number, push in enumerate(pushes.items, pushes.first):
-            task = asyncio.create_task(self._send(sending, push, number))
+            task = asyncio.create_task(sending.send(push, number))
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task.add_done_callback(self._sent)
 
-    async def _send(self, sending: Sending, push: Push, number: int) -> None:
-        result = await sending.send(push, number)
-        self._results.append(result)
+    def _sent(self, task: asyncio.Task[Result]) -> None:
+        self._under_way.remove(task)
+        self._results.append(task.result())
         if len(self._results) == 1:
             # All that there are by then are told together.
             asyncio.get_running_loop().call_soon(self._tell_results)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from msgspec import Struct
 
+if TYPE_CHECKING:
     from pushdesk.webpush.services import FaultKind
 
 MAX_ANSWER_BODY: Final = 4096
 """Bytes: every reason that a push service gives is far shorter."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushAnswer:
+class PushAnswer(Struct, frozen=True):
     """What a push service answered. Its repr leaves out what may repeat the endpoint.
 
     Attributes:
@@ -26,9 +25,12 @@ class PushAnswer:
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     latency_s: float
+
+    def __repr__(self) -> str:
+        return f"PushAnswer(status={self.status}, latency_s={self.latency_s})"
 
 
 class TransportFault(Exception):  # noqa: N818 - the answer that never came, not a failure of ours

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from pushdesk.message import build_message
 from pushdesk.webpush.encryption import check_size, encode_base64url, encrypt
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from pushdesk.model import Notification, PushTarget, Urgency
 
@@ -28,13 +30,15 @@ TOPICS: Final = 1024
 """Topics whose headers are remembered: of a conversation there is one for all its turns, of a broadcast for all."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushRequest:
+class PushRequest(Struct, frozen=True):
     """One POST to a push service. Its repr shows neither the endpoint nor the headers nor the body."""
 
-    endpoint: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    endpoint: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return "PushRequest()"
 
 
 def message(
