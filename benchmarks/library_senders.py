@@ -29,7 +29,9 @@ from pushdesk.garbage import keep_what_is_there
 from pushdesk.model import Urgency
 from pushdesk.sender.frames import Push, Result, Settings
 from pushdesk.sender.sending import open_transport
+from pushdesk.webpush.device_keys import DeviceKeys as KeptKeys
 from pushdesk.webpush.encryption import decode_keys
+from pushdesk.webpush.origins import Origins
 from pushdesk.webpush.request import headers
 from pushdesk.webpush.vapid import Authorizer, SigningKey
 
@@ -122,7 +124,7 @@ async def pushdesk(load: Load, counter: Counter, processes: int) -> None:
     keys = {device.endpoint: decode_keys(device.keys.p256dh, device.keys.auth) for device in load.devices}
     message = load.message.encode()
     settings = Settings(allowed_origins=(load.origin,), key_memory=KEY_MEMORY // max(1, processes))
-    numbers = itertools.count()
+    origins, numbers = Origins(frozenset(settings.allowed_origins)), itertools.count()
     async with AsyncExitStack() as closing:
         carrier: Carrier
         if processes:
@@ -130,11 +132,12 @@ async def pushdesk(load: Load, counter: Counter, processes: int) -> None:
         else:
             transport = open_transport(settings, time.monotonic)
             closing.push_async_callback(transport.aclose)
-            carrier = InProcess(transport, time.monotonic)
+            carrier = InProcess(transport, time.monotonic, KeptKeys(settings.key_memory))
 
         async def send(device: Device) -> int:
             p256dh, auth = keys[device.endpoint]
-            authorization = authorizer.authorization(key, device.endpoint)
+            origin, _ = origins.find(device.endpoint)
+            authorization = authorizer.authorization_at(key, origin.name)
             fields = headers(ttl_s=86400, urgency=Urgency.HIGH, topic=None, authorization=authorization)
             push = Push(device.endpoint, p256dh, auth, message, fields)
             result = await carrier.carry(f"{next(numbers)}", push)

@@ -27,6 +27,7 @@ from pushdesk.engine.opening import in_hand, open_engine, sender_settings
 from pushdesk.engine.sender_pool import SenderPool
 from pushdesk.model import Notification, Service
 from pushdesk.sender.sending import open_transport
+from pushdesk.webpush.device_keys import DeviceKeys
 from tests.push_service import Device
 from tests.sender.bench import push_to
 
@@ -99,7 +100,7 @@ async def engine_with(processes: int, origin: str, folder: Path) -> AsyncIterato
     if processes == 0:
         transport = open_transport(sender_settings(config), time.monotonic)
         async with open_engine(config, access_url="http://localhost:8484") as engine:
-            yield engine, InProcess(transport, time.monotonic)
+            yield engine, InProcess(transport, time.monotonic, DeviceKeys(sender_settings(config).key_memory))
         await transport.aclose()
         return
     async with (

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 import http_ece
 import pytest
@@ -11,11 +13,27 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pushdesk.engine.carrier import InProcess
 from pushdesk.errors import BadKeysError
+from pushdesk.sender.frames import Push
 from pushdesk.webpush.device_keys import CACHE_SHARE, KEY_SIZE, DeviceKeys, share_of_cache
 from pushdesk.webpush.encryption import encrypt
+from pushdesk.webpush.push_answer import PushAnswer
+
+if TYPE_CHECKING:
+    from pushdesk.webpush.request import PushRequest
 
 AUTH = bytes(range(16))
+
+
+class Accepting:
+    """What posts, where every push is accepted."""
+
+    async def post(self, _request: PushRequest) -> PushAnswer:
+        return PushAnswer(201, {}, b"", 0.0)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 def private_key(number: int) -> EllipticCurvePrivateKey:
@@ -111,3 +129,11 @@ def test_keys_take_the_memory_that_they_are_counted_with_also_where_others_gave_
     assert counted == 4000 * KEY_SIZE
     assert 0.8 * counted <= full <= counted
     assert later <= 1.1 * counted
+
+
+async def test_keys_are_kept_where_the_engine_sends_by_itself() -> None:
+    keys = DeviceKeys(2 * KEY_SIZE)
+    carrier = InProcess(Accepting(), time.monotonic, keys)
+    for point_ in (POINTS[0], POINTS[1], POINTS[0], b"no key"):
+        await carrier.carry("1", Push("https://push.example.com/", point_, AUTH, b"hello", {}))
+    assert len(keys) == 2

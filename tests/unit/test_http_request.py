@@ -33,11 +33,13 @@ TRICKS = ("a\r\nX: y", "a\nX: y", "a\rb", "a\x00", "\x7f", "\u2028", "\u010d")
 def test_a_value_is_part_of_one_line_or_is_refused(value: str, is_first: bool) -> None:  # noqa: FBT001
     headers = {"A": value, "B": "b"} if is_first else {"B": "b", "A": value}
     if any(character != "\t" and not " " <= character <= "~" for character in value):
-        with pytest.raises(ValueError, match=r"^There are characters in a header's value [a-z ]*\.$"):
-            write_request("GET", "/", HEAD, headers, None)
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"^There are characters in a header's value [a-z ]*\.$"):
+                write_request("GET", "/", HEAD, headers, None)
     else:
-        lines = write_request("GET", "/", HEAD, headers, None).decode("ascii").split("\r\n")
-        assert lines[3:] == [*(f"{name}: {text}" for name, text in headers.items()), "", ""]
+        for _ in range(2):
+            lines = write_request("GET", "/", HEAD, headers, None).decode("ascii").split("\r\n")
+            assert lines[3:] == [*(f"{name}: {text}" for name, text in headers.items()), "", ""]
 
 
 @pytest.mark.parametrize("name", ["", "A:", "A B", "A\r\nB", "A\n", " A", "\u00c4", *sorted(OURS), "Host", "HOST"])

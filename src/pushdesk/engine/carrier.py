@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pushdesk.sender.frames import Push, Result
+    from pushdesk.webpush.device_keys import DeviceKeys
     from pushdesk.webpush.transport import Transport
 
 
@@ -57,10 +58,11 @@ class InProcess:
     Args:
         transport: What posts.
         clock: Monotonic time in seconds.
+        keys: Where devices' keys are kept that were read before.
     """
 
-    def __init__(self, transport: Transport, clock: Callable[[], float]) -> None:
-        self._sending = Sending(transport, clock)
+    def __init__(self, transport: Transport, clock: Callable[[], float], keys: DeviceKeys | None = None) -> None:
+        self._sending = Sending(transport, clock, keys)
         self._in_hand = 0
         self._without_file = 0
 

@@ -51,7 +51,7 @@ from pushdesk.log_fields import Id, UserId
 from pushdesk.log_ring import LogRing
 from pushdesk.model import Experiment, Page, PageQuery, Scope, Stats
 from pushdesk.user_id import check_user
-from pushdesk.webpush.device_keys import share_of_cache
+from pushdesk.webpush.device_keys import DeviceKeys, share_of_cache
 from pushdesk.webpush.vapid import Authorizer, subscriber_from
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pushdesk.clock import Clock
     from pushdesk.config import Config
     from pushdesk.desk import AnyEvent, Position
+    from pushdesk.engine.carrier import Carrier
     from pushdesk.engine.summariser import Summariser
     from pushdesk.model import (
         Accepted,
@@ -198,7 +199,12 @@ class Engine:
             free=store.free_bytes,
             clock=clock,
         )
-        carrier = transport if isinstance(transport, SenderPool) else InProcess(transport, clock.monotonic)
+        carrier: Carrier
+        if isinstance(transport, SenderPool):
+            carrier = transport
+        else:
+            keys = DeviceKeys(share_of_cache(config.cache.max_size, holders=1))
+            carrier = InProcess(transport, clock.monotonic, keys)
         self._outbox = Outbox(
             table=store.outbox,
             lane_table=store.lanes,

@@ -24,8 +24,13 @@ OURS: Final = frozenset(
 )
 """Headers that say how the bytes are carried, which is not for who sends to say."""
 
+LINES: Final = 1024
+"""Headers that are remembered with their values: all pushes to an origin have the same, but for the topic."""
+
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 section 5.6.2."""
+_NOT_A_VALUE: Final = re.compile(r"[^\t\x20-\x7e]")
+"""RFC 9110 section 5.5, without the obsolete bytes above ASCII."""
 
 
 def head_of_origin(authority: str) -> str:
@@ -53,11 +58,7 @@ def write_request(method: str, target: str, head: str, headers: Mapping[str, str
     """
     if not is_visible(target):
         raise ValueError("There are characters in a request's target that do not belong there.")
-    values = "".join(headers.values()).replace("\t", "")
-    # RFC 9110 section 5.5, without the obsolete bytes above ASCII.
-    if not (values.isascii() and values.isprintable()):
-        raise ValueError("There are characters in a header's value that do not belong there.")
-    fields = "".join([f"{_start_of(name)}{value}\r\n" for name, value in headers.items()])
+    fields = "".join([_line(name, value) for name, value in headers.items()])
     if body is None:
         return f"{method} {target}{head}{fields}\r\n".encode("ascii")
     if "Content-Type" not in headers and not any(name.lower() == "content-type" for name in headers):
@@ -70,9 +71,11 @@ def is_visible(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
 
 
-@lru_cache(maxsize=256)
-def _start_of(name: str) -> str:
-    """Return the start of a header's line, if it is one that may be given."""
+@lru_cache(maxsize=LINES)
+def _line(name: str, value: str) -> str:
+    """Return a header's line, if name and value are such as may be given."""
+    if _NOT_A_VALUE.search(value):
+        raise ValueError("There are characters in a header's value that do not belong there.")
     if not _TOKEN.fullmatch(name) or name.lower() in OURS:
         raise ValueError("This is not the name of a header that may be given.")
-    return f"{name}: "
+    return f"{name}: {value}\r\n"
