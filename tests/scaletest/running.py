@@ -82,7 +82,7 @@ async def in_the_middle(*options: str, folder: Path) -> AsyncIterator[Running]:
     assert process.stderr is not None
     try:
         async with asyncio.timeout(100):
-            while b"pushdesk: turns: " not in (line := await process.stderr.readline()):
+            while b": turns: " not in (line := await process.stderr.readline()):
                 assert line, "it ended before it began"
         yield Running(process)
     finally:

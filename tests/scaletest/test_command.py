@@ -77,6 +77,21 @@ async def test_the_baseline_runs_each_variant_and_tells_the_ratios(tmp_path: Pat
     assert left_behind(tmp_path) == []
 
 
+async def test_of_a_baseline_that_fails_later_what_was_run_is_told_all_the_same(tmp_path: Path) -> None:
+    report, places = tmp_path / "report.json", tmp_path / "places"
+    options = (*SMALL, "--baseline", "--data-dir", str(places), "--json", str(report))
+    async with in_the_middle(*options, folder=tmp_path) as running:
+        (places / "without_cache").mkdir()
+        (places / "without_cache" / "in the way").touch()
+        assert await running.ended() == 1
+    why = f"cache off: The data directory {places / 'without_cache'} is not empty."
+    assert running.said[-1].startswith(f"pushdesk: {why}")
+    told = json.loads(report.read_text())
+    assert (told["complete"], [run["variant"] for run in told["runs"]]) == (False, ["full"])
+    assert told["runs"][0]["complete"]
+    assert told["failed"].startswith(why)
+
+
 async def test_a_server_without_meters_tells_what_it_took_all_the_same(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = await scaletest(*SMALL, "--no-probes", "--json", str(report), folder=tmp_path)

@@ -117,6 +117,17 @@ def test_what_is_missing_is_named() -> None:
     assert turns.ledger.under_way == 2
 
 
+def test_a_turn_that_arrives_and_was_refused_is_not_complete() -> None:
+    turns = Turns(turns=1)
+    for number in (0, 1):
+        turns.ask_and_push(number)
+    turns.ledger.push(2, pushed(CROWD[2], turns.ledger.ask(2)))
+    assert (turns.ledger.arrived, turns.ledger.missing()) == (3, [])
+    assert (turns.ledger.is_complete, turns.ledger.untaken()) == (False, ["chat-000002"])
+    turns.ledger.accept(2)
+    assert (turns.ledger.is_complete, turns.ledger.untaken()) == (True, [])
+
+
 def test_the_next_turn_waits_for_answer_and_arrival() -> None:
     turns = Turns()
     assert turns.ledger.may_go_on(0)

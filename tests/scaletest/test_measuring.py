@@ -126,10 +126,14 @@ def test_statements_are_counted_at_the_driver_and_one_for_many_rows_is_one(
     connection.commit()
     cursor = connection.cursor()
     assert cursor.execute("SELECT count(*) FROM things").fetchall() == [(3,)]
+    # The second of them finds nothing to roll back, and asks for nothing.
+    cursor.execute("INSERT INTO things VALUES ('d')")
+    for _ in range(2):
+        connection.rollback()
     connection.close()
     found = statements.all()
-    assert (found["insert things"].count, found["insert things"].rows) == (1, 3)
-    assert (found["select things"].count, found["commit"].count) == (1, 1)
+    assert (found["insert things"].count, found["insert things"].rows) == (2, 4)
+    assert (found["select things"].count, found["commit"].count, found["rollback"].count) == (1, 1, 1)
 
 
 async def test_waits_are_added_up_and_overlapping_ones_are_one_time_in_which_somebody_waited() -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from pushdesk.scaletest.measures import Missed
+from msgspec import structs
+
+from pushdesk.scaletest.measures import CacheFigures, Missed, Sample, Statement
 from pushdesk.scaletest.plan import Plan
 from pushdesk.scaletest.report import report_lines
 from pushdesk.scaletest.run import run
-from tests.scaletest.reports import report_of
+from pushdesk.scaletest.sink import Sink
+from tests.scaletest.reports import report_of, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+    import pytest
 
 LOST = 2
 
@@ -44,3 +49,44 @@ async def test_a_push_that_is_lost_on_its_way_is_missed_by_name() -> None:
     lines = list(report_lines(report_of(told)))
     assert f"NOT COMPLETE: {told.missing} turns did not arrive." in lines
     assert "  turn 2 of chat-000002: accepted, and never arrived" in lines
+
+
+async def test_test_pushes_that_are_settled_with_the_turns_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, refused = Sink.answer, 0
+
+    def answering(sink: Sink, head: bytes, body: bytes) -> bytes:
+        """Be out of order for the test push of one device, which is sent again after the patience has ended."""
+        nonlocal refused
+        if b" /push/000001-" in head and not refused:
+            refused += 1
+            return b"HTTP/1.1 503 \r\nRetry-After: 14\r\nContent-Length: 0\r\n\r\n"
+        return answer(sink, head, body)
+
+    monkeypatch.setattr(Sink, "answer", answering)
+    told = await run(Plan(conversations=2, turns=1, connections=2, patience_s=7), Silent())
+    note = "test pushes of new devices were not settled before the turns, and may be counted with them"
+    assert note in told.notes
+    assert not told.complete
+
+
+def test_numbers_are_told_as_they_are_said() -> None:
+    one = structs.replace(
+        run_of(),
+        cache=CacheFigures(1, {}),
+        refused={"no": 1, "never": 2},
+        statements={"select things": Statement(2, 1, 0.1)},
+        sample=Sample(1.0, 1, 0),
+        put_off=1,
+        missing=1,
+    )
+    lines = [" ".join(line.split()) for line in report_lines(structs.replace(report_of(one), failed="It ended."))]
+    for line in (
+        "subscription reads 1 statement",
+        "refused 1 time: no",
+        "refused 2 times: never",
+        "2 select things, 1 row",
+        "put off 1 turn, as the server asked for it",
+        "NOT COMPLETE: 1 turn did not arrive.",
+        "NOT COMPLETE: It ended.",
+    ):
+        assert line in lines

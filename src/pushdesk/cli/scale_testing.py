@@ -57,6 +57,12 @@ def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path
     if report is None:
         tell("interrupted: the server was ended, and there is no report")
         return EXIT_INTERRUPTED
+    is_written = _tell(report, json_file, svg_file)
+    return EXIT_DONE if report.complete and is_written else EXIT_NO
+
+
+def _tell(report: Report, json_file: Path | None, svg_file: Path | None) -> bool:
+    """Show a report and write it where it was asked for; returns whether that could be done."""
     # First to where nothing can go wrong: a run may have taken long.
     is_written = True
     try:
@@ -68,7 +74,7 @@ def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path
             is_written &= write_file("--json", json_file, content)
         if svg_file is not None:
             is_written &= write_file("--svg", svg_file, draw(report).encode())
-    return EXIT_DONE if report.complete and is_written else EXIT_NO
+    return is_written
 
 
 def _plans(plan: Plan, *, baseline: bool) -> Sequence[Plan]:
@@ -90,11 +96,12 @@ async def _run(plans: Sequence[Plan]) -> Report | None:
     """Run all plans; returns nothing if a signal has asked for an end.
 
     Raises:
-        PushdeskError: One of them could not be run to its end.
+        PushdeskError: The first could not be run to its end. Of a later one the report says so.
     """
     ending = EndBySignal()
     machine, started = this_machine(), datetime.now(UTC)
     runs: list[Run] = []
+    failed = ""
     for plan in plans:
         prefix = f"{plan.variant.words}: " if len(plans) > 1 else ""
         work = asyncio.ensure_future(run_once(plan, _progress(prefix)))
@@ -106,18 +113,31 @@ async def _run(plans: Sequence[Plan]) -> Report | None:
             await asyncio.gather(work, return_exceptions=True)
             return None
         try:
-            runs.append(work.result())
-        except ExceptionGroup as group:
-            # Several who asked at once were told the same.
-            raise next((error for error in _each(group) if isinstance(error, PushdeskError)), group) from None
+            runs.append(_result(work))
+        except PushdeskError as error:
+            if not runs:
+                raise
+            # What was run before has taken long enough to be worth telling.
+            failed = f"{prefix}{error}"
+            tell(failed)
+            break
     return Report(
         version=__version__,
         started_at=started.isoformat(timespec="seconds"),
         machine=machine,
-        complete=all(one.complete for one in runs),
+        complete=not failed and all(one.complete for one in runs),
         runs=tuple(runs),
         load_after=round(os.getloadavg()[0], 2),
+        failed=failed,
     )
+
+
+def _result(work: asyncio.Future[Run]) -> Run:
+    try:
+        return work.result()
+    except ExceptionGroup as group:
+        # Several who asked at once were told the same.
+        raise next((error for error in _each(group) if isinstance(error, PushdeskError)), group) from None
 
 
 def _each(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -106,8 +106,8 @@ class Ledger:
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything has arrived."""
-        return self.arrived == self.total
+        """Whether everything has arrived, and the server has said of all of it that it took it."""
+        return self.arrived == self.accepted == self.total
 
     @property
     def under_way(self) -> int:
@@ -187,6 +187,14 @@ class Ledger:
         if self._share == 1 or self._chance.random() < self._share:
             self._kept.append((number, turn, body))
         self._arrived(number)
+
+    def untaken(self) -> list[str]:
+        """Return the conversations whose last turn that arrived the server has not said that it took."""
+        return [
+            member.conversation
+            for member, done, accepted in zip(self._crowd, self._done, self._accepted, strict=True)
+            if done > accepted
+        ]
 
     def missing(self) -> list[Missing]:
         """Return the first turn of each conversation that did not arrive; those after it depend on it."""

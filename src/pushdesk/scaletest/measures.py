@@ -130,7 +130,7 @@ class Run(Struct, frozen=True):
 
     variant: Variant
     complete: bool
-    """Whether every turn arrived and was settled, and all that was decrypted was as sent."""
+    """Whether every turn was taken, arrived and was settled, and all that was decrypted was as sent."""
     conversations: int
     turns: int
     connections: int
@@ -185,5 +185,8 @@ class Report(Struct, frozen=True):
     started_at: str
     machine: Machine
     complete: bool
+    """Whether all that was asked for was run, and each run is complete."""
     runs: tuple[Run, ...]
     load_after: float
+    failed: str = ""
+    """Why a variant has no run, and those after it have none."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MOST_INTERVALS: Final = 60
 """In which the turns per second are told."""
 FIRST_MISSING: Final = 1000
+FIRST_UNTAKEN: Final = 20
 SENDERS: Final = "senders"
 """What else sender processes do than to encrypt and to post: to read what they are given, and to tell of it."""
 MEASURING: Final = "measuring"
@@ -46,6 +47,7 @@ def make_run(
     *,
     folder: Path,
     registered_s: float,
+    tests_settled: bool,
     settle_s: float | None,
     refused: Mapping[str, int],
     put_off: int,
@@ -62,6 +64,7 @@ def make_run(
         after: The same after the last was settled.
         folder: The server's data directory.
         registered_s: How long subscribing took.
+        tests_settled: Whether the test pushes of new devices were settled before the first turn.
         settle_s: How long settling took after the last arrival; None if it has not ended.
         refused: What was refused, by reason.
         put_off: How many turns the server wanted to be told of later.
@@ -69,6 +72,7 @@ def make_run(
         decrypted: Of how many pushes the content was what was sent, and of how many it was not.
         exit_code: The server's; None if it has not ended when it was asked to.
     """
+    is_settled = tests_settled and settle_s is not None
     wall_s = max(ledger.last_at - (ledger.began_at or 0.0), 1e-9) if ledger.arrived else 0.0
     missing = ledger.missing()
     good, bad = decrypted
@@ -76,6 +80,12 @@ def make_run(
         f"not found in this version of the server, and so counted as {OTHER}: {name}"
         for name in after.snapshot.not_found
     ]
+    notes += [
+        f"a turn of {conversation} arrived that the server did not say that it took"
+        for conversation in ledger.untaken()[:FIRST_UNTAKEN]
+    ]
+    if not tests_settled:
+        notes.append("test pushes of new devices were not settled before the turns, and may be counted with them")
     if settle_s is None:
         notes.append("the server has not settled everything that arrived")
     if exit_code is None:
@@ -87,7 +97,7 @@ def make_run(
     share = waits["any"].anybody_s / (after.at - before.at) if "any" in waits else 0.0
     return Run(
         variant=plan.variant,
-        complete=ledger.is_complete and settle_s is not None and not bad and not ledger.strange and exit_code == 0,
+        complete=ledger.is_complete and is_settled and not bad and not ledger.strange and exit_code == 0,
         conversations=plan.conversations,
         turns=plan.turns,
         connections=plan.connections,

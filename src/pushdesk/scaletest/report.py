@@ -19,7 +19,8 @@ def report_lines(report: Report) -> Iterator[str]:
     """Yield the lines of a report."""
     machine = report.machine
     yield (
-        f"machine: {machine.cores} cores, load {machine.load:.1f} before and {report.load_after:.1f} after, "
+        f"machine: {_counted(machine.cores, 'core')}, "
+        f"load {machine.load:.1f} before and {report.load_after:.1f} after, "
         f"Python {machine.python}, {machine.system}, {machine.processor}"
     )
     for run in report.runs:
@@ -28,11 +29,14 @@ def report_lines(report: Report) -> Iterator[str]:
     if len(report.runs) > 1:
         yield ""
         yield from _comparison(report.runs)
+    if report.failed:
+        yield ""
+        yield f"NOT COMPLETE: {report.failed}"
 
 
 def _run_lines(run: Run) -> Iterator[str]:
     total, latency, answer = run.conversations * run.turns, run.latency, run.answer
-    yield f"{run.variant.words}: {run.conversations} conversations, {run.arrived} of {total} turns arrived"
+    yield f"{run.variant.words}: {_counted(run.conversations, 'conversation')}, {run.arrived} of {total} turns arrived"
     yield _row("wall time", f"{run.wall_s:.2f} s, after {run.register_s:.1f} s for subscribing")
     yield _row("turns per second", f"{run.turns_per_s:.0f}")
     yield _row("to the push service", f"{_percentiles(latency)} after the request")
@@ -41,7 +45,7 @@ def _run_lines(run: Run) -> Iterator[str]:
     yield _row("CPU per turn", f"{cpu.total_ms:.3f} ms; the test itself took {cpu.driver_ms:.3f} ms besides")
     for name, took_ms in sorted(cpu.parts_ms.items(), key=lambda item: -item[1]):
         yield _row(f"  {name}", f"{took_ms:.3f} ms  {_percent(took_ms, cpu.total_ms)}")
-    yield _row("subscription reads", f"{run.cache.reads} statements")
+    yield _row("subscription reads", _counted(run.cache.reads, "statement"))
     counts = ", ".join(f"{what} {count}" for what, count in run.cache.counts.items())
     yield _row("cache", counts or "nothing happened in it")
     yield _row("connection waits", f"{100 * run.wait_share:.2f} % of the run" if run.probes else _NOT_COUNTED)
@@ -50,15 +54,14 @@ def _run_lines(run: Run) -> Iterator[str]:
         yield _row(f"  {kind}", f"{waited}, {1000 * waits.longest_s:.0f} ms at most" if waits.waited else waited)
     memory = run.memory
     server = f"{memory.server / 1e6:.0f} MB, {memory.server_most / 1e6:.0f} MB at most"
-    number = memory.processes - 1
-    noun = "sender process" if number == 1 else "sender processes"
-    children = f"; {number} {noun} {memory.children / 1e6:.0f} MB" if number else ""
-    yield _row("memory", server + children)
+    if number := memory.processes - 1:
+        server += f"; {_counted(number, 'sender process', 'sender processes')} {memory.children / 1e6:.0f} MB"
+    yield _row("memory", server)
     sample = run.sample
     yield _row(
         "decrypted",
         f"{sample.good + sample.bad} of {run.arrived} ({100 * sample.share:.1f} %): "
-        f"{sample.good} are what was sent, {sample.bad} are not",
+        f"{sample.good} as sent, {sample.bad} not",
     )
     yield _row("came twice", f"{run.duplicates}")
     if run.data_dir:
@@ -71,10 +74,10 @@ def _statement_lines(run: Run) -> Iterator[str]:
     statements = list(run.statements.items())
     yield _row("statements", f"{sum(one.count for _, one in statements)}" if run.probes else _NOT_COUNTED)
     for name, one in statements[:_MOST_STATEMENTS]:
-        yield f"  {one.count:>8} {name}" + (f", {one.rows} rows" if one.rows != one.count else "")
+        yield f"  {one.count:>8} {name}" + (f", {_counted(one.rows, 'row')}" if one.rows != one.count else "")
     others = statements[_MOST_STATEMENTS:]
     if others:
-        yield f"  {sum(one.count for _, one in others):>8} of {len(others)} other kinds"
+        yield f"  {sum(one.count for _, one in others):>8} of {_counted(len(others), 'other kind')}"
 
 
 def _percentiles(times: Latencies) -> str:
@@ -84,22 +87,22 @@ def _percentiles(times: Latencies) -> str:
 def _trouble(run: Run) -> Iterator[str]:
     """Yield what did not go as it should."""
     if run.put_off:
-        yield _row("put off", f"{run.put_off} turns, as the server asked for it")
+        yield _row("put off", f"{_counted(run.put_off, 'turn')}, as the server asked for it")
     if run.reconnects:
         yield _row("connections lost", f"{run.reconnects}")
     for why, count in run.refused.items():
-        yield _row("refused", f"{count} times: {why}")
+        yield _row("refused", f"{_counted(count, 'time')}: {why}")
     for what in run.strange:
         yield _row("strange", what)
     for note in run.notes:
         yield _row("note", note)
     if run.missing:
-        yield f"NOT COMPLETE: {run.missing} turns did not arrive."
+        yield f"NOT COMPLETE: {_counted(run.missing, 'turn')} did not arrive."
         for one in run.first_missing[:_MOST_MISSING]:
             state = "accepted, and never arrived" if one.was_accepted else "not accepted"
             yield f"  turn {one.turn} of {one.conversation}: {state}"
-        if len(run.first_missing) > _MOST_MISSING:
-            yield f"  and others of {len(run.first_missing) - _MOST_MISSING} more conversations"
+        if (more := len(run.first_missing) - _MOST_MISSING) > 0:
+            yield f"  and others of {_counted(more, 'more conversation')}"
     elif not run.complete:
         yield "NOT COMPLETE: all turns arrived, but see above."
 
@@ -124,6 +127,10 @@ def _comparison(runs: Sequence[Run]) -> Iterator[str]:
         first = value(runs[0])
         cells = [f"{value(run):{form}}" + (f" ({value(run) / first:.2f}x)" if first else "") for run in runs]
         yield f"{name:{_WIDTH}}" + "".join(f"{cell:>26}" for cell in cells)
+
+
+def _counted(number: int, noun: str, several: str = "") -> str:
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def _row(name: str, value: str) -> str:

@@ -137,7 +137,7 @@ async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, pro
         with progress.phase("subscribing", plan.conversations) as show:
             await subscribe(application, counted.crowd, origin=sink.origin, key=key, done=show)
             # Each device gets a test push, which the server waits for, but not for ever.
-            await _until_settled(plan, server, plan.conversations, 0, lambda _done: None)
+            tried_at = await _until_settled(plan, server, plan.conversations, 0, lambda _done: None)
         registered_s = time.monotonic() - began
         # For its test push each device was read: the turns are to find an empty cache.
         await application.ask("POST", "/api/v1/admin/cache/clear")
@@ -159,6 +159,7 @@ async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, pro
         after,
         folder=folder,
         registered_s=registered_s,
+        tests_settled=tried_at is not None,
         settle_s=max(0.0, settled_at - ledger.last_at) if settled_at is not None else None,
         refused=driver.refused + Counter({f"push service: {why}": count for why, count in sink.refusals.items()}),
         put_off=driver.put_off,
@@ -173,7 +174,7 @@ def _application(plan: Plan, server: Server) -> Application:
 
 
 async def _until_arrived(plan: Plan, ledger: Ledger, show: Callable[[int], None]) -> None:
-    """Return when every turn has arrived, or nothing has happened for as long as the plan has patience."""
+    """Return when every turn was taken and has arrived, or nothing has happened for as long as there is patience."""
     while not ledger.is_complete:
         await asyncio.sleep(LOOK_EVERY_S)
         show(ledger.arrived)
