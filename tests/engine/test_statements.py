@@ -98,6 +98,7 @@ async def test_one_statement_for_each_would_be_found_out(tmp_path: Path, monkeyp
         ("INSERT INTO accounts (a) SELECT a FROM other", "insert accounts"),
         ("UPDATE accounts SET a=? WHERE b IN (SELECT b FROM other)", "update accounts"),
         ("DELETE FROM accounts WHERE a = ?", "delete accounts"),
+        ("WITH other(a) AS \n(VALUES (?), (?))\n UPDATE accounts SET a=other.a FROM other", "update accounts"),
         ("PRAGMA query_only = ON", "pragma query_only"),
     ],
 )

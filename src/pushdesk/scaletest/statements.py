@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _KNOWN: Final = 2000
 """Texts whose names are remembered."""
-_VERB: Final = re.compile(r"\s*(?:WITH\b.*?\)\s*)?(\w+)", re.IGNORECASE | re.DOTALL)
+_VERB: Final = re.compile(r"\s*(?:WITH\b.*?\)\s+(?!AS\b))?(\w+)", re.IGNORECASE | re.DOTALL)
 _TABLE: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|JOIN)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -47,7 +47,8 @@ class Statements:
                 try:
                     super().execute(text, parameters)
                 finally:
-                    counts.note(text, 1, began)
+                    # Those that stand in its text, where these are many.
+                    counts.note(text, 1 + text.count("), (?"), began)
                 return self
 
             def executemany(self, text: str, parameters: Iterable[Any], /) -> Self:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import String, bindparam, column, delete, insert, select, tuple_, update, values
 
 from pushdesk.storage.generations import THE_ROW
+from pushdesk.storage.prepared import Prepared, PreparedRows
 from pushdesk.storage.records import IDEMPOTENCY_MS
 from pushdesk.storage.rows import broadcast_row, dispatch_row, idempotency_row
 from pushdesk.storage.schema import broadcasts, dispatches, idempotency_keys, server_state
@@ -26,12 +27,7 @@ async def accept(
     repeats: dict[str, tuple[str, bytes]] = {}
     if keyed:
         oldest = max(message.accepted_at_ms for message in messages) - IDEMPOTENCY_MS
-        first: dict[tuple[str, str], tuple[str, bytes]] = {}
-        wanted = [(key.sender, key.key) for _, key in keyed]
-        # All others that are as old are removed by and by.
-        await transaction.execute(_FORGET_KEYS, {"names": wanted, "oldest": oldest})
-        for row in await transaction.execute(_SELECT_KEYS, {"names": wanted}):
-            first[row.sender, row.key] = (row.dispatch, row.body_digest)
+        first = await _remembered(transaction, [(key.sender, key.key) for _, key in keyed], oldest)
         for message, key in keyed:
             found = first.setdefault((key.sender, key.key), (message, key.body_digest))
             if found[0] != message:
@@ -52,13 +48,35 @@ async def accept(
     return repeats
 
 
+async def _remembered(
+    transaction: Transaction, names: Sequence[tuple[str, str]], oldest: int
+) -> dict[tuple[str, str], tuple[str, bytes]]:
+    """Return the first dispatches of idempotency keys, with the digests of the bodies; forget older ones."""
+    rows = [{"of_sender": sender, "of_key": key, "oldest": oldest} for sender, key in names]
+    known = await transaction.execute(SELECT_KEYS, rows)
+    if any(row.created_at < oldest for row in known):
+        # All others that are as old are removed by and by.
+        await transaction.execute(FORGET_KEYS, rows)
+    return {(row.sender, row.key): (row.dispatch, row.body_digest) for row in known if row.created_at >= oldest}
+
+
 # Built once: to build a statement costs as much as to execute it.
-_KEY_NAMES: Final = tuple_(idempotency_keys.c.sender, idempotency_keys.c.key).in_(bindparam("names", expanding=True))
-_FORGET_KEYS: Final = delete(idempotency_keys).where(_KEY_NAMES, idempotency_keys.c.created_at < bindparam("oldest"))
-_SELECT_KEYS: Final = select(idempotency_keys).where(_KEY_NAMES)
-_INSERT_KEYS: Final = insert(idempotency_keys)
-_INSERT_DISPATCHES: Final = insert(dispatches)
-_RAISE_PRECEDENCE: Final = (
+_WANTED: Final = (
+    values(column("sender", String), column("key", String), name="wanted")
+    .data([(bindparam("of_sender"), bindparam("of_key"))])
+    .cte("wanted")
+)
+# Selected from once more: where more than one stands in `IN` itself, SQLite looks through all keys that there are.
+_IS_WANTED: Final = tuple_(idempotency_keys.c.sender, idempotency_keys.c.key).in_(
+    select(_WANTED.c.sender, _WANTED.c.key)
+)
+FORGET_KEYS: Final = PreparedRows(
+    delete(idempotency_keys).where(_IS_WANTED, idempotency_keys.c.created_at < bindparam("oldest"))
+)
+SELECT_KEYS: Final = PreparedRows(select(idempotency_keys).where(_IS_WANTED))
+_INSERT_KEYS: Final = PreparedRows(insert(idempotency_keys), idempotency_keys.c.keys())
+_INSERT_DISPATCHES: Final = PreparedRows(insert(dispatches), dispatches.c.keys())
+_RAISE_PRECEDENCE: Final = Prepared(
     update(server_state)
     .where(THE_ROW, server_state.c.precedence < bindparam("latest"))
     .values(precedence=bindparam("latest"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, bindparam, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, tuple_, update
 
 from pushdesk.model import Service, SubscriptionState
 from pushdesk.storage.brakes import BrakeState, put_on
 from pushdesk.storage.generations import raise_generations, taken_away
+from pushdesk.storage.prepared import Prepared
 from pushdesk.storage.records import Refused
 from pushdesk.storage.rows import to_subscription
 from pushdesk.storage.schema import subscriptions
@@ -56,7 +57,7 @@ async def disable(
     for (state, held_as), wanted in versions.items():
         statement = (
             update(subscriptions)
-            .where(tuple_(subscriptions.c.id, subscriptions.c.version).in_(wanted))
+            .where(is_one_of(wanted))
             .values(
                 state=state,
                 held_as=held_as,
@@ -101,6 +102,15 @@ def _count_refusals(ids: Collection[str], times: int) -> Update:
     )
 
 
+def is_one_of(versions: Collection[tuple[str, int]]) -> ColumnElement[bool]:
+    """Return the condition that a subscription is one of these, still of that version."""
+    return and_(
+        # By which the index is searched: for both at once, SQLite would look through all subscriptions.
+        subscriptions.c.id.in_({subscription for subscription, _ in versions}),
+        tuple_(subscriptions.c.id, subscriptions.c.version).in_(versions),
+    )
+
+
 def is_success_due(now_ms: int) -> ColumnElement[bool]:
     """Return the condition that it is to be written down when a subscription is pushed to."""
     return _is_success_due(now_ms - SUCCESS_WRITE_INTERVAL_MS)
@@ -125,16 +135,16 @@ def _is_success_due(before: int | BindParameter[int]) -> ColumnElement[bool]:
 
 _MINE: Final = subscriptions.c.id.in_(bindparam("ids", expanding=True))
 # Not "> 0", which are the words of an index: there, all that ever failed would be looked through.
-_FORGET_FAILURES: Final = (
+_FORGET_FAILURES: Final = Prepared(
     update(subscriptions)
     .where(_MINE, subscriptions.c.failures != 0)
     .values(last_success_at=bindparam("now"), failures=0)
 )
-_NOTE_SUCCESSES: Final = (
+_NOTE_SUCCESSES: Final = Prepared(
     update(subscriptions)
     .where(_MINE, _is_success_due(bindparam("due_before")))
     .values(last_success_at=bindparam("now"))
 )
-_NOTE_FAILURES: Final = (
+_NOTE_FAILURES: Final = Prepared(
     update(subscriptions).where(_MINE).values(last_failure_at=bindparam("now"), failures=subscriptions.c.failures + 1)
 )

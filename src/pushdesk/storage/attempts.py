@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, cast, insert, select
 
-from pushdesk.model import UNSETTLED
 from pushdesk.storage.schema import attempts, deliveries
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ async def keep_attempts(transaction: Transaction, settlements: Sequence[Mapping[
 
     Args:
         transaction: The one that settles them.
-        settlements: What `settle_row` returned for each.
+        settlements: What `settle_row` returned for each of them.
     """
-    if kept := [row for row in settlements if row["new_outcome"] in UNSETTLED]:
-        await transaction.execute(_KEEP, kept)
+    if settlements:
+        await transaction.execute(_KEEP, settlements)

@@ -3,7 +3,8 @@
 A trip to the thread and back costs as much as several small statements. So what belongs together goes in one trip:
 `drive` works a coroutine off in the thread itself, where all that it waits for is the database, and is there.
 
-This is the only module that knows the driver. Statements are SQLAlchemy's everywhere else.
+This is the only module that knows the driver. Statements are SQLAlchemy's everywhere else; those that are `Prepared` go
+past what SQLAlchemy does for each execution.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import aiosqlite
 from sqlalchemy import URL, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.pool import NullPool
+
+from pushdesk.storage.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -211,11 +214,30 @@ class Line:
         """The driver's own connection."""
         return cast("sqlite3.Connection", self.connection.connection.driver_connection)
 
-    def execute(self, statement: Executable, parameters: Any = None) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
+    def execute(self, statement: Executable | Prepared, parameters: Any = None) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
         """Execute a statement, once or for each of a list of parameters, and return all its rows."""
+        if isinstance(statement, Prepared):
+            return self._execute(statement, parameters)
         result = self.connection.execute(statement, parameters)
-        self._usage.count(result)
+        compiled = result.context.compiled
+        self._usage.count(result.context.statement if compiled is None else compiled.string)
         return Rows(cast("list[Row[*tuple[Any, ...]]]", result.all()) if result.returns_rows else [], result.rowcount)
+
+    def _execute(self, statement: Prepared, parameters: Any) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
+        cursor = self.driver.cursor()
+        rows: list[Any] = []
+        changed = 0
+        try:
+            for text, values in statement.runs(parameters):
+                cursor.execute(text, values)
+                rows += map(statement.row, cursor.fetchall())
+                changed += cursor.rowcount
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(statement.text, None, error, sqlite3.Error, hide_parameters=True) from error
+        finally:
+            cursor.close()
+        self._usage.count(statement.text)
+        return Rows(rows, changed)
 
     def begin(self) -> None:
         """Begin a transaction."""

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, 
 from pushdesk.errors import PushdeskError
 from pushdesk.model import UNSETTLED, DispatchState, Outcome, Service
 from pushdesk.storage.broadcast_counts import end_reaching
+from pushdesk.storage.prepared import Prepared
 from pushdesk.storage.records import Ended
 from pushdesk.storage.retention import ENDED, not_kept
 from pushdesk.storage.rows import to_delivery, to_dispatch
@@ -173,7 +174,7 @@ def has_broadcast(is_newer: ColumnElement[bool], subscription: ColumnElement[str
         broadcasts.c.dispatch == dispatches.c.id,
         broadcasts.c.started_at.is_not(None),
         broadcasts.c.last_subscription >= subscription,
-        or_(broadcasts.c.users.is_(None), listed),
+        or_(broadcasts.c.users.is_(None)),
         or_(dispatches.c.state != DispatchState.CANCELLED, was_got_to),
     )
     return found.correlate_except(broadcasts, dispatches)
@@ -268,13 +269,13 @@ def _is_worked_on() -> ColumnElement[bool]:
 
 
 # Built once: to build one of these costs more than to execute it, and each is executed for every few notifications.
-_END_OLDER: Final = end_older(
-    bindparam("devices", expanding=True), bindparam("pairs", expanding=True), bindparam("now")
+_END_OLDER: Final = Prepared(
+    end_older(bindparam("devices", expanding=True), bindparam("pairs", expanding=True), bindparam("now"))
 )
-_END_EXPIRED: Final = end_expired(bindparam("now"), bindparam("most"), {})
+_END_EXPIRED: Final = Prepared(end_expired(bindparam("now"), bindparam("most"), {}))
 NEXT_EXPIRY: Final = select(func.min(dispatches.c.expires_at)).where(IS_SENDING)
 """When the time of the next dispatch is over that is being sent."""
-_FINISH: Final = (
+_FINISH: Final = Prepared(
     update(dispatches)
     .where(
         dispatches.c.id.in_(bindparam("touched", expanding=True)),
@@ -282,5 +283,5 @@ _FINISH: Final = (
         ~_is_worked_on(),
     )
     .values(state=DispatchState.DONE)
-    .returning(dispatches)
+    .returning(*(column for column in dispatches.c if column is not dispatches.c.message))
 )

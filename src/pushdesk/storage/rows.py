@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -136,6 +136,13 @@ def idempotency_row(message: Message, key: IdempotencyKey) -> dict[str, object]:
         "dispatch": message.id,
         "created_at": message.accepted_at_ms,
     }
+
+
+NEW_DELIVERY: Final = (
+    *("id", "dispatch", "user", "subscription", "service", "device", "outcome", "reason", "attempts"),
+    *("next_attempt_at", "at", "claim_id", "awaits_key", "topic", "precedence"),
+)
+"""The columns of a new delivery."""
 
 
 def delivery_row(

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
-from sqlalchemy import and_, bindparam, select, tuple_, update
+from sqlalchemy import and_, bindparam, column, null, select, update, values
 
 from pushdesk.model import UNSETTLED, Delivery, DispatchState, Outcome, SubscriptionState
-from pushdesk.storage.answers import count_failures, count_refusals, count_successes, disable
+from pushdesk.storage.answers import count_failures, count_refusals, count_successes, disable, is_one_of
 from pushdesk.storage.attempts import keep_attempts
 from pushdesk.storage.ending import LAST, finish
+from pushdesk.storage.prepared import PreparedRows
 from pushdesk.storage.records import IS_HELD, KEY_NOT_USED, Settled, Settlement
 from pushdesk.storage.rows import settle_row, to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import deliveries, dispatches, subscriptions
@@ -32,11 +33,14 @@ async def settle(
     transaction: Transaction, settlements: Sequence[Settlement], claim: str, now_ms: int, *, again: bool
 ) -> Settled:
     """Write what a batch of attempts came to, in the caller's transaction; see `OutboxTable.settle`."""
-    await keep_attempts(transaction, [settle_row(item, claim) for item in settlements])
+    again_later = [settle_row(item, claim) for item in settlements if item.delivery.outcome in UNSETTLED]
+    await keep_attempts(transaction, again_later)
     ended = await _ended_meanwhile(transaction, settlements)
     if ended:
         settlements = [_ending(item, ended.get(item.delivery.id)) for item in settlements]
-    await transaction.execute(_SETTLE, [settle_row(item, claim) for item in settlements])
+    # Of one that is there twice, the first is written: what is settled is under the claim no longer.
+    rows = {item.delivery.id: settle_row(item, claim) for item in reversed(settlements)}
+    await transaction.execute(_SETTLE, list(rows.values()))
     disabled, refused = await note_answers(transaction, settlements, now_ms)
     touched = {item.delivery.dispatch for item in settlements if item.delivery.outcome.is_settled}
     done = await finish(transaction, touched)
@@ -111,8 +115,7 @@ def _refused_for_good(settlements: Iterable[Settlement]) -> Iterator[str]:
 async def disabled_before(transaction: Transaction, settlements: Sequence[Settlement]) -> tuple[Subscription, ...]:
     """Return the subscriptions that are the next version after one that was sent to, and disabled as it was to be."""
     states = {(item.subscription, item.version + 1): item.state for item in _disablings(settlements)}
-    version = tuple_(subscriptions.c.id, subscriptions.c.version)
-    rows = await transaction.execute(select(subscriptions).where(version.in_(states)))
+    rows = await transaction.execute(select(subscriptions).where(is_one_of(states)))
     return tuple(to_subscription(row) for row in rows if states[row.id, row.version] in {row.state, row.held_as})
 
 
@@ -154,19 +157,25 @@ def _as_it_ended(row: Row[Any], settlement: Settlement) -> Delivery:
     )
 
 
-_SETTLE: Final = (
+# Where each column of a delivery is among the parameters of `settle_row`.
+_NEW: Final = {
+    "outcome": "new_outcome",
+    "status": "new_status",
+    "reason": "new_reason",
+    "attempts": "new_attempts",
+    "latency_ms": "new_latency_ms",
+    "next_attempt_at": "new_next_attempt_at",
+    "at": "new_at",
+    "headers": "new_headers",
+    "awaits_key": "new_awaits_key",
+}
+_SETTLED: Final = (
+    values(column("settled_id"), *map(column, _NEW.values()), name="settled")
+    .data([tuple(map(bindparam, ("settled_id", *_NEW.values())))])
+    .cte("settled")
+)
+_SETTLE: Final = PreparedRows(
     update(deliveries)
-    .where(deliveries.c.id == bindparam("settled_id"), deliveries.c.claim_id == bindparam("mine"))
-    .values(
-        outcome=bindparam("new_outcome"),
-        status=bindparam("new_status"),
-        reason=bindparam("new_reason"),
-        attempts=bindparam("new_attempts"),
-        latency_ms=bindparam("new_latency_ms"),
-        next_attempt_at=bindparam("new_next_attempt_at"),
-        at=bindparam("new_at"),
-        headers=bindparam("new_headers"),
-        awaits_key=bindparam("new_awaits_key"),
-        claim_id=None,
-    )
+    .where(deliveries.c.id == _SETTLED.c.settled_id, deliveries.c.claim_id == bindparam("mine"))
+    .values({name: _SETTLED.c[parameter] for name, parameter in _NEW.items()} | {"claim_id": null()})
 )

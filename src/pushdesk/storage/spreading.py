@@ -11,8 +11,9 @@ from sqlalchemy import bindparam, func, insert, or_, select, update
 from pushdesk.model import DispatchKind, DispatchState, Service
 from pushdesk.storage.ending import finish, supersede
 from pushdesk.storage.generations import THE_ROW, generation_of_user
+from pushdesk.storage.prepared import Prepared, PreparedRows
 from pushdesk.storage.records import Claimed, Due, Open
-from pushdesk.storage.rows import delivery_row, to_delivery, to_message
+from pushdesk.storage.rows import NEW_DELIVERY, delivery_row, to_delivery, to_message
 from pushdesk.storage.schema import IS_OPEN, deliveries, dispatches, server_state, user_state
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ _IS_TO_BE_SPREAD: Final = (IS_OPEN, dispatches.c.kind != DispatchKind.BROADCAST)
 """Broadcasts are not: see `pushdesk.storage.broadcasts`."""
 _WAITING: Final = (deliveries.c.next_attempt_at.is_not(None), deliveries.c.claim_id.is_(None))
 """What nobody has claimed: the words of the partial index that finds it."""
-_INSERT_DELIVERIES: Final = insert(deliveries)
-_SET_STATE: Final = (
+_INSERT_DELIVERIES: Final = PreparedRows(insert(deliveries), NEW_DELIVERY)
+_SET_STATE: Final = Prepared(
     update(dispatches).where(dispatches.c.id.in_(bindparam("ids", expanding=True))).values(state=bindparam("new_state"))
 )
 _CLAIM: Final = (
@@ -122,7 +123,7 @@ _SELECT_FLOORS: Final = (
     .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(bindparam("users", expanding=True))))
     .where(THE_ROW)
 )
-_SELECT_OPEN: Final = (
+_SELECT_OPEN: Final = Prepared(
     select(dispatches, generation_of_user().label("floor"))
     .select_from(dispatches.join(server_state, THE_ROW).outerjoin(user_state, user_state.c.user == dispatches.c.user))
     .where(*_IS_TO_BE_SPREAD, dispatches.c.due_at <= bindparam("now"))
@@ -130,14 +131,17 @@ _SELECT_OPEN: Final = (
     .limit(bindparam("most"))
 )
 # One look at the index for each, where grouping would read every waiting row.
-_NEXT_DUE: Final = select(
-    select(func.min(dispatches.c.due_at)).where(*_IS_TO_BE_SPREAD).scalar_subquery(),
-    *(
-        select(func.min(deliveries.c.next_attempt_at))
-        .where(deliveries.c.service == service, *_WAITING)
-        .scalar_subquery()
-        for service in Service
-    ),
+_NEXT_DUE: Final = Prepared(
+    select(
+        select(func.min(dispatches.c.due_at)).where(*_IS_TO_BE_SPREAD).scalar_subquery().label("dispatch"),
+        *(
+            select(func.min(deliveries.c.next_attempt_at))
+            .where(deliveries.c.service == service, *_WAITING)
+            .scalar_subquery()
+            .label(service)
+            for service in Service
+        ),
+    )
 )
 _COUNT_OPEN: Final = select(func.count()).select_from(dispatches).where(IS_OPEN)
 # Apart, as each is counted from an index of its own: those of both are found by looking at everything that ever was.

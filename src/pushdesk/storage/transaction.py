@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
 
     from pushdesk.storage.driver import Line, Rows
+    from pushdesk.storage.prepared import Prepared
 
 OnRaised = Callable[[Sequence[Raised], bool], None]
 """Told after a transaction whose generations it raised, and whether the commit is certain to have happened.
@@ -31,11 +32,11 @@ class Reader:
     def __init__(self, line: Line) -> None:
         self._line = line
 
-    async def execute(self, statement: Executable, parameters: Any = None) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
+    async def execute(self, statement: Executable | Prepared, parameters: Any = None) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
         """Execute a statement, once or for each of a list of parameters."""
         return await self._do(self._line.execute, statement, parameters)
 
-    async def scalar(self, statement: Executable, parameters: Any = None) -> Any:  # noqa: ANN401 (as SQLAlchemy; a column of any type)
+    async def scalar(self, statement: Executable | Prepared, parameters: Any = None) -> Any:  # noqa: ANN401 (as SQLAlchemy; a column of any type)
         """Return the first column of the first row, or None if there is no row."""
         row = (await self.execute(statement, parameters)).first()
         return None if row is None else row[0]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from sqlalchemy import CursorResult
-
-_NAME: Final = re.compile(r"\s*(?:(SELECT)\b.*?\bFROM\s+(\w+)|(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+))", re.DOTALL)
+_NAME: Final = re.compile(
+    r"\s*(?:WITH\b.*?\)\s+)?(?:(SELECT)\b.*?\bFROM\s+(\w+)|(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+))", re.DOTALL
+)
 """What a statement is called by: its first word, and the first table that it names."""
 
 
@@ -28,10 +27,8 @@ class Usage:
         """For how many seconds one was waited for, together."""
         self._names: dict[str, str] = {}
 
-    def count(self, result: CursorResult[Any]) -> None:
+    def count(self, statement: str) -> None:
         """Count a statement that was executed."""
-        compiled = result.context.compiled
-        statement = result.context.statement if compiled is None else compiled.string
         name = self._names.get(statement)
         if name is None:
             name = self._names[statement] = name_of(statement)
