@@ -1,20 +1,62 @@
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pushdesk.errors import PushdeskError
-from pushdesk.model import Notification, SubscriptionRequest
+from pushdesk.model import Notification, SubscriptionRequest, Turn
+from pushdesk.server.applications import WaitQuery
 from pushdesk.server.body import MAX_DEPTH, parse
 from pushdesk.server.fields import fit
 from pushdesk.server.stream import EventsQuery
 
 GOOD_KEYS = {"p256dh": "B", "auth": "a"}
 
+GOOD: dict[type[msgspec.Struct], dict[str, Any]] = {
+    Turn: {"user": "ann", "conversation": "c", "title": "t", "status": "finished", "text": "Done."},
+    Notification: {"title": "t", "ttl": 60, "urgency": "high", "data": {"a": [1]}, "send_at": "2030-01-01T00:00:00Z"},
+    EventsQuery: {"after": "5", "epoch": "7"},
+    WaitQuery: {"wait": "1.5"},
+}
+ODD: list[object] = [
+    "",
+    "me",
+    "a/b",
+    "\ud800",
+    {"\ud800": 1},
+    ["\udfff"],
+    2**64 - 1,
+    2**64,
+    -(2**63) - 1,
+    [{"n": 10**400}],
+    "high",
+    "7",
+]
+VALUES = st.sampled_from(ODD) | st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats(allow_nan=False) | st.sampled_from(ODD),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "\ud800"]), inner, max_size=2),
+    max_leaves=3,
+)
+
 
 def refusal(values: dict[str, object], shape: type[Notification | SubscriptionRequest]) -> PushdeskError:
     with pytest.raises(PushdeskError) as caught:
         fit(values, shape)
     return caught.value
+
+
+def told(values: dict[str, object], shape: type[msgspec.Struct], *, is_strict: bool) -> object:
+    """Return what is made of values, or what is wrong with them; of "inner" alone, if that is what they have."""
+    try:
+        made = fit(values, shape, strict=is_strict)
+    except PushdeskError as error:
+        fields = tuple(name.removeprefix("inner.") for name in error.fields)
+        return error.code, error.detail.replace("inner.", ""), fields
+    return getattr(made, "inner", made)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +180,17 @@ def test_a_query_is_read_from_strings() -> None:
     with pytest.raises(PushdeskError) as caught:
         fit({"after": "-1", "epoch": ""}, EventsQuery, strict=False)
     assert caught.value.fields == ("after", "epoch")
+
+
+@settings(max_examples=500)
+@given(data=st.data(), shape=st.sampled_from(list(GOOD)), is_strict=st.booleans())
+def test_an_object_is_told_the_same_alone_and_in_another(
+    data: st.DataObject, shape: type[msgspec.Struct], *, is_strict: bool
+) -> None:
+    names = st.sampled_from([*msgspec.structs.asdict(fit(GOOD[shape], shape, strict=False)), "other"])
+    values = GOOD[shape] | data.draw(st.dictionaries(names, VALUES, max_size=1))
+    for name in data.draw(st.sets(st.sampled_from(list(values)), max_size=1)):
+        del values[name]
+    # What has objects in it is looked at field by field; what has none, only when something is wrong with it.
+    outer = msgspec.defstruct("Outer", [("inner", shape)])
+    assert told(values, shape, is_strict=is_strict) == told({"inner": values}, outer, is_strict=is_strict)

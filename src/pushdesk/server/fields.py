@@ -40,6 +40,9 @@ def fit(values: Mapping[str, object], shape: type[S], *, strict: bool = True) ->
     Raises:
         PushdeskError: `unknown_field` or `bad_field`, with every offending field.
     """
+    made = _fit_flat(values, shape, strict=strict)
+    if made is not None:
+        return made
     faults = list(_struct_faults(values, shape, "", strict=strict))
     if faults:
         raise PushdeskError(
@@ -61,6 +64,16 @@ class _Field(NamedTuple):
     checks: tuple[Callable[[object], object], ...]
     """What the field says by itself of a value that has the right type: `Meta(extra={"check": ...})`."""
 
+    @property
+    def is_struct(self) -> bool:
+        """Whether it holds a Struct."""
+        return isinstance(self.form, type) and issubclass(self.form, Struct)
+
+    @property
+    def is_tuple(self) -> bool:
+        """Whether it holds a tuple, of Structs perhaps."""
+        return get_origin(self.form) is tuple
+
     @classmethod
     def of(cls, hint: Any, *, is_required: bool = False) -> Self:  # noqa: ANN401 (a type form)
         """Return a field of a type."""
@@ -76,6 +89,40 @@ def _fields(shape: type[Struct]) -> Mapping[str, _Field]:
     return {
         field.encode_name: _Field.of(field.type, is_required=field.required) for field in msgspec.structs.fields(shape)
     }
+
+
+class _Flat(NamedTuple):
+    """The fields of a Struct that hold neither Structs nor tuples."""
+
+    names: frozenset[str]
+    checks: tuple[tuple[str, Callable[[object], object]], ...]
+    """What those fields say by themselves, each with the name of its field."""
+
+
+@cache
+def _flat(shape: type[Struct]) -> _Flat:
+    flat = {name: field for name, field in _fields(shape).items() if not (field.is_struct or field.is_tuple)}
+    return _Flat(frozenset(flat), tuple((name, check) for name, field in flat.items() for check in field.checks))
+
+
+def _fit_flat(values: Mapping[str, object], shape: type[S], *, strict: bool) -> S | None:
+    """Return `values` as a `shape` if nothing is wrong with them and they are flat; else None, whatever it is.
+
+    Most are, and it costs far less than to look for faults.
+    """
+    flat = _flat(shape)
+    if not values.keys() <= flat.names:
+        return None
+    try:
+        # MessagePack has neither halves of surrogate pairs nor numbers of more than 64 bits.
+        msgspec.msgpack.encode(values)
+        made = msgspec.convert(values, shape, strict=strict)
+        for name, check in flat.checks:
+            if name in values:
+                check(values[name])
+    except (UnicodeEncodeError, OverflowError, RecursionError, msgspec.ValidationError, PushdeskError):
+        return None
+    return made
 
 
 def _struct_faults(values: object, shape: type[Struct], path: str, *, strict: bool) -> Iterator[Fault]:
@@ -96,9 +143,9 @@ def _struct_faults(values: object, shape: type[Struct], path: str, *, strict: bo
 def _value_faults(value: object, field: _Field, path: str, *, strict: bool) -> Iterator[Fault]:
     form = field.form
     faults: list[Fault] = []
-    if isinstance(form, type) and issubclass(form, Struct) and value is not None:
+    if field.is_struct and value is not None:
         faults.extend(_struct_faults(value, form, path, strict=strict))
-    elif get_origin(form) is tuple and isinstance(value, list):
+    elif field.is_tuple and isinstance(value, list):
         item = _Field.of(get_args(form)[0])
         for index, element in enumerate(value):
             faults.extend(_value_faults(element, item, f"{path}[{index}]", strict=strict))
