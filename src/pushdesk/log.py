@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import sys
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -27,7 +26,7 @@ from pushdesk.model import LogLevel
 from pushdesk.plain_text import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping
     from io import TextIOWrapper
     from pathlib import Path
 
@@ -79,18 +78,28 @@ def write(event: LogEvent) -> None:
         _log.log(number, name_of(type(event)), **fields_of(event))
 
 
-@contextmanager
-def bound(*, request: Id | None = None, dispatch: Id | None = None, device: Id | None = None) -> Iterator[None]:
+class bound:  # noqa: N801 (a block is written with it)
     """Name what is worked on in every line that is logged within this block, by libraries too.
 
     What is called and awaited inside belongs to it, and so do the tasks that are started inside.
     """
-    ids = {"request": request, "dispatch": dispatch, "device": device}
-    before = _ids.set({**_ids.get({}), **{name: value for name, value in ids.items() if value is not None}})
-    try:
-        yield
-    finally:
-        _ids.reset(before)
+
+    __slots__ = ("_before", "_named")
+
+    def __init__(self, *, request: Id | None = None, dispatch: Id | None = None, device: Id | None = None) -> None:
+        self._named: dict[str, Id] = {}
+        if request is not None:
+            self._named["request"] = request
+        if dispatch is not None:
+            self._named["dispatch"] = dispatch
+        if device is not None:
+            self._named["device"] = device
+
+    def __enter__(self) -> None:
+        self._before = _ids.set({**_ids.get({}), **self._named})
+
+    def __exit__(self, *_raised: object) -> None:
+        _ids.reset(self._before)
 
 
 def current_request() -> Id | None:

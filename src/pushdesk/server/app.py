@@ -43,7 +43,7 @@ from pushdesk.server.pages import read_assets, register_assets
 from pushdesk.server.problems import problems
 from pushdesk.server.protocol import Runner, turn_away
 from pushdesk.server.rate_limits import RATE_LIMITS, RateLimits
-from pushdesk.server.request_log import NEW_REQUEST_ID, log_requests, name_request, random_request_id
+from pushdesk.server.request_log import NEW_REQUEST_ID, log_requests, random_request_id
 from pushdesk.server.routes import register
 from pushdesk.server.stream import STREAMS, close_streams
 
@@ -130,7 +130,6 @@ def create_app(
     register_assets(app, read_assets(assets or assets_directory()), place)
     app[SECURITY_HEADERS] = security_headers(is_https=URL(access_url).scheme == "https")
     app.on_response_prepare.append(before_answer)
-    app.on_response_prepare.append(name_request)
     app.on_shutdown.append(close_streams)
     return app
 

@@ -50,10 +50,14 @@ async def _receive(request: web.Request, max_body: int) -> bytes:
     check_encoding(request)
     if (request.content_length or 0) > max_body:
         raise too_large(max_body)
-    # Most bodies are there with their header: nothing is waited for.
-    patience_s = None if request.content.is_eof() else request.app[BODY_TIMEOUT_S]
     try:
-        async with asyncio.timeout(patience_s):
+        if request.content.is_eof():
+            # Most bodies are there with their header: nothing is waited for.
+            body = request.content.read_nowait()
+            if len(body) > max_body:
+                raise too_large(max_body)
+            return body
+        async with asyncio.timeout(request.app[BODY_TIMEOUT_S]):
             return await _up_to(max_body, request.content)
     except TimeoutError:
         _refuse(f"The body did not arrive within {request.app[BODY_TIMEOUT_S]:g} seconds.")
@@ -121,10 +125,13 @@ def parse(body: bytes) -> dict[str, Any]:
     return document
 
 
+_CONTAINERS: Final = (dict, list)
+
+
 def _is_deeper(document: object, limit: int) -> bool:
     level: list[object] = [document]
     for _ in range(limit + 1):
-        containers = [part for part in level if isinstance(part, dict | list)]
+        containers = [part for part in level if isinstance(part, _CONTAINERS)]
         if not containers:
             return False
         level = [item for part in containers for item in (part.values() if isinstance(part, dict) else part)]

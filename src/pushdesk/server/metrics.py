@@ -44,12 +44,18 @@ class Metrics(Collector):
             "pushdesk_http_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
         self._registry.register(self)
+        self._counted: dict[tuple[web.AbstractResource | None, str, int], Counter] = {}
+        """The counter of each route, method and status that there was."""
 
     def count(self, request: web.Request, status: int) -> None:
         """Count one answered request, under its route and not its path."""
         resource = request.match_info.route.resource
         method = request.method if request.method in _METHODS else "other"
-        self._requests.labels(method, resource.canonical if resource else "none", str(status)).inc()
+        counter = self._counted.get((resource, method, status))
+        if counter is None:
+            route = resource.canonical if resource else "none"
+            counter = self._counted[resource, method, status] = self._requests.labels(method, route, str(status))
+        counter.inc()
 
     def render(self, stats: Stats, *, keys: Sequence[VapidKey], broadcasts: Sequence[Broadcast], streams: int) -> bytes:
         """Return all metrics as text.

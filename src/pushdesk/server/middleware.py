@@ -6,6 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
+from pushdesk.server.request_log import HEADER, request_id
+
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,5 +42,6 @@ def add_security_headers(app: web.Application, response: web.StreamResponse) -> 
 
 
 async def before_answer(request: web.Request, response: web.StreamResponse) -> None:
-    """Do so for every answer to a request: a handler of the application's `on_response_prepare`."""
+    """Put them, and the request's id, on every answer to a request: for the application's `on_response_prepare`."""
     add_security_headers(request.app, response)
+    response.headers[HEADER] = request_id(request.app, request)

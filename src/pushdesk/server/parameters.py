@@ -41,6 +41,8 @@ def read_query(request: web.Request, shape: type[S]) -> S:
     Raises:
         PushdeskError: `unknown_field` or `bad_field`, with every offending parameter.
     """
+    if not request.rel_url.raw_query_string:
+        return fit({}, shape, strict=False)
     query = request.rel_url.query
     twice = tuple(name for name in dict.fromkeys(query) if len(query.getall(name)) > 1)
     if twice:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -28,14 +28,16 @@ _REQUEST_ID: Final = web.RequestKey("request_id", Id)
 
 def random_request_id() -> str:
     """Return 64 random bits as hex."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def request_id(app: web.Application, request: web.BaseRequest) -> Id:
     """Return the id of a request; the first who asks gives it one."""
-    if _REQUEST_ID not in request:
-        request[_REQUEST_ID] = Id(app[NEW_REQUEST_ID]())
-    return request[_REQUEST_ID]
+    try:
+        return request[_REQUEST_ID]
+    except KeyError:
+        name = request[_REQUEST_ID] = Id(app[NEW_REQUEST_ID]())
+        return name
 
 
 def method_of(request: web.Request) -> Method:
@@ -61,11 +63,6 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
             raise
         _answered(request, response.status, began_s)
         return response
-
-
-async def name_request(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request's id on its answer: a handler of the application's `on_response_prepare`."""
-    response.headers[HEADER] = request_id(request.app, request)
 
 
 def _answered(request: web.Request, status: int, began_s: float) -> None:
