@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from pushdesk.scaletest.machine import children_of
 from tests.scaletest.running import LONG, SMALL, in_the_middle, is_alive, left_behind, scaletest
 
 if TYPE_CHECKING:
@@ -200,6 +201,18 @@ async def test_a_server_that_dies_is_told_at_once(tmp_path: Path) -> None:
     assert "The server has ended by SIGKILL" in running.said[-1]
     assert "of 10000 turns" in running.said[-1]
     assert left_behind(tmp_path) == []
+
+
+async def test_a_sender_process_that_dies_is_replaced_and_told(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("scaletest", "--conversations", "4", "--turns", "250", "--senders", "1", "--json", str(report))
+    async with in_the_middle(*options, folder=tmp_path) as running:
+        (sender,) = children_of(running.server)
+        os.kill(sender, signal.SIGKILL)
+        assert await running.ended() == 0
+    (run,) = json.loads(report.read_text())["runs"]
+    assert run["notes"] == ["sender processes that ended meanwhile, and were replaced: 1"]
+    assert (run["arrived"], run["missing"]) == (1000, 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -67,7 +67,7 @@ Senders: TypeAlias = Annotated[
     typer.Option(
         "--senders",
         metavar="NUMBER",
-        help="Processes that send; 0 for the server's own [default: one fewer than cores]",
+        help="Processes that send; 0 for the server's own [default: one fewer than cores, at least 1]",
     ),
 ]
 CacheTtl: TypeAlias = Annotated[

@@ -19,7 +19,7 @@ def scaletest(
         int, typer.Option(metavar="NUMBER", min=1, max=1000, help="Of each conversation, one after the other")
     ] = 10,
     connections: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, max=1000, help="Open to the API, with a request each")
+        int, typer.Option(metavar="NUMBER", min=1, max=1000, help="To the API, each with one request at a time")
     ] = 64,
     under_way: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="Turns that have not arrived yet, at most")
@@ -28,26 +28,27 @@ def scaletest(
         bool, typer.Option("--baseline", help="Run again with each saving switched off, and compare")
     ] = False,
     senders: Annotated[
-        int | None, typer.Option(metavar="NUMBER", min=0, max=64, help="Sender processes of the server")
+        int | None, typer.Option(metavar="NUMBER", min=0, max=64, help="Sender processes [default: as many as serve]")
     ] = None,
     probes: Annotated[
         bool, typer.Option("--probes/--no-probes", help="Whether the server tells what its time goes into")
     ] = True,
     patience: Annotated[
-        int, typer.Option(metavar="SECONDS", min=1, max=3600, help="Without any progress, until it is given up")
+        int, typer.Option(metavar="SECONDS", min=1, max=3600, help="Give up after so long without any progress")
     ] = 30,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Of what is drawn: order and sample")] = 0,
     port: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Where the server listens; 0 for any free port")
     ] = 0,
     data_dir: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="An empty or new one for it [default: a temporary one]")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="An empty or new one, left there [default: a temporary one]"),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave that folder there")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary folder there")] = False,
     database_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another database, as SQLAlchemy names it")
+        str | None, typer.Option(metavar="URL", help="Another new file for the database: sqlite:////srv/scale.db")
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, too")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there as JSON, too")] = None,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture of it there")] = None,
 ) -> None:
     """Run a server, let thousands of conversations tell of their turns, and report what that costs."""

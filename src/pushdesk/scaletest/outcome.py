@@ -84,6 +84,8 @@ def make_run(
         f"a turn of {conversation} arrived that the server did not say that it took"
         for conversation in ledger.untaken()[:FIRST_UNTAKEN]
     ]
+    if replaced := after.stats.senders.restarts - before.stats.senders.restarts:
+        notes.append(f"sender processes that ended meanwhile, and were replaced: {replaced}")
     if not tests_settled:
         notes.append("test pushes of new devices were not settled before the turns, and may be counted with them")
     if settle_s is None:

@@ -49,10 +49,17 @@ class Cache(msgspec.Struct):
     counts: dict[str, int] = {}
 
 
+class Senders(msgspec.Struct):
+    """What a server's `stats` tell of its sender processes."""
+
+    restarts: int = 0
+
+
 class Stats(msgspec.Struct):
     """What a server tells of itself, as far as it is looked at."""
 
     cache: Cache = msgspec.field(default_factory=Cache)
+    senders: Senders = msgspec.field(default_factory=Senders)
 
 
 class Moment(NamedTuple):
