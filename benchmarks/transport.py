@@ -106,9 +106,10 @@ class AiohttpTransport:
         await self._session.close()
 
 
-class _Bare(asyncio.Protocol):
+class _Bare(asyncio.BufferedProtocol):
     """A connection whose answers are taken to come whole and to be good."""
 
+    buffer = memoryview(bytearray(4096))
     transport: asyncio.Transport
     answered: asyncio.Future[bytes]
 
@@ -116,8 +117,12 @@ class _Bare(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        self.answered.set_result(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        del sizehint
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.answered.set_result(bytes(self.buffer[:nbytes]))
 
 
 class BareTransport:
