@@ -10,6 +10,7 @@ import pytest
 
 from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.scaletest.application import MOST_TRIES, Answer, Application
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -94,6 +95,24 @@ async def test_half_an_answer_is_forgotten_with_its_connection_and_the_request_a
         assert application.reconnects == 1
     assert asked[0] == asked[1]
     assert len(asked) == 2
+
+
+async def test_a_connection_that_is_closed_while_nothing_is_asked_on_it_is_none_that_is_lost() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            await read_request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+
+    async with application_of(serve) as application:
+        await until(lambda: connections > 1)
+        assert await application.ask("GET", "/some") == b"{}"
+        await until(lambda: connections > 2)
+        assert application.reconnects == 0
 
 
 async def test_a_server_that_drops_everything_is_given_up() -> None:

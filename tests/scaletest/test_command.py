@@ -200,6 +200,7 @@ async def test_a_server_that_dies_is_told_at_once(tmp_path: Path) -> None:
         assert await running.ended() == 1
     assert "The server has ended by SIGKILL" in running.said[-1]
     assert "of 10000 turns" in running.said[-1]
+    assert "subscription_made" not in running.said[-1]
     assert left_behind(tmp_path) == []
 
 

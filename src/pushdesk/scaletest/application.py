@@ -78,7 +78,7 @@ class Application:
         self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
         self.reconnects = 0
-        """Connections that were lost."""
+        """Connections that were lost with a request under way: others the server may close."""
 
     def __repr__(self) -> str:
         return f"Application({self._host}:{self._port})"
@@ -172,12 +172,12 @@ class Application:
             self._idle.remove(connection)
         if self._closed:
             return
-        self.reconnects += 1
         task = asyncio.get_running_loop().create_task(self._reconnect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
         if request is None:
             return
+        self.reconnects += 1
         if request.tries >= MOST_TRIES:
             request.done(Answer(0, b""))
         else:

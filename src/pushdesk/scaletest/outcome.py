@@ -68,7 +68,7 @@ def make_run(
         settle_s: How long settling took after the last arrival; None if it has not ended.
         refused: What was refused, by reason.
         put_off: How many turns the server wanted to be told of later.
-        reconnects: How many connections to it were lost.
+        reconnects: How many connections to it were lost with a request under way.
         decrypted: Of how many pushes the content was what was sent, and of how many it was not.
         exit_code: The server's; None if it has not ended when it was asked to.
     """

@@ -33,6 +33,7 @@ END_WITHIN_S: Final = 17.0
 ANSWER_WITHIN_S: Final = 30.0
 LAST_LINES: Final = 5
 DATABASE: Final = "pushdesk.db"
+_ROUTINE: Final = "[info "
 
 
 class ServerEndedError(PushdeskError):
@@ -202,7 +203,9 @@ class Server:
             lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ""
-        said = " / ".join(line.strip() for line in lines[-LAST_LINES:] if line.strip())
+        # In its log, what went as it should is of no help.
+        telling = [line.strip() for line in lines if line.strip() and _ROUTINE not in line]
+        said = " / ".join(telling[-LAST_LINES:])
         return f" It said last: {said}" if said else ""
 
     def _running(self) -> asyncio.subprocess.Process:
