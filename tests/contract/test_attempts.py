@@ -216,3 +216,22 @@ async def test_what_is_not_sent_to_is_not_sent_to_again(store: Store, path: Path
     with pytest.raises(PushdeskError) as refused:
         await store.delivery_records.sendable(job.delivery.id)
     assert refused.value.code == "subscription_gone"
+
+
+async def test_what_is_settled_twice_at_once_is_what_it_came_to_first(store: Store) -> None:
+    job = await one_job(store)
+    first, second = (
+        tried(job.delivery, outcome, status) for outcome, status in ((Outcome.ACCEPTED, 201), (Outcome.GONE, 410))
+    )
+    await store.outbox.settle([first, second], CLAIM, NOW)
+    assert (await store.delivery_records.record(job.delivery.id)).delivery == first.delivery
+
+
+@pytest.mark.parametrize("title", ["", "plain", 'a\0b"\\\n', "é \u2028 \U0001f600 \x7f"])
+async def test_a_dispatch_that_is_done_is_told_as_it_was_accepted(store: Store, title: str) -> None:
+    await put(store, subscription())
+    accepted = replace(message(), title=title)
+    (job,) = await spread(store, accepted)
+    (done,) = (await store.outbox.settle([tried(job.delivery, Outcome.ACCEPTED, 201)], CLAIM, NOW)).done
+    record = await store.delivery_records.record(job.delivery.id)
+    assert (done.title, done) == (title, structs.replace(record.dispatch, counts=done.counts))

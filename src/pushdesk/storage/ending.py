@@ -6,8 +6,9 @@ this. So whatever happens to that attempt, what is written here holds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, and_, bindparam, case, exists, func, or_, select, tuple_, update
 
 from pushdesk.errors import PushdeskError
@@ -37,6 +38,21 @@ BEFORE: Final = " Before that: "
 _SUPERSEDED: Final = "A newer one of its topic took its place."
 _EXPIRED: Final = "Its TTL was over before it could be sent."
 CANCELLED: Final = "It was cancelled."
+
+
+class _Ending(NamedTuple):
+    """What is told of a dispatch of which nothing is left to do."""
+
+    id: str
+    user: str | None
+    kind: str
+    title: str
+    accepted_at: int
+    due_at: int
+    state: DispatchState = DispatchState.DONE
+
+
+_TOLD: Final = _Ending._fields[:-1]
 
 
 async def supersede(transaction: Transaction, pairs: Collection[tuple[str, str]], now_ms: int) -> Ended:
@@ -108,7 +124,11 @@ async def finish(transaction: Transaction, touched: Collection[str]) -> tuple[Di
     """End those of some dispatches of which nothing is left to do, in the caller's transaction; returns them."""
     if not touched:
         return ()
-    return tuple(to_dispatch(row) for row in await transaction.execute(_FINISH, {"touched": touched}))
+    told = await transaction.scalar(_SELECT_ENDING, {"touched": touched})
+    rows = msgspec.json.decode(told, type=list[_Ending])
+    if rows:
+        await transaction.execute(_FINISH, {"ids": [row.id for row in rows]})
+    return tuple(to_dispatch(row) for row in rows)
 
 
 def end_older(
@@ -275,13 +295,14 @@ _END_OLDER: Final = Prepared(
 _END_EXPIRED: Final = Prepared(end_expired(bindparam("now"), bindparam("most"), {}))
 NEXT_EXPIRY: Final = select(func.min(dispatches.c.expires_at)).where(IS_SENDING)
 """When the time of the next dispatch is over that is being sent."""
-_FINISH: Final = Prepared(
-    update(dispatches)
-    .where(
+# In one row: for each that it takes from the driver, the database's thread would give up the interpreter's lock.
+_SELECT_ENDING: Final = Prepared(
+    select(func.json_group_array(func.json_array(*(dispatches.c[name] for name in _TOLD))).label("told")).where(
         dispatches.c.id.in_(bindparam("touched", expanding=True)),
         dispatches.c.state == DispatchState.SENDING,
         ~_is_worked_on(),
     )
-    .values(state=DispatchState.DONE)
-    .returning(*(column for column in dispatches.c if column is not dispatches.c.message))
+)
+_FINISH: Final = Prepared(
+    update(dispatches).where(dispatches.c.id.in_(bindparam("ids", expanding=True))).values(state=DispatchState.DONE)
 )

@@ -240,7 +240,7 @@ def to_delivery(row: Row[Any]) -> Delivery:
     )
 
 
-def to_dispatch(row: Row[Any]) -> Dispatch:
+def to_dispatch(row: Any) -> Dispatch:  # noqa: ANN401 (a row, or what else has its columns)
     """Return what may be shown of a row, without the deliveries."""
     return Dispatch(
         id=row.id,
