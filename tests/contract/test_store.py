@@ -239,6 +239,12 @@ class TestOutbox:
         assert (await store.outbox.due(NOW, 10))[:2] == (NOW + 1000, {})
         assert (await store.listings.dispatch("m1")).state is DispatchState.SCHEDULED
 
+    async def test_when_there_is_more_is_told_of_what_was_not_returned(self, store: Store) -> None:
+        await store.outbox.accept([message("first"), message("second"), message("later", due=NOW + 1000)])
+        assert (await store.outbox.due(NOW, 10)).dispatch_ms == NOW + 1000
+        assert (await store.outbox.due(NOW, 1)).dispatch_ms == NOW
+        assert (await store.outbox.due(NOW + 1000, 10)).dispatch_ms is None
+
     async def test_only_what_is_scheduled_for_later_is_released_and_takes_another_message(self, store: Store) -> None:
         await store.outbox.accept([message(due=NOW + 1000)])
         assert not await store.outbox.release("m1", b"too late", NOW + 1000)

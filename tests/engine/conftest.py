@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from pushdesk.config import Config, PushConfig
+from pushdesk.engine import worker
 from pushdesk.engine.opening import open_engine
+from pushdesk.engine.rest import wait_at_most
 from tests.chat_server import ChatServer
 from tests.engine.outbox_bench import OutboxBench, open_bench
 from tests.push_service import PushService
@@ -52,6 +55,19 @@ def start(service: PushService, tmp_path: Path) -> OpenEngine:
 async def engine(start: OpenEngine) -> AsyncIterator[Engine]:
     async with start() as running:
         yield running
+
+
+@pytest.fixture
+def rests_s(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[float]:
+    """For how long the outbox's worker rests if it is not woken, each time that it does."""
+    rests_s: asyncio.Queue[float] = asyncio.Queue()
+
+    async def rest(seconds: float, event: asyncio.Event) -> None:
+        rests_s.put_nowait(seconds)
+        await wait_at_most(seconds, event)
+
+    monkeypatch.setattr(worker, "wait_at_most", rest)
+    return rests_s
 
 
 @pytest.fixture

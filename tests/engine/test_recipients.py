@@ -88,7 +88,9 @@ async def test_a_retry_is_put_off_while_its_users_devices_cannot_be_read_and_is_
     await bench.assert_at_rest()
 
 
-async def test_a_dispatch_is_put_off_while_its_users_devices_cannot_be_read(bench: OutboxBench) -> None:
+async def test_a_dispatch_is_put_off_while_its_users_devices_cannot_be_read(
+    bench: OutboxBench, rests_s: asyncio.Queue[float]
+) -> None:
     await bench.subscribe("ada", "phone")
     await bench.engine.invalidate_cache("ada")
     bench.service.pushes.clear()
@@ -96,6 +98,8 @@ async def test_a_dispatch_is_put_off_while_its_users_devices_cannot_be_read(benc
     bench.reads.errors["ada"] = broken_disk()
     dispatch = await bench.engine.notify("ada", HELLO)
     assert await soon(put_off.begun.get()) == ([dispatch.id], put_off_until(round(bench.clock.time() * 1000)))
+    while await soon(rests_s.get()) != PUT_OFF_S:
+        pass
     # Nobody else waits for it.
     assert (await soon(bench.engine.notify("nobody", HELLO, wait_s=60))).state is DispatchState.DONE
     found = await bench.engine.dispatch(dispatch.id)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pushdesk.engine import acceptance, settling, worker
-from pushdesk.model import Turn, TurnStatus
+from pushdesk.model import Service, Turn, TurnStatus
 from pushdesk.storage.usage import name_of
 from tests.engine.reads import DEVICES, HELLO, NOTIFICATIONS, bursts, town
 
@@ -74,6 +74,25 @@ async def test_no_statement_is_executed_for_each_notification(
     # A batch that is accepted, looked up, spread or settled is one trip, whatever its statements.
     assert asked.trips <= notifications / FEW
     assert asked.trips < asked.statements.total()
+
+
+async def test_what_has_started_is_not_looked_for_again(tmp_path: Path, rests_s: asyncio.Queue[float]) -> None:
+    async with town(tmp_path, DEVICES) as here:
+        await here.engine.accept("user-2", HELLO)
+        await here.settled()
+    rested_s = [rests_s.get_nowait() for _ in range(rests_s.qsize())]
+    assert 0 < min(rested_s) <= max(rested_s) == worker.LONGEST_WAIT_S
+
+
+async def test_what_is_spread_and_has_not_started_is_looked_for_at_once(
+    tmp_path: Path, rests_s: asyncio.Queue[float]
+) -> None:
+    async with town(tmp_path, {"user-0": 1}) as here, asyncio.timeout(10):
+        for service in Service:
+            await here.engine.pause_service(service)
+        await here.engine.accept("user-0", HELLO)
+        while await rests_s.get() > 0:
+            pass
 
 
 async def test_without_a_cache_devices_are_read_in_batches(tmp_path: Path) -> None:

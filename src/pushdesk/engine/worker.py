@@ -156,13 +156,16 @@ class Worker:
         await self._free_keys(now_ms)
         await self._expire(now_ms)
         due = await self._table.due(now_ms, SPREAD)
-        moments = [LONGEST_WAIT_S, (self._next_expiry_ms - now_ms) / 1000]
+        moments = [LONGEST_WAIT_S]
+        if due.opened:
+            again_ms = await self._spread(due.opened, now_ms)
+            now_ms = self._now_ms()
+            moments.append((again_ms - now_ms) / 1000)
+        moments.append((self._next_expiry_ms - now_ms) / 1000)
         if (trial_s := self._lanes.next_trial_in_s()) is not None:
             moments.append(trial_s)
         if due.dispatch_ms is not None:
             moments.append((due.dispatch_ms - now_ms) / 1000)
-        if due.opened:
-            await self._spread(due.opened, now_ms)
         for service, at_ms in due.deliveries_ms.items():
             if self._stopping:
                 break
@@ -233,11 +236,15 @@ class Worker:
         else:
             self._start_next(job)
 
-    async def _spread(self, due: Sequence[Open], now_ms: int) -> None:
-        """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read."""
+    async def _spread(self, due: Sequence[Open], now_ms: int) -> float:
+        """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read.
+
+        Returns:
+            When to look for what of it has not started, in milliseconds since the epoch; never, if all of it has.
+        """
         devices = await self._recipients.find(due)
         if self._stopping:
-            return
+            return math.inf
         jobs: list[Job] = []
         held: list[Delivery] = []
         empty: list[Message] = []
@@ -282,6 +289,9 @@ class Worker:
                 self._give_back(Settlement(job.delivery, attempted=False))
         if unread:
             await self._table.put_off([message.id for message in unread], put_off_until(now_ms))
+        if len(starting) < len(deliveries):
+            return now_ms
+        return put_off_until(now_ms) if unread else math.inf
 
     async def _resume(self, claimed: Sequence[Claimed], now_ms: int) -> None:
         """Start what waited in the database, on the devices as they are now."""

@@ -297,7 +297,7 @@ class Due(NamedTuple):
     """What there is to be done by now, and when there is more. Times in milliseconds since the epoch."""
 
     dispatch_ms: int | None
-    """When the first dispatch is due that is not spread yet."""
+    """When the first dispatch is due that is not spread yet and is not among `opened`."""
     deliveries_ms: Mapping[Service, int]
     """Per push service, when the first delivery is that nobody has claimed."""
     opened: tuple[Open, ...]

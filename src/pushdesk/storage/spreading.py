@@ -28,13 +28,13 @@ OPEN_STATES: Final = (DispatchState.QUEUED, DispatchState.SCHEDULED)
 
 async def look(snapshot: Snapshot, now_ms: int, limit: int) -> Due:
     """Return what is due, as the snapshot sees it; see `OutboxTable.due`."""
-    dispatch_ms, *services_ms = (await snapshot.execute(_NEXT_DUE)).one()
+    first_ms, later_ms, *services_ms = (await snapshot.execute(_NEXT_DUE, {"now": now_ms})).one()
     opened: tuple[Open, ...] = ()
-    if dispatch_ms is not None and dispatch_ms <= now_ms:
+    if first_ms is not None and first_ms <= now_ms:
         rows = await snapshot.execute(_SELECT_OPEN, {"now": now_ms, "most": limit})
         opened = tuple(Open(to_message(row), row.floor) for row in rows)
     deliveries_ms = {service: at for service, at in zip(Service, services_ms, strict=True) if at is not None}
-    return Due(dispatch_ms, deliveries_ms, opened)
+    return Due(later_ms if len(opened) < limit else first_ms, deliveries_ms, opened)
 
 
 async def count_backlog(snapshot: Snapshot, claim: str) -> tuple[int, dict[Service, int]]:
@@ -134,6 +134,10 @@ _SELECT_OPEN: Final = Prepared(
 _NEXT_DUE: Final = Prepared(
     select(
         select(func.min(dispatches.c.due_at)).where(*_IS_TO_BE_SPREAD).scalar_subquery().label("dispatch"),
+        select(func.min(dispatches.c.due_at))
+        .where(*_IS_TO_BE_SPREAD, dispatches.c.due_at > bindparam("now"))
+        .scalar_subquery()
+        .label("later"),
         *(
             select(func.min(deliveries.c.next_attempt_at))
             .where(deliveries.c.service == service, *_WAITING)
