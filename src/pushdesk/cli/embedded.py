@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pushdesk.cli.ending import tell_waiting
 from pushdesk.cli.hosting import explain, host, open_log
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pushdesk.errors import PushdeskError
     from pushdesk.log_ring import LogRing
     from pushdesk.model import Scope, Stats
+
+
+TURNS_S: Final = 0.0005
+"""For how long the console, while it paints, keeps a server waiting that has something to do: Python's own 5 ms would
+come with each request and each answer."""
 
 
 class EmbeddedServer:
@@ -50,6 +56,7 @@ class EmbeddedServer:
         Raises:
             PushdeskError: The server cannot start.
         """
+        sys.setswitchinterval(TURNS_S)
         self._thread.start()
         # Shielded: a console that is left meanwhile takes nothing from the thread.
         await asyncio.shield(self._ready)

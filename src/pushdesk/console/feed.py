@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.1
 """At most one publication in this time."""
-SHARE: Final = 0.1
+SHARE: Final = 0.05
 """The share of a core that showing what happens may take in the long run: a server that works in the same process, and
 at its limit, has the rest."""
 SAVED_S: Final = 0.5
@@ -95,7 +95,7 @@ class Budget:
 class Feed:
     """Follows a desk for ever: connects, resumes where it stopped, and publishes at most ten times a second.
 
-    While much happens it publishes less often: what this thread does meanwhile is kept to a tenth of a core.
+    While much happens it publishes less often: what this thread does meanwhile is kept to a twentieth of a core.
 
     Args:
         desk: What is followed.
