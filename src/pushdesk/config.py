@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from pushdesk.config_file import ConfigFile, nearest, read_config_file
 from pushdesk.errors import StartUpError
+from pushdesk.masked import Masked
 from pushdesk.model import Experiment
 from pushdesk.setting_values import (
     LOG_LEVELS,
@@ -121,7 +122,7 @@ class RetentionConfig(Struct, frozen=True):
     """Seconds for which a subscription that has ended is kept, so that it can be restored; 0 is for ever."""
 
 
-class SummaryConfig(Struct, frozen=True):
+class SummaryConfig(Masked, Struct, frozen=True):
     """Who writes the summaries of turns, if the experiment is on. Its repr does not show the key."""
 
     base_url: str | None = None

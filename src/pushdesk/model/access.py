@@ -7,8 +7,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from pushdesk.masked import Masked
 
-class DeviceGrant(Struct, frozen=True):
+
+class DeviceGrant(Masked, Struct, frozen=True):
     """What a valid device token allows: to change, renew, remove and test this subscription."""
 
     user: str
@@ -32,7 +34,7 @@ class InvitationFault(StrEnum):
     MALFORMED = "malformed"
 
 
-class Invitation(Struct, frozen=True):
+class Invitation(Masked, Struct, frozen=True):
     """What lets one browser get a user's notifications; the code is shown once."""
 
     code: str
@@ -44,7 +46,7 @@ class Invitation(Struct, frozen=True):
         return f"Invitation(expires_at={self.expires_at!r})"
 
 
-class Enrolled(Struct, frozen=True):
+class Enrolled(Masked, Struct, frozen=True):
     """What redeeming an invitation gives: whose notifications the browser gets, and its device token."""
 
     user: str
@@ -76,7 +78,7 @@ class AccessToken(Struct, frozen=True):
     """Within a minute."""
 
 
-class NewAccessToken(Struct, frozen=True):
+class NewAccessToken(Masked, Struct, frozen=True):
     """A token that was just made: the only time that it is shown."""
 
     token: str

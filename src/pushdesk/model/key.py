@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from pushdesk.masked import Masked
 from pushdesk.model.subscription import Service
 
 
@@ -55,7 +56,7 @@ class RevokedKeys(Struct, frozen=True):
     lost: dict[Service, int] = {}
 
 
-class ExportedKey(Struct, frozen=True):
+class ExportedKey(Masked, Struct, frozen=True):
     """A VAPID key with its private half, which its repr does not show."""
 
     id: str

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from pushdesk.masked import Masked
+
 
 class Service(StrEnum):
     """A push service, told from the endpoint's host."""
@@ -101,7 +103,7 @@ class Restoration(Struct, frozen=True):
     """Why it was not restored, in a sentence."""
 
 
-class SubscriptionKeys(Struct, frozen=True):
+class SubscriptionKeys(Masked, Struct, frozen=True):
     """The keys of a `PushSubscription`, in either base64 alphabet (RFC 8291 section 2.1)."""
 
     p256dh: Annotated[str, Meta(max_length=200)]
@@ -111,7 +113,7 @@ class SubscriptionKeys(Struct, frozen=True):
         return "SubscriptionKeys(...)"
 
 
-class SubscriptionRequest(Struct, frozen=True, omit_defaults=True):
+class SubscriptionRequest(Masked, Struct, frozen=True, omit_defaults=True):
     """What a browser hands over: `PushSubscription.toJSON()` and what our client library adds to it."""
 
     endpoint: Annotated[str, Meta(min_length=1, max_length=2048)]
@@ -133,7 +135,7 @@ class PushTest(StrEnum):
     SKIPPED = "skipped"
 
 
-class Subscribed(Struct, frozen=True):
+class Subscribed(Masked, Struct, frozen=True):
     """What came of subscribing: `token` is the device token, shown once, with a new subscription only."""
 
     subscription: Subscription

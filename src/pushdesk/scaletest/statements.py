@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _KNOWN: Final = 2000
 """Texts whose names are remembered."""
 _VERB: Final = re.compile(r"\s*(?:WITH\b.*?\)\s+(?!AS\b))?(\w+)", re.IGNORECASE | re.DOTALL)
+_ROWS: Final = re.compile(r"\s*(?:INSERT|WITH)\b")
+"""How a statement begins in which rows may stand; elsewhere, pairs are of a list."""
 _TABLE: Final = re.compile(r"\b(?:INTO|UPDATE|FROM|JOIN)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -48,7 +50,7 @@ class Statements:
                     super().execute(text, parameters)
                 finally:
                     # Those that stand in its text, where these are many.
-                    counts.note(text, 1 + text.count("), (?"), began)
+                    counts.note(text, 1 + (text.count("), (?") if _ROWS.match(text) else 0), began)
                 return self
 
             def executemany(self, text: str, parameters: Iterable[Any], /) -> Self:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
+from pushdesk.masked import Masked
 from pushdesk.webpush.services import FaultKind
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class GarbageError(Exception):
     """What came is no frame, or none that belongs here. Nothing of it is repeated."""
 
 
-class Push(Struct, frozen=True, array_like=True):
+class Push(Masked, Struct, frozen=True, array_like=True):
     """All that a process needs to send one message to one device. Its repr shows nothing of it."""
 
     endpoint: str
@@ -46,7 +47,7 @@ class Mistake(Struct, frozen=True, array_like=True):
     reason: str | None = None
 
 
-class Result(Struct, frozen=True, array_like=True):
+class Result(Masked, Struct, frozen=True, array_like=True):
     """What became of a push: an answer, a fault or a mistake. Its repr leaves out what may repeat the endpoint."""
 
     number: int
@@ -63,7 +64,7 @@ class Result(Struct, frozen=True, array_like=True):
         return f"Result(number={self.number}, status={self.status}, fault={self.fault})"
 
 
-class Settings(Struct, frozen=True, array_like=True, tag="settings"):
+class Settings(Masked, Struct, frozen=True, array_like=True, tag="settings"):
     """The first thing that a process is told: how to reach push services. Its repr does not show the proxy."""
 
     allowed_origins: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from pushdesk.errors import PushdeskError
+from pushdesk.masked import Masked
 from pushdesk.model import Delivery, DeviceGrant, Experiment, PushTest, Subscribed, Subscription, SubscriptionRequest
 from pushdesk.server.auth import Access
 from pushdesk.server.experiments import group
@@ -36,7 +37,7 @@ class NewSubscription(Struct, frozen=True):
     token: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class EndpointRequest(Struct, frozen=True):
+class EndpointRequest(Masked, Struct, frozen=True):
     """Which subscription."""
 
     endpoint: Endpoint
@@ -45,7 +46,7 @@ class EndpointRequest(Struct, frozen=True):
         return "EndpointRequest(...)"
 
 
-class DevicePushTest(Struct, frozen=True):
+class DevicePushTest(Masked, Struct, frozen=True):
     """Which subscription to test; without an endpoint all that the caller may."""
 
     endpoint: Endpoint | None = None

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from pushdesk.errors import PushdeskError
 from pushdesk.invitation_code import DEFAULT_LIFETIME_S, LONGEST_LIFETIME_S, SHORTEST_LIFETIME_S, read_lifetime
+from pushdesk.masked import Masked
 from pushdesk.model import Enrolled, Invitation
 from pushdesk.server.auth import Access
 from pushdesk.server.client_address import client_of
@@ -40,7 +41,7 @@ class InvitationRequest(Struct, frozen=True):
             raise PushdeskError(f"expires {error}.", code="bad_field", fields=("expires",)) from None
 
 
-class EnrollmentRequest(Struct, frozen=True):
+class EnrollmentRequest(Masked, Struct, frozen=True):
     """An invitation's code, as it was typed."""
 
     code: Annotated[str, Meta(max_length=100)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct
 
+from pushdesk.masked import Masked
 from pushdesk.model import ExportedKey, RevokedKeys, VapidKey
 from pushdesk.server.auth import Access
 from pushdesk.server.routes import AnyRoute, Call, NoQuery, Route, answer
@@ -53,7 +54,7 @@ class RevokeRequest(Struct, frozen=True):
     confirm: Word = ""
 
 
-class ImportRequest(Struct, frozen=True):
+class ImportRequest(Masked, Struct, frozen=True):
     """A key as it was written elsewhere; the word is `import`, and is needed if it is to be the current one."""
 
     text: Annotated[str, Meta(min_length=1, max_length=16_384)]

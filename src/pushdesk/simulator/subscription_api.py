@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from pushdesk.errors import ERROR_KINDS, PushdeskError, UnreachableError
+from pushdesk.masked import Masked
 from pushdesk.simulator.display import plain
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class ServerKey(Struct):
     key_id: str
 
 
-class PushSubscription(Struct):
+class PushSubscription(Masked, Struct):
     """What `PushSubscription.toJSON()` gives in a browser."""
 
     endpoint: str
@@ -36,7 +37,7 @@ class PushSubscription(Struct):
         return "PushSubscription(...)"
 
 
-class Subscribed(Struct):
+class Subscribed(Masked, Struct):
     """The server's answer to a subscription."""
 
     subscription: dict[str, Any]

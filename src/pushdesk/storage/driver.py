@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
@@ -224,19 +224,17 @@ class Line:
         return Rows(cast("list[Row[*tuple[Any, ...]]]", result.all()) if result.returns_rows else [], result.rowcount)
 
     def _execute(self, statement: Prepared, parameters: Any) -> Rows:  # noqa: ANN401 (as SQLAlchemy)
-        cursor = self.driver.cursor()
         rows: list[Any] = []
         changed = 0
         try:
-            for text, values in statement.runs(parameters):
-                cursor.execute(text, values)
-                rows += map(statement.row, cursor.fetchall())
-                changed += cursor.rowcount
+            with closing(self.driver.cursor()) as cursor:
+                for text, values in statement.runs(parameters):
+                    cursor.execute(text, values)
+                    rows += map(statement.row, cursor.fetchall())
+                    changed += cursor.rowcount
+                    self._usage.count(statement.text)
         except sqlite3.Error as error:
             raise DBAPIError.instance(statement.text, None, error, sqlite3.Error, hide_parameters=True) from error
-        finally:
-            cursor.close()
-        self._usage.count(statement.text)
         return Rows(rows, changed)
 
     def begin(self) -> None:

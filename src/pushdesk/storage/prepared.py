@@ -3,6 +3,8 @@
 What SQLAlchemy does for each execution costs several times what SQLite does. And the driver gives up the interpreter's
 lock for each row that it writes: with a busy event loop, it waits to have it back as often. So rows are written many at
 once. There are few texts, whatever the number of rows or the length of a list: the driver keeps what they compile to.
+
+They are compiled for SQLite, from 3.35 on: with `RETURNING`, `UPDATE … FROM`, and its functions of JSON.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from pushdesk.masked import Masked
+
 if TYPE_CHECKING:
     from pushdesk.webpush.services import FaultKind
 
@@ -14,7 +16,7 @@ MAX_ANSWER_BODY: Final = 4096
 """Bytes: every reason that a push service gives is far shorter."""
 
 
-class PushAnswer(Struct, frozen=True):
+class PushAnswer(Masked, Struct, frozen=True):
     """What a push service answered. Its repr leaves out what may repeat the endpoint.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from pushdesk.masked import Masked
 from pushdesk.message import build_message
 from pushdesk.webpush.encryption import check_size, encode_base64url, encrypt
 
@@ -30,7 +31,7 @@ TOPICS: Final = 1024
 """Topics whose headers are remembered: of a conversation there is one for all its turns, of a broadcast for all."""
 
 
-class PushRequest(Struct, frozen=True):
+class PushRequest(Masked, Struct, frozen=True):
     """One POST to a push service. Its repr shows neither the endpoint nor the headers nor the body."""
 
     endpoint: str
