@@ -194,7 +194,7 @@ def has_broadcast(is_newer: ColumnElement[bool], subscription: ColumnElement[str
         broadcasts.c.dispatch == dispatches.c.id,
         broadcasts.c.started_at.is_not(None),
         broadcasts.c.last_subscription >= subscription,
-        or_(broadcasts.c.users.is_(None)),
+        or_(broadcasts.c.users.is_(None), listed),
         or_(dispatches.c.state != DispatchState.CANCELLED, was_got_to),
     )
     return found.correlate_except(broadcasts, dispatches)
