@@ -83,6 +83,8 @@ async def program(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         yield process
     finally:
         # A subject ends when nothing more is asked of it, and takes its folder with it.
+        assert process.stdin is not None
+        process.stdin.close()
         if process.returncode is None and "--serve" not in arguments:
             process.terminate()
         await process.communicate()
