@@ -141,6 +141,18 @@ async def test_a_server_with_push_off_is_one_line(tmp_path: Path) -> None:
     assert (finished.code, finished.err) == (1, line)
 
 
+async def test_a_server_that_does_not_send_there_is_one_line_with_the_option_that_has_it_do_so(
+    tmp_path: Path, unused_port: int
+) -> None:
+    async with serving("--port", "0", env=bare_environment(tmp_path)) as server:
+        local = server.url.replace("127.0.0.1", "localhost")
+        options = ("--port", str(unused_port), "--browsers", "2", "--server", local)
+        finished = await run(*PUSHDESK, "simulate", *options, env=bare_environment(tmp_path))
+
+    hint = f"Start the server with --allow-endpoint http://127.0.0.1:{unused_port}, then try again."
+    assert (finished.code, finished.err) == (2, f"pushdesk: The endpoint is not https. {hint}\n")
+
+
 async def test_what_is_no_pushdesk_server_is_one_line(tmp_path: Path, simulator: Simulator) -> None:
     finished = await simulate_for(simulator.origin, tmp_path)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushdesk.cli.ending import EndBySignal
 from pushdesk.cli.output import say, tell
-from pushdesk.errors import EXIT_DONE, StartUpError
+from pushdesk.errors import EXIT_DONE, EndpointRefusedError, PushdeskError, StartUpError
 from pushdesk.simulator.fleet import run_browsers
 from pushdesk.simulator.running import put_faults
 from pushdesk.simulator.service import HOST, Simulator
@@ -81,10 +81,21 @@ async def _run(simulator: Simulator, browsers: int, server: str | None) -> int:
             if not asked.done():
                 asked.cancel()
                 # It only ends by itself when it fails.
-                await crowd
+                await _failed(crowd, simulator)
             crowd.cancel()
             await asyncio.gather(crowd, return_exceptions=True)
             return ending.exit_code
+
+
+async def _failed(crowd: asyncio.Task[None], simulator: Simulator) -> None:
+    """Raise what ended the browsers; of a server that does not send here, with what would have it do so."""
+    try:
+        await crowd
+    except PushdeskError as error:
+        if error.code != EndpointRefusedError.code or simulator.certificate is not None:
+            raise
+        hint = f"Start the server with --allow-endpoint {simulator.origin}, then try again."
+        raise EndpointRefusedError(error.detail, hint=hint) from None
 
 
 def _invitation(simulator: Simulator, folder: Path) -> str:
