@@ -42,7 +42,7 @@ def is_alive(pid: int) -> bool:
 
 
 class Running:
-    """A scale test in the middle of its turns."""
+    """A scale test that runs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -67,8 +67,8 @@ class Running:
 
 
 @asynccontextmanager
-async def in_the_middle(*options: str, folder: Path) -> AsyncIterator[Running]:
-    """Start a scale test and wait until the first of its turns have arrived."""
+async def in_the_middle(*options: str, folder: Path, until: str = ": turns: ") -> AsyncIterator[Running]:
+    """Start a scale test and wait until it has said something: by default that it tells of turns."""
     process = await asyncio.create_subprocess_exec(
         *PUSHDESK,
         *options,
@@ -82,7 +82,7 @@ async def in_the_middle(*options: str, folder: Path) -> AsyncIterator[Running]:
     assert process.stderr is not None
     try:
         async with asyncio.timeout(100):
-            while b": turns: " not in (line := await process.stderr.readline()):
+            while until.encode() not in (line := await process.stderr.readline()):
                 assert line, "it ended before it began"
         yield Running(process)
     finally:

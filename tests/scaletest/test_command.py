@@ -224,3 +224,18 @@ async def test_an_interruption_ends_everything(number: signal.Signals, tmp_path:
     assert "interrupted" in running.said[-1]
     assert not any(is_alive(pid) for pid in running.children)
     assert left_behind(tmp_path) == []
+
+
+async def test_of_a_baseline_that_is_interrupted_later_what_was_run_is_told_all_the_same(tmp_path: Path) -> None:
+    report, picture = tmp_path / "report.json", tmp_path / "report.svg"
+    options = (*SMALL, "--baseline", "--json", str(report), "--svg", str(picture))
+    async with in_the_middle(*options, folder=tmp_path, until="cache off: subscribing: ") as running:
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 130
+    assert running.said[-1].startswith("pushdesk: cache off: interrupted")
+    told = json.loads(report.read_text())
+    assert (told["complete"], told["failed"]) == (False, "cache off: interrupted")
+    assert [(run["variant"], run["complete"]) for run in told["runs"]] == [("full", True)]
+    assert ET.fromstring(picture.read_text()).tag == f"{SVG}svg"  # noqa: S314 (our own)
+    assert not any(is_alive(pid) for pid in running.children)
+    assert left_behind(tmp_path) == []

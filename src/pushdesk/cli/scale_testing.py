@@ -53,11 +53,11 @@ def run(plan: Plan, *, baseline: bool, database_url: str | None, json_file: Path
     for each in plans:
         # All of them, before the first is run.
         check_place(each)
-    report = asyncio.run(_run(plans))
-    if report is None:
-        tell("interrupted: the server was ended, and there is no report")
+    report, is_interrupted = asyncio.run(_run(plans))
+    # A run that was finished has taken long enough to be worth telling.
+    is_written = not report.runs or _tell(report, json_file, svg_file)
+    if is_interrupted:
         return EXIT_INTERRUPTED
-    is_written = _tell(report, json_file, svg_file)
     return EXIT_DONE if report.complete and is_written else EXIT_NO
 
 
@@ -92,8 +92,8 @@ def _plans(plan: Plan, *, baseline: bool) -> Sequence[Plan]:
     )
 
 
-async def _run(plans: Sequence[Plan]) -> Report | None:
-    """Run all plans; returns nothing if a signal has asked for an end.
+async def _run(plans: Sequence[Plan]) -> tuple[Report, bool]:
+    """Run all plans; returns what was run, and whether a signal has asked for an end before all were.
 
     Raises:
         PushdeskError: The first could not be run to its end. Of a later one the report says so.
@@ -108,20 +108,21 @@ async def _run(plans: Sequence[Plan]) -> Report | None:
         asked = asyncio.ensure_future(ending.asked.wait())
         await asyncio.wait((work, asked), return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
-        if ending.asked.is_set():
+        if not work.done():
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            return None
+            failed = f"{prefix}interrupted"
+            tell(f"{failed}: the server was ended, and there is no report" + (" of it" if runs else ""))
+            break
         try:
             runs.append(_result(work))
         except PushdeskError as error:
             if not runs:
                 raise
-            # What was run before has taken long enough to be worth telling.
             failed = f"{prefix}{error}"
             tell(failed)
             break
-    return Report(
+    report = Report(
         version=__version__,
         started_at=started.isoformat(timespec="seconds"),
         machine=machine,
@@ -130,6 +131,7 @@ async def _run(plans: Sequence[Plan]) -> Report | None:
         load_after=round(os.getloadavg()[0], 2),
         failed=failed,
     )
+    return report, ending.asked.is_set() and len(runs) < len(plans)
 
 
 def _result(work: asyncio.Future[Run]) -> Run:
