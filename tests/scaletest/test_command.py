@@ -141,6 +141,9 @@ async def test_a_database_elsewhere_is_named_by_its_url(tmp_path: Path) -> None:
         (("--connections", "x"), "connections"),
         (("--json", "nowhere/report.json"), "--json: there is no folder nowhere"),
         (("--svg", "."), "--svg: . is a folder"),
+        # Its folder may be written in, it seems.
+        (("--json", "/proc/report"), "--json: /proc/report cannot be written: "),
+        (("--svg", "x" * 300), "cannot be written: File name too long"),
         (("--json", "same", "--svg", "same"), "name the same file"),
         (("--database-url", "nonsense"), "no database URL"),
         (("--database-url", "postgresql+psycopg://u:secret-word@h/db"), "SQLite only"),
