@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pushdesk.scaletest.application import Answer, Application
 from pushdesk.scaletest.measures import CacheFigures, Missed, Sample, Statement
 from pushdesk.scaletest.plan import Plan
 from pushdesk.scaletest.report import report_lines
@@ -67,6 +69,26 @@ async def test_test_pushes_that_are_settled_with_the_turns_are_told(monkeypatch:
     note = "test pushes of new devices were not settled before the turns, and may be counted with them"
     assert note in told.notes
     assert not told.complete
+
+
+async def test_a_turn_that_is_refused_and_arrives_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit, refused = Application.submit, 0
+
+    def submitting(application: Application, content: bytes, done: Callable[[Answer], None]) -> None:
+        """Answer that a turn was refused although the server has taken it."""
+        nonlocal refused
+        if b"Idempotency-Key: chat-000001-0" in content:
+            refused += 1
+            submit(application, content, lambda _answer: done(Answer(500, b'{"detail": "No."}')))
+        else:
+            submit(application, content, done)
+
+    monkeypatch.setattr(Application, "submit", submitting)
+    async with asyncio.timeout(100):
+        told = await run(Plan(conversations=2, turns=2, connections=2, patience_s=3600), Silent())
+    assert (told.complete, told.arrived, told.accepted, told.missing) == (False, 3, 2, 1)
+    assert (told.refused, refused) == ({"The server answered 500: No.": 1}, 1)
+    assert told.notes == ("a turn of chat-000001 arrived that the server did not say that it took",)
 
 
 def test_numbers_are_told_as_they_are_said() -> None:

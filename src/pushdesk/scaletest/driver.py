@@ -91,6 +91,11 @@ class Driver:
         """Turns that were not taken, by reason."""
         self.put_off = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was asked for was answered and has arrived, and there is nothing left to ask for."""
+        return not (self._ready or self._asking or self._timers or self._ledger.under_way)
+
     def start(self, ledger: Ledger) -> None:
         """Begin."""
         self._ledger = ledger

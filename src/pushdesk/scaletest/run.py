@@ -152,7 +152,7 @@ async def _drive(plan: Plan, counted: _Counting, sink: Sink, server: Server, pro
         ledger, driver = counted.begin(application)
         driver.start(ledger)
         with progress.phase("turns", ledger.total) as show:
-            await _until_arrived(plan, ledger, show)
+            await _until_arrived(plan, ledger, driver, show)
         driver.stop()
         with progress.phase("settling", ledger.arrived) as show:
             settled_at = await _until_settled(plan, server, ledger.arrived, before.snapshot.settled, show)
@@ -180,9 +180,9 @@ def _application(plan: Plan, server: Server) -> Application:
     return Application(server.url, token=server.token, connections=plan.connections, patience_s=plan.patience_s)
 
 
-async def _until_arrived(plan: Plan, ledger: Ledger, show: Callable[[int], None]) -> None:
-    """Return when every turn was taken and has arrived, or nothing has happened for as long as there is patience."""
-    while not ledger.is_complete:
+async def _until_arrived(plan: Plan, ledger: Ledger, driver: Driver, show: Callable[[int], None]) -> None:
+    """Return when every turn that is told of has arrived, or nothing has happened for as long as there is patience."""
+    while not driver.is_done:
         await asyncio.sleep(LOOK_EVERY_S)
         show(ledger.arrived)
         if time.monotonic() - ledger.moved_at > plan.patience_s:
