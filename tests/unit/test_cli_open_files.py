@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from pushdesk.cli.open_files import FEWEST_CONNECTIONS, OTHER_FILES, files_needed, make_room
+from pushdesk.cli.open_files import FEWEST_CONNECTIONS, FEWEST_FILES, OTHER_FILES, files_needed, make_room
 from pushdesk.config import Config, PushConfig, ServerConfig
 from pushdesk.model import Service
 from pushdesk.server.connections import REFUSED_AT_ONCE
-from tests.programs import bare_environment, serving
+from tests.programs import bare_environment, run, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,3 +72,17 @@ async def test_a_server_that_may_not_open_enough_says_so_and_takes_fewer_connect
     others = REFUSED_AT_ONCE + OTHER_FILES
     assert (said["level"], said["limit"], said["wanted"]) == ("warning", 600, 2000 + others)
     assert said["connections"] == 600 - others > FEWEST_CONNECTIONS
+
+
+async def test_a_server_that_could_not_even_open_its_database_does_not_start(tmp_path: Path) -> None:
+    few = FEWEST_FILES - 1
+    start = START.replace("(400, 600)", f"(20, {few})")
+    data = tmp_path / "data"
+    env = bare_environment(tmp_path, PUSHDESK_DATA_DIR=str(data))
+    ended = await run(sys.executable, "-c", start, "serve", "--port", "0", env=env)
+    assert ended.code == 2
+    assert ended.err == (
+        f"pushdesk: Only {few} files may be open at once, and a server needs {FEWEST_FILES} at least. "
+        "Raise the limit: `ulimit -n 4096` in a shell, LimitNOFILE= in a systemd unit.\n"
+    )
+    assert not data.exists()

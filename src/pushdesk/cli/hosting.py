@@ -82,8 +82,13 @@ def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
     They are started here, before there is any other thread or a terminal that is drawn on, and are ready the sooner.
 
     Raises:
-        StartUpError: The data directory cannot be used, another server holds it, or the address cannot be had.
+        StartUpError: The data directory cannot be used, another server holds it, the address cannot be had, or too few
+            files may be open.
     """
+    from pushdesk.cli.open_files import require_room
+
+    senders = _senders(config)
+    require_room(config, is_sending=not senders)
     open_data_directory(config.data_dir)
     lock = ServerLock.take(config.data_dir, attach_command=attach_command(config))
     token = admin_token(config.data_dir, environ)
@@ -91,7 +96,6 @@ def prepare(config: Config, environ: Mapping[str, str]) -> Prepared:
     port = port_of(sockets)
     reached_at = local_url(config.server.host, port)
     lock.announce(reached_at)
-    senders = _senders(config)
     return Prepared(
         config=config,
         lock=lock,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from pushdesk.log import write
-from pushdesk.log_events import OpenFilesShort
+from pushdesk.errors import StartUpError
 from pushdesk.model import Service
 from pushdesk.server.connections import REFUSED_AT_ONCE
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 OTHER_FILES: Final = 200
 """The database, the log, libraries, sender processes."""
 FEWEST_CONNECTIONS: Final = 16
+FEWEST_FILES: Final = 128
+"""With fewer, database, log, sender processes and the fewest connections could not be open together."""
 
 
 def files_needed(config: Config, *, is_sending: bool = True) -> int:
@@ -32,12 +33,29 @@ def files_needed(config: Config, *, is_sending: bool = True) -> int:
     return config.server.max_connections + REFUSED_AT_ONCE + pushes + OTHER_FILES
 
 
+def require_room(config: Config, *, is_sending: bool = True) -> None:
+    """Have the system let this process open as many files as it needs, or enough to run at all.
+
+    Raises:
+        StartUpError: It lets it open too few for that.
+    """
+    limit = _raise_limit(files_needed(config, is_sending=is_sending))
+    if limit < FEWEST_FILES:
+        raise StartUpError(
+            f"Only {limit} files may be open at once, and a server needs {FEWEST_FILES} at least.",
+            hint="Raise the limit: `ulimit -n 4096` in a shell, LimitNOFILE= in a systemd unit.",
+        )
+
+
 def make_room(config: Config, *, is_sending: bool = True) -> ServerConfig:
     """Have the system let this process open as many files as it needs; returns `[server]` as it can be.
 
     Where the system does not, fewer connections are taken than are set, and the log says so: one that cannot be
     accepted would wait for ever, and the database could not open its files.
     """
+    from pushdesk.log import write
+    from pushdesk.log_events import OpenFilesShort
+
     wanted = files_needed(config, is_sending=is_sending)
     limit = _raise_limit(wanted)
     if limit >= wanted:
