@@ -322,7 +322,7 @@ class SenderEnded(WarningEvent, frozen=True, kw_only=True):
     pushes: int
     """Those that it had in hand."""
     reason: Reason | None
-    """The last that it said, if it was not ready yet."""
+    """The last that it said, if it was not ready yet, or what it was ended for."""
 
 
 class SenderNotStarted(FailureEvent, frozen=True):

@@ -230,6 +230,9 @@ async def test_a_stopped_process_is_replaced_and_holds_up_nobody_else(service: P
             service.hold.set()
             answered = await asyncio.gather(*carrying)
             assert sum(isinstance(carried, PutBack) for carried in answered) == 5
+            await until(lambda: bool(log.of("sender_ended")))
+            said = "A sender process ended by this server's SIGKILL, as it did not answer: its 5 pushes are sent again."
+            assert said in pool.warnings()
             await until(lambda: len(pool.pids()) == 2)
             assert stopped not in pool.pids()
             assert other in pool.pids()
@@ -238,7 +241,7 @@ async def test_a_stopped_process_is_replaced_and_holds_up_nobody_else(service: P
             if is_alive(stopped):
                 os.kill(stopped, signal.SIGKILL)
     (ended,) = log.of("sender_ended")
-    assert (ended["signal"], ended["pushes"]) == (signal.SIGKILL, 5)
+    assert (ended["signal"], ended["pushes"], ended["reason"]) == (signal.SIGKILL, 5, "it did not answer")
 
 
 async def test_a_process_that_does_not_answer_is_given_nothing_while_another_does(service: PushService) -> None:
@@ -247,11 +250,15 @@ async def test_a_process_that_does_not_answer_is_given_nothing_while_another_doe
         os.kill(stopped, signal.SIGSTOP)
         (process,) = (process for process in pool._processes() if process.pid == stopped)
         await until(lambda: process.is_quiet)
+        assert pool.stats().running == 1
+        said = "1 sender process of 2 does not answer. It is replaced if that lasts. The others send."
+        assert pool.warnings() == [said]
         assert await statuses(*begin(pool, service.device("one"), *map(str, range(50)))) == [201] * 50
         assert not process.in_hand
         os.kill(stopped, signal.SIGCONT)
         await until(lambda: not process.is_quiet)
         assert stopped in pool.pids()
+        assert (pool.stats().running, pool.warnings()) == (2, [])
 
 
 async def test_a_process_out_of_files_is_given_less_and_nothing_is_counted_against_the_push_service(
@@ -274,6 +281,10 @@ async def test_a_process_out_of_files_is_given_less_and_nothing_is_counted_again
         assert pool.stats().without_file == 18
         (warning,) = pool.warnings()
         assert warning.startswith("1 sender process has as many files open as the system allows")
+        os.kill(short, signal.SIGKILL)
+        await until(lambda: pool.stats().restarts == 1)
+        (warning,) = pool.warnings()
+        assert warning.startswith("A sender process ended by SIGKILL"), "another has files of its own"
     (said,) = log.of("senders_without_files")
     assert (said["level"], said["senders"]) == ("warning", 1)
 

@@ -134,7 +134,9 @@ class SenderPool:
         """See `Carrier.stats`."""
         return SenderStats(
             wanted=len(self._seats),
-            running=sum(1 for process in self._processes() if process.is_ready),
+            running=sum(
+                1 for seat in self._seats if seat.process and seat.process.is_ready and not seat.process.is_quiet
+            ),
             restarts=sum(max(0, seat.lives - 1) for seat in self._seats),
             in_hand=sum(len(process.in_hand) for process in self._processes()),
             waiting=len(self._waiting) + len(self._suspects),
@@ -143,8 +145,12 @@ class SenderPool:
 
     def warnings(self) -> Sequence[str]:
         """See `Carrier.warnings`."""
-        missing = sum(1 for seat in self._seats if seat.process is None or not seat.process.is_ready)
-        return self._reports.warnings(missing=missing, wanted=len(self._seats))
+        ready = [seat.process for seat in self._seats if seat.process is not None and seat.process.is_ready]
+        return self._reports.warnings(
+            missing=len(self._seats) - len(ready),
+            silent=sum(process.is_quiet for process in ready),
+            wanted=len(self._seats),
+        )
 
     def pids(self) -> list[int]:
         """Return which processes take pushes."""

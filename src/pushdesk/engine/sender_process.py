@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 COMMAND: Final = (sys.executable, "-P", "-m", "pushdesk.sender")
 """-P: a folder that pushdesk is run in holds no modules of its."""
+NO_ANSWER: Final = "it did not answer"
+NOT_READY: Final = "it was not ready in time"
+OVERDUE: Final = "a push took longer than all timeouts together"
+NONSENSE: Final = "it said what makes no sense"
 READY_WITHIN_S: Final = 30.0
 SILENT_TICKS: Final = 8
 """A process that says nothing at so many ticks on end, asked at each, is stopped or hangs."""
@@ -103,15 +107,20 @@ class Ticket:
 class Ending(NamedTuple):
     """How a process ended."""
 
+    pid: int
     signal: int | None
     code: int | None
     said: str
     """The last line that it wrote on stderr before it was ready."""
     was_ready: bool
+    fault: str = ""
+    """What this process ended it for, as the end of a sentence."""
 
     @property
     def how(self) -> str:
         """In words, as the end of a sentence."""
+        if self.fault:
+            return f"by this server's SIGKILL, as {self.fault}"
         if self.signal is not None:
             with suppress(ValueError):
                 return f"by {signal.Signals(self.signal).name}"
@@ -160,6 +169,7 @@ class SenderProcess(asyncio.Protocol):
         self._number = 0
         self._closed = self._loop.create_future()
         self._silent_ticks = 0
+        self._fault = ""
         self.in_hand: dict[int, Ticket] = {}
         """What it was given and has not answered, the oldest first."""
         self.pid = self._process.pid
@@ -219,16 +229,19 @@ class SenderProcess(asyncio.Protocol):
         oldest = next(iter(self.in_hand.values()), None)
         if self.ready_at is None:
             if now - self.began_at > READY_WITHIN_S:
-                self.kill()
+                self.kill(NOT_READY)
             return
         self._silent_ticks += 1
-        if self._silent_ticks > SILENT_TICKS or (oldest is not None and now - oldest.given_at > overdue_s):
-            self.kill()
+        if self._silent_ticks > SILENT_TICKS:
+            self.kill(NO_ANSWER)
+        elif oldest is not None and now - oldest.given_at > overdue_s:
+            self.kill(OVERDUE)
         elif not self.is_full:
             self._socket.write(framed(Ping()))
 
-    def kill(self) -> None:
-        """End it at once."""
+    def kill(self, fault: str = "") -> None:
+        """End it at once, for what is wrong with it."""
+        self._fault = self._fault or fault
         self._process.kill()
 
     async def ended(self) -> Ending:
@@ -268,7 +281,7 @@ class SenderProcess(asyncio.Protocol):
         except GarbageError:
             # Whatever it is by now, it is no sender.
             self.is_ready = False
-            self.kill()
+            self.kill(NONSENSE)
             return
         if was_quiet:
             self._observer.has_room(self)
@@ -332,10 +345,12 @@ class SenderProcess(asyncio.Protocol):
             await wait_at_most(LAST_WORDS_S, self._said.ended)
             self._stderr.close()
         return Ending(
+            pid=self.pid,
             signal=-code if code < 0 else None,
             code=code if code >= 0 else None,
             said=self._said.text,
             was_ready=self.ready_at is not None,
+            fault=self._fault if code == -signal.SIGKILL else "",
         )
 
     def _put_down(self) -> None:

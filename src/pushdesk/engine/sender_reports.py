@@ -55,10 +55,10 @@ class SenderReports:
         self._endings.append((now, ending.how, lost))
         if not ending.was_ready:
             self._said = ending.said
+        self._short.pop(ending.pid, None)
+        reason = ending.said or ending.fault
         write(
-            SenderEnded(
-                signal=ending.signal, code=ending.code, pushes=lost, reason=Reason(ending.said) if ending.said else None
-            )
+            SenderEnded(signal=ending.signal, code=ending.code, pushes=lost, reason=Reason(reason) if reason else None)
         )
 
     def not_started(self, error: Exception) -> None:
@@ -84,18 +84,22 @@ class SenderReports:
             self._short_told = (now, self.without_file)
             write(SendersWithoutFiles(senders=len(self._short), pushes=self.without_file - told))
 
-    def warnings(self, *, missing: int, wanted: int) -> list[str]:
+    def warnings(self, *, missing: int, silent: int, wanted: int) -> list[str]:
         """Return what an operator should know.
 
         Args:
             missing: Processes that are not ready.
+            silent: Processes that have not answered for a while.
             wanted: Processes that there should be.
         """
         now = self._clock()
         found = []
+        rest = "Pushes wait." if missing + silent == wanted else "The others send."
+        if silent:
+            verb, whose = ("does not answer", "It is") if silent == 1 else ("do not answer", "They are")
+            found.append(f"{senders(silent)} of {wanted} {verb}. {whose} replaced if that lasts. {rest}")
         self._missing_since = None if not missing else self._missing_since or now
         if self._missing_since is not None and now - self._missing_since > MISSING_S:
-            rest = "Pushes wait." if missing == wanted else "The others send."
             why = f" It says: {Reason(self._said).rstrip('.')}." if self._said else ""
             verb = "does not run and is" if missing == 1 else "do not run and are"
             found.append(f"{senders(missing)} of {wanted} {verb} started again and again. {rest}{why}")
