@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pushdesk.errors import PushdeskError, UnreachableError
 from pushdesk.scaletest.application import MOST_TRIES, Answer, Application
+from pushdesk.scaletest.crowd import make_crowd
+from pushdesk.scaletest.driver import ServerKey, subscribe
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -180,3 +183,23 @@ async def test_a_refusal_is_told_in_the_servers_words_and_when_to_come_again() -
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         application.submit(application.request("GET", "/some"), answered.set_result)
         assert (await answered).retry_after_s == 7
+
+
+async def test_subscribing_keeps_to_its_connections_and_tells_of_those_who_are_subscribed() -> None:
+    connections: list[int] = []
+    told: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        number = len(connections) - 1
+        while True:
+            assert (await read_request(reader)).startswith(b"POST /api/v1/users/user-00000")
+            connections[number] += 1
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+
+    crowd = make_crowd(9, Random(0))  # noqa: S311 (the same every time)
+    async with application_of(serve, connections=3) as application:
+        await subscribe(application, crowd, origin="http://push", key=ServerKey("key", "id"), done=told.append)
+    assert told == list(range(1, 10))
+    assert (len(connections), sum(connections)) == (3, 9)

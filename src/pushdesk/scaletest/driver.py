@@ -50,8 +50,10 @@ async def subscribe(
         PushdeskError: It refused.
     """
     waiting = deque(crowd)
+    subscribed = 0
 
     async def work() -> None:
+        nonlocal subscribed
         while waiting:
             member = waiting.popleft()
             body = {
@@ -62,7 +64,8 @@ async def subscribe(
             }
             path = f"/api/v1/users/{quote(member.user, safe='')}/webpush/subscription"
             await application.ask("POST", path, msgspec.json.encode(body))
-            done(len(crowd) - len(waiting))
+            subscribed += 1
+            done(subscribed)
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(application.connections):
