@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, or_, select, text, update
@@ -78,66 +79,9 @@ class Subscriptions:
                 grant is no longer valid.
             DatabaseError: Nothing was changed.
         """
-        async with self._database.write() as transaction:
-            if grant is not None:
-                await self._check_still_valid(transaction, grant)
-            known = await self._by_endpoint(transaction, new.endpoint)
-            if known is not None and not self._same_keys(known, new):
-                raise PushdeskError(
-                    "This endpoint is known with other keys.",
-                    code="endpoint_taken",
-                    hint="Unsubscribe in the browser and subscribe again: that gives a new endpoint.",
-                )
-            await _check_key(transaction, new.key_id if known is None or new.key_is_declared else known.key_id)
-            changes: dict[str, frozenset[str] | None] = {new.user: None}
-            made_user = await make_user(transaction, new.user, now_ms)
-            enrollment = grant.enrollment if grant is not None else None
-            removed = await self._make_way(transaction, new, replaces, enrollment)
-            created = known is None
-            revived = False
-            if known is None:
-                await self._check_cap(transaction, new.user, max_per_user)
-                await transaction.execute(insert(subscriptions).values(self._row(new, enrollment, now_ms)))
-            else:
-                revived = known.state != SubscriptionState.ACTIVE
-                key_id = new.key_id if new.key_is_declared else known.key_id
-                if enrollment is None and known.user == new.user:
-                    enrollment = known.enrollment
-                after = (new.user, key_id, enrollment)
-                if not revived and not removed and (known.user, known.key_id, known.enrollment) == after:
-                    return Stored(
-                        to_subscription(known),
-                        created=False,
-                        revived=False,
-                        removed=(),
-                        changed=False,
-                        made_user=False,
-                    )
-                if known.user != new.user or revived:
-                    await self._check_cap(transaction, new.user, max_per_user)
-                if known.user != new.user:
-                    changes[known.user] = frozenset({known.id})
-                await transaction.execute(
-                    update(subscriptions)
-                    .where(subscriptions.c.id == known.id)
-                    .values(
-                        user=new.user,
-                        key_id=key_id,
-                        enrollment=enrollment,
-                        # An invited browser's own token is the only one for its subscription.
-                        token_digest=known.token_digest if enrollment == known.enrollment else new.token_digest,
-                        state=SubscriptionState.ACTIVE,
-                        version=subscriptions.c.version + 1,
-                        failures=0,
-                        refusals=0,
-                        disabled_at=None,
-                        held_as=None,
-                    )
-                )
-            await raise_generations(transaction, changes)
-            row = await self._by_endpoint(transaction, new.endpoint)
-            assert row is not None  # noqa: S101 (written four statements ago, in this transaction)
-            return Stored(to_subscription(row), created, revived, removed, changed=True, made_user=made_user)
+        return await self._database.transact(
+            partial(self._put, new=new, replaces=replaces, max_per_user=max_per_user, now_ms=now_ms, grant=grant)
+        )
 
     async def remove(self, user: str, endpoint: str) -> Subscription:
         """Remove a user's subscription.
@@ -277,6 +221,75 @@ class Subscriptions:
     def digest(self, endpoint: str) -> bytes:
         """Return the HMAC-SHA256 by which an endpoint is known without being shown."""
         return hmac.digest(self._digest_key, endpoint.encode(), hashlib.sha256)
+
+    async def _put(
+        self,
+        transaction: Transaction,
+        new: NewSubscription,
+        replaces: str | None,
+        max_per_user: int,
+        now_ms: int,
+        grant: DeviceGrant | None,
+    ) -> Stored:
+        if grant is not None:
+            await self._check_still_valid(transaction, grant)
+        known = await self._by_endpoint(transaction, new.endpoint)
+        if known is not None and not self._same_keys(known, new):
+            raise PushdeskError(
+                "This endpoint is known with other keys.",
+                code="endpoint_taken",
+                hint="Unsubscribe in the browser and subscribe again: that gives a new endpoint.",
+            )
+        await _check_key(transaction, new.key_id if known is None or new.key_is_declared else known.key_id)
+        changes: dict[str, frozenset[str] | None] = {new.user: None}
+        made_user = await make_user(transaction, new.user, now_ms)
+        enrollment = grant.enrollment if grant is not None else None
+        removed = await self._make_way(transaction, new, replaces, enrollment)
+        created = known is None
+        revived = False
+        if known is None:
+            await self._check_cap(transaction, new.user, max_per_user)
+            await transaction.execute(insert(subscriptions).values(self._row(new, enrollment, now_ms)))
+        else:
+            revived = known.state != SubscriptionState.ACTIVE
+            key_id = new.key_id if new.key_is_declared else known.key_id
+            if enrollment is None and known.user == new.user:
+                enrollment = known.enrollment
+            after = (new.user, key_id, enrollment)
+            if not revived and not removed and (known.user, known.key_id, known.enrollment) == after:
+                return Stored(
+                    to_subscription(known),
+                    created=False,
+                    revived=False,
+                    removed=(),
+                    changed=False,
+                    made_user=False,
+                )
+            if known.user != new.user or revived:
+                await self._check_cap(transaction, new.user, max_per_user)
+            if known.user != new.user:
+                changes[known.user] = frozenset({known.id})
+            await transaction.execute(
+                update(subscriptions)
+                .where(subscriptions.c.id == known.id)
+                .values(
+                    user=new.user,
+                    key_id=key_id,
+                    enrollment=enrollment,
+                    # An invited browser's own token is the only one for its subscription.
+                    token_digest=known.token_digest if enrollment == known.enrollment else new.token_digest,
+                    state=SubscriptionState.ACTIVE,
+                    version=subscriptions.c.version + 1,
+                    failures=0,
+                    refusals=0,
+                    disabled_at=None,
+                    held_as=None,
+                )
+            )
+        await raise_generations(transaction, changes)
+        row = await self._by_endpoint(transaction, new.endpoint)
+        assert row is not None  # noqa: S101 (written four statements ago, in this transaction)
+        return Stored(to_subscription(row), created, revived, removed, changed=True, made_user=made_user)
 
     async def _by_endpoint(self, connection: Reader, endpoint: str) -> Row[Any] | None:
         statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
