@@ -22,7 +22,17 @@ from pushdesk.model import (
     SubscriptionState,
 )
 from pushdesk.paging import Order
-from pushdesk.storage.records import Disabling, IdempotencyKey, Open, Settlement, StoredKey
+from pushdesk.storage.generations import raise_epoch
+from pushdesk.storage.records import (
+    Accepted,
+    Disabling,
+    Ended,
+    IdempotencyKey,
+    Open,
+    Settlement,
+    Spread,
+    StoredKey,
+)
 from pushdesk.storage.store import Store
 from pushdesk.storage.times import to_datetime
 from tests.contract.storing import CLAIM, NOW, find_gone, message, outcome, put, spread, subscription
@@ -53,6 +63,21 @@ def broken(path: Path, table: str) -> Iterator[None]:
     with engine.begin() as connection:
         connection.execute(text("DROP TRIGGER broken"))
     engine.dispose()
+
+
+def sending(dispatch: str, user: str) -> Delivery:
+    """Return a delivery of a dispatch as it is made."""
+    now = to_datetime(NOW)
+    return Delivery(
+        id=f"{dispatch}-delivery",
+        dispatch=dispatch,
+        user=user,
+        subscription="id-one" if user == "ada" else "id-two",
+        service=Service.MOZILLA,
+        outcome=Outcome.WAITING,
+        next_attempt_at=now,
+        at=now,
+    )
 
 
 class TestSubscriptions:
@@ -217,21 +242,69 @@ class TestOutbox:
 
     async def test_a_known_idempotency_key_stores_nothing(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
-        assert await store.outbox.accept([message("first", key=key)]) == {}
-        repeats = await store.outbox.accept([message("second", key=key), message("third")])
+        assert (await store.outbox.accept([message("first", key=key)])).repeats == {}
+        repeats = (await store.outbox.accept([message("second", key=key), message("third")])).repeats
         assert repeats == {"second": ("first", b"d" * 32)}
         assert [found.message.id for found in (await store.outbox.due(NOW, 10)).opened] == ["first", "third"]
 
     async def test_two_of_one_key_in_one_batch_store_one(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
-        repeats = await store.outbox.accept([message("first", key=key), message("second", key=key)])
+        repeats = (await store.outbox.accept([message("first", key=key), message("second", key=key)])).repeats
         assert repeats == {"second": ("first", b"d" * 32)}
 
     async def test_an_idempotency_key_is_forgotten_after_a_day(self, store: Store) -> None:
         key = IdempotencyKey("admin", "k", b"d" * 32)
         await store.outbox.accept([message("first", key=key)])
         later = replace(message("second", key=key), accepted_at_ms=NOW + 24 * 3_600_000 + 1)
-        assert await store.outbox.accept([later]) == {}
+        assert (await store.outbox.accept([later])).repeats == {}
+
+    async def test_what_is_accepted_can_be_spread_by_the_same_transaction(self, store: Store) -> None:
+        key = IdempotencyKey("admin", "k", b"d" * 32)
+        await put(store, subscription("one"))
+        await put(store, subscription("two", "bob"))
+        await put(store, subscription("three", "bob"))
+        await store.outbox.accept([message("first", key=key)])
+        new = Spread(
+            [sending(name, user) for name, user in (("fresh", "ada"), ("again", "ada"), ("changed", "bob"))],
+            frozenset({"empty", "unknown"}),
+            {"fresh-delivery": CLAIM, "again-delivery": CLAIM, "changed-delivery": CLAIM},
+            {},
+            {},
+        )
+        batch = [
+            message("fresh"),
+            message("again", key=key),
+            message("changed", "bob"),
+            message("empty", "cy"),
+            message("unknown", "dan"),
+            message("waits", "ada"),
+        ]
+        # As they were when ada had her device, and bob the first of his; and cy none, later than that.
+        known = {"ada": 1, "bob": 2, "cy": 3, "dan": 0}
+        accepted = await store.outbox.accept(batch, 0, new, known, NOW)
+        assert accepted == Accepted({"again": ("first", b"d" * 32)}, frozenset({"changed"}), Ended())
+        states = {
+            name: (await store.listings.dispatch(name)).state for name in ("fresh", "changed", "empty", "unknown")
+        }
+        assert states == {
+            "fresh": DispatchState.SENDING,
+            "changed": DispatchState.QUEUED,
+            "empty": DispatchState.DONE,
+            "unknown": DispatchState.DONE,
+        }
+        due = await store.outbox.due(NOW, 10)
+        assert [found.message.id for found in due.opened] == ["changed", "first", "waits"]
+        assert due.deliveries_ms == {}
+        assert await store.outbox.backlog(CLAIM) == (3, {Service.MOZILLA: 1})
+
+    async def test_after_the_epoch_was_raised_nothing_is_spread_that_was_looked_up_before(self, store: Store) -> None:
+        await put(store, subscription("one"))
+        async with store._database.write() as transaction:
+            await raise_epoch(transaction)
+        new = Spread([sending("m1", "ada")], frozenset({"m2"}), {}, {}, {})
+        accepted = await store.outbox.accept([message(), message("m2", "cy")], 0, new, {"ada": 1, "cy": 1}, NOW)
+        assert accepted.outdated == {"m1", "m2"}
+        assert len((await store.outbox.due(NOW, 10)).opened) == 2
 
     async def test_one_that_is_due_later_is_not_open_yet(self, store: Store) -> None:
         await store.outbox.accept([message(due=NOW + 1000)])

@@ -129,7 +129,12 @@ class OutboxBench:
     async def later(self, seconds: float) -> None:
         """Let time pass, and the outbox look at what is due by then."""
         self.clock.advance(seconds)
-        await self.engine.notify("nobody", HELLO)
+        await self.look()
+
+    async def look(self, wait_s: float = 0) -> None:
+        """Have the outbox look at what is due: whose devices must be read first waits for that."""
+        await self.engine.invalidate_cache("nobody")
+        await self.engine.notify("nobody", HELLO, wait_s=wait_s)
 
     async def delivery(self, dispatch: Dispatch, is_so: Callable[[Delivery], bool]) -> Delivery:
         """Wait until the only delivery of a dispatch is so."""

@@ -62,7 +62,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what starts at once is not claimed",
-        "engine/worker.py",
+        "engine/spreader.py",
         "        claims = {job.delivery.id: self._in_flight.claim for job in starting}\n",
         "        claims: dict[str, str] = {}\n",
     ),

@@ -88,6 +88,8 @@ async def settled(engine: Engine, dispatch: Dispatch, attempts: int) -> Delivery
 async def later(engine: Engine, clock: FrozenClock, seconds: float) -> None:
     """Let time pass, and the engine look at what is due by then."""
     clock.advance(seconds)
+    # Whose devices must be read first waits for that.
+    await engine.invalidate_cache("nobody")
     await engine.notify("nobody", HELLO)
 
 

@@ -235,7 +235,7 @@ async def test_one_that_was_accepted_by_a_commit_that_seemed_to_fail_is_sent(ben
         await bench.engine.broadcast(HELLO, each("ada"))
     (broadcast,) = (await bench.engine.broadcasts(PageQuery())).items
     dispatch = await bench.engine.dispatch(broadcast.id)
-    await bench.engine.notify("nobody", HELLO)
+    await bench.look()
     assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}
     assert sent_to(bench) == ["ada"]
 

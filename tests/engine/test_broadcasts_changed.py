@@ -57,7 +57,7 @@ async def test_a_paused_broadcast_stands_still_and_goes_on(narrow: OutboxBench) 
     assert (paused.state, paused.per_s, paused.left_s) == (BroadcastState.PAUSED, None, None)
     narrow.service.hold.set()
     await until(narrow.engine, dispatch, lambda now: now.done == 1)
-    await narrow.engine.notify("nobody", HELLO)
+    await narrow.look()
     assert len(narrow.service.pushes) == 1
     resumed = await narrow.engine.resume_broadcast(dispatch.id)
     assert resumed.state is BroadcastState.SENDING

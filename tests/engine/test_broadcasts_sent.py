@@ -307,7 +307,7 @@ async def test_no_more_is_sent_while_too_much_of_it_waits_to_be_tried_again(
         # Three are refused because of the key; the lane is open, and the next ones wait for the key.
         broadcast = await until(bench.engine, dispatch, lambda now: now.done == 6)
         assert broadcast.counts == {Outcome.OUR_CONFIGURATION: 3, Outcome.WAITING: 3}
-        await bench.engine.notify("nobody", HELLO, wait_s=60)
+        await bench.look(wait_s=60)
         assert (await find(bench.engine, dispatch)).done == 6
         service.answers.clear()
         await bench.engine.reset_service(Service.WNS)

@@ -71,7 +71,7 @@ async def untouched(bench: OutboxBench) -> None:
     claim, settle_ = bench.watch("claim"), bench.watch("settle")
     for _ in range(3):
         await bench.later(0)
-        await bench.engine.notify("nobody", HELLO, wait_s=10)
+        await bench.look(wait_s=10)
     assert claim.begun.empty()
     assert settle_.begun.empty()
 

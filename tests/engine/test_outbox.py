@@ -7,20 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pushdesk.config import PushConfig
 from pushdesk.errors import DatabaseError
-from pushdesk.model import DispatchState, Notification, Outcome, PageQuery
+from pushdesk.model import DispatchState, Notification, Outcome, PageQuery, Service
 from pushdesk.storage.times import to_datetime
 from tests.contract.storing import NOW
 from tests.engine.cache_bench import settle, soon
-from tests.engine.outbox_bench import HELLO, RETRY_S
+from tests.engine.outbox_bench import HELLO, RETRY_S, open_bench
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.engine.outbox_bench import OutboxBench
     from tests.logs import Log
+    from tests.push_service import PushService
 
 
 async def test_what_was_spread_by_a_commit_that_seemed_to_fail_is_sent(bench: OutboxBench, log: Log) -> None:
     await bench.subscribe("ada", "phone")
+    await bench.engine.invalidate_cache("ada")
     bench.service.pushes.clear()
     bench.watch("spread").seems_to_fail = True
     dispatch = await bench.engine.notify("ada", HELLO)
@@ -28,6 +33,73 @@ async def test_what_was_spread_by_a_commit_that_seemed_to_fail_is_sent(bench: Ou
     assert len(bench.service.pushes) == 1
     assert len(log.of("outbox_pass_failed")) == 1
     await bench.assert_at_rest()
+
+
+async def test_what_was_accepted_and_spread_by_a_commit_that_seemed_to_fail_is_sent(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    bench.service.pushes.clear()
+    bench.watch("accept").seems_to_fail = True
+    with pytest.raises(DatabaseError):
+        await bench.engine.notify("ada", HELLO)
+    await bench.until(lambda stats: not stats.queue and stats.outcomes.get(Outcome.ACCEPTED) == 2)
+    assert len(bench.service.pushes) == 1
+    await bench.assert_at_rest()
+
+
+async def test_what_is_accepted_while_claims_are_released_keeps_its_own(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    bench.service.pushes.clear()
+    bench.service.hold = asyncio.Event()
+    accept, release = bench.watch("accept"), bench.watch("release_claims")
+    accept.seems_to_fail = True
+    release.hold = asyncio.Event()
+    with pytest.raises(DatabaseError):
+        await bench.engine.notify("ada", HELLO)
+    await soon(release.begun.get())
+    accepted = asyncio.create_task(bench.engine.notify("ada", HELLO))
+    release.hold.set()
+    await soon(accepted)
+    await soon(bench.service.wait_for_pushes(2))
+    bench.service.hold.set()
+    await bench.until(lambda stats: not stats.queue and stats.outcomes.get(Outcome.ACCEPTED) == 3)
+    assert len(bench.service.pushes) == 2
+    await bench.assert_at_rest()
+
+
+async def test_nothing_is_sent_to_a_device_that_is_removed_while_a_message_is_accepted(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    await bench.subscribe("ada", "tablet")
+    bench.service.pushes.clear()
+    accept = bench.watch("accept")
+    accept.hold = asyncio.Event()
+    accepted = asyncio.create_task(bench.engine.notify("ada", HELLO))
+    await soon(accept.begun.get())
+    await bench.engine.unsubscribe("ada", bench.service.endpoint("phone"))
+    accept.hold.set()
+    dispatch = await bench.done(await soon(accepted))
+    assert dispatch.counts == {Outcome.ACCEPTED: 1}
+    assert [push.path for push in bench.service.pushes] == ["/tablet"]
+    await bench.assert_at_rest()
+
+
+async def test_what_waits_for_a_service_is_sent_before_what_is_accepted_later(
+    service: PushService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bench(service, tmp_path, monkeypatch, push=PushConfig(concurrency=1)) as bench:
+        await bench.subscribe("ada", "phone")
+        await bench.subscribe("bob", "pad")
+        bench.service.pushes.clear()
+        await bench.engine.pause_service(Service.OTHER)
+        sent = [await bench.engine.notify("ada", HELLO) for _ in range(3)]
+        claim = bench.watch("claim")
+        claim.hold = asyncio.Event()
+        await bench.engine.resume_service(Service.OTHER)
+        await soon(claim.begun.get())
+        sent.append(await bench.engine.notify("bob", HELLO))
+        claim.hold.set()
+        for dispatch in sent:
+            await bench.done(dispatch)
+        assert [push.path for push in bench.service.pushes] == [*["/phone"] * 3, "/pad"]
 
 
 async def test_what_was_claimed_by_a_commit_that_seemed_to_fail_is_sent(bench: OutboxBench, log: Log) -> None:
@@ -46,7 +118,7 @@ async def test_users_without_devices_are_done_after_a_commit_that_seemed_to_fail
     dispatch = await bench.engine.notify("nobody", HELLO)
     await soon(spread.begun.get())
     # It is told of no longer; whoever looks sees it.
-    await bench.engine.notify("nobody", HELLO, wait_s=60)
+    await bench.look(wait_s=60)
     assert (await bench.engine.dispatch(dispatch.id)).state is DispatchState.DONE
     await bench.assert_at_rest()
 

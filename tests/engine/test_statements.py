@@ -76,6 +76,17 @@ async def test_no_statement_is_executed_for_each_notification(
     assert asked.trips < asked.statements.total()
 
 
+async def test_what_is_for_devices_that_are_known_is_accepted_and_started_by_one_trip(tmp_path: Path) -> None:
+    async with town(tmp_path, DEVICES) as here:
+        await here.engine.accept("user-2", HELLO)
+        await here.settled()
+        before = here.store.usage.trips
+        await here.engine.accept("user-2", HELLO)
+        await here.settled()
+        # To accept, and to settle: nothing is looked for.
+        assert here.store.usage.trips - before == 2
+
+
 async def test_what_has_started_is_not_looked_for_again(tmp_path: Path, rests_s: asyncio.Queue[float]) -> None:
     async with town(tmp_path, DEVICES) as here:
         await here.engine.accept("user-2", HELLO)

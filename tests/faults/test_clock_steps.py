@@ -110,7 +110,7 @@ async def test_what_is_under_way_ends_as_it_would_have(bench: OutboxBench, step_
     await bench.service.wait_for_pushes(1)
     bench.clock.step(step_s)
     # Looked at what is due, it is still somebody's: a claim does not end by a clock.
-    await bench.engine.notify("nobody", HELLO, wait_s=10)
+    await bench.look(wait_s=10)
     bench.service.hold.set()
     await settled_once(bench, dispatch)
     assert len(bench.service.pushes) == 1
@@ -121,7 +121,7 @@ async def test_a_device_that_is_left_alone_is_so_for_as_long_as_was_asked_for(be
     await waiting(bench)
     bench.clock.step(step_s)
     dispatch = await bench.engine.notify("ada", HELLO)
-    await bench.engine.notify("nobody", HELLO, wait_s=10)
+    await bench.look(wait_s=10)
     assert bench.service.pushes == []
     await bench.later(RETRY_S)
     assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 1}

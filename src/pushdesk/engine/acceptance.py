@@ -11,10 +11,11 @@ from pushdesk.engine.groups import GroupCommit
 from pushdesk.engine.topics import Precedence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from pushdesk.engine.outbox_observer import Observer
     from pushdesk.engine.stock import Stock
+    from pushdesk.engine.worker import Worker
     from pushdesk.storage.outbox import OutboxTable
     from pushdesk.storage.records import Message
 
@@ -41,13 +42,17 @@ class Acceptance:
         table: The outbox in the database.
         stock: Where they are counted.
         observer: Told of them.
+        worker: Starts them.
         wake: Called when there is something new to be worked on.
     """
 
-    def __init__(self, table: OutboxTable, *, stock: Stock, observer: Observer, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, table: OutboxTable, *, stock: Stock, observer: Observer, worker: Worker, wake: Callable[[], None]
+    ) -> None:
         self._table = table
         self._stock = stock
         self._observer = observer
+        self._worker = worker
         self._wake = wake
         self._precedence = Precedence()
         self._incoming = GroupCommit(self._commit, limit=BATCH)
@@ -82,7 +87,7 @@ class Acceptance:
             # Counted before anybody else's turn comes.
             async with self._stock.books:
                 self._incoming.fill(group)
-                repeats = await self._table.accept([item.message for item in group], self._precedence.latest)
+                repeats = await self._accept([item.message for item in group])
         except Exception as error:  # noqa: BLE001 (whatever it was, those who wait for it are told)
             # It may be committed all the same.
             self._stock.is_unsure = True
@@ -92,11 +97,23 @@ class Acceptance:
                     # One for each: whoever raises an exception adds a traceback to it.
                     item.accepted.set_exception(copy(error))
             return
-        fresh = [item.message for item in group if item.message.id not in repeats]
-        self._stock.queued += len(fresh)
-        self._observer.dispatches_accepted(fresh)
-        self._wake()
         for item in group:
             if not item.accepted.done():
                 first = repeats.get(item.message.id)
                 item.accepted.set_result(None if first is None else FirstDispatch(*first))
+
+    async def _accept(self, messages: Sequence[Message]) -> Mapping[str, tuple[str, bytes]]:
+        """Commit messages, and start what need not wait for its turn; returns what is a repeat of what."""
+        sheet = self._worker.sheet(messages)
+        accepted = await self._table.accept(
+            messages, self._precedence.latest, sheet.spread, sheet.generations, self._worker.now_ms()
+        )
+        sheet = sheet.but_for(accepted.outdated.union(accepted.repeats))
+        fresh = [message for message in messages if message.id not in accepted.repeats]
+        queued = len(fresh) - len(sheet.messages)
+        self._stock.queued += queued
+        self._observer.dispatches_accepted(fresh)
+        self._worker.begin(sheet, accepted.ended)
+        if queued or sheet.left:
+            self._wake()
+        return accepted.repeats

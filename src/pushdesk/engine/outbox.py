@@ -105,7 +105,6 @@ class Outbox:
         self._waiters = Waiters()
         self._in_flight = InFlight(identifiers.new())
         self._stock = Stock(table, observer, self._in_flight.claim)
-        self._acceptance = Acceptance(table, stock=self._stock, observer=observer, wake=self._wake)
         self._settling = Settling(
             table,
             stock=self._stock,
@@ -115,6 +114,7 @@ class Outbox:
             observer=observer,
             clock=clock,
             wake=self._wake,
+            make_use_of_room=self._make_use_of_room,
             start=self._start_parked,
         )
         self._worker = Worker(
@@ -132,6 +132,7 @@ class Outbox:
             clock=clock,
             identifiers=identifiers,
         )
+        self._acceptance = Acceptance(table, stock=self._stock, observer=observer, worker=self._worker, wake=self._wake)
         self._chunks = Chunks(
             broadcast_table,
             pusher=pusher,
@@ -348,6 +349,10 @@ class Outbox:
 
     def _wake(self) -> None:
         self._worker.wake()
+        self.broadcasts.wake()
+
+    def _make_use_of_room(self) -> None:
+        self._worker.make_use_of_room()
         self.broadcasts.wake()
 
     def _start_parked(self, job: Job) -> None:

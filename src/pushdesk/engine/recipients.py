@@ -34,6 +34,8 @@ PUT_OFF_S: Final = 5.0
 class Devices(NamedTuple):
     """A user's devices."""
 
+    generation: int
+    """The user's, that they belong to."""
     active: dict[str, PushTarget]
     """Those that are sent to, by subscription."""
     held: tuple[HeldDevice, ...]
@@ -75,13 +77,18 @@ class Recipients:
         failure: Exception | None = None
         for user, targets in read.items():
             if isinstance(targets, Targets):
-                found[user] = Devices({target.subscription: target for target in targets.targets}, targets.held)
+                found[user] = _devices(targets)
             elif isinstance(targets, Exception):
                 failure = targets
         if failure is not None:
             # One stands for all: they fail together, in one statement.
             write(SubscriptionsUnread(Failure.of(failure)))
         return found
+
+    def at_hand(self, user: str) -> Devices | None:
+        """Return a user's devices if they are known without a read."""
+        targets = self._cache.at_hand(user)
+        return None if targets is None else _devices(targets)
 
     def stop(self) -> None:
         """Let `find` return nothing, at once and from now on."""
@@ -108,6 +115,10 @@ class Recipients:
                 # Active again by now: it is looked at again.
                 found.append(put_off(delivery, now_ms))
         return found
+
+
+def _devices(targets: Targets) -> Devices:
+    return Devices(targets.generation, {target.subscription: target for target in targets.targets}, targets.held)
 
 
 def put_off(delivery: Delivery, now_ms: int) -> Settlement:

@@ -16,7 +16,7 @@ from pushdesk.log_fields import Failure
 from pushdesk.storage.records import Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.engine.brakes import Brakes
@@ -42,7 +42,8 @@ class Settling:
         brakes: Say which of those that are to be disabled are held.
         observer: Told what became of deliveries.
         clock: Wall-clock time, for when something was settled.
-        wake: Called when there is room again, or something to be tried again.
+        wake: Called when there is something to be tried again, or found out.
+        make_use_of_room: Called when there is room again.
         start: Called with what was parked, when it may start.
     """
 
@@ -57,6 +58,7 @@ class Settling:
         observer: Observer,
         clock: Clock,
         wake: Callable[[], None],
+        make_use_of_room: Callable[[], None],
         start: Callable[[Job], None],
     ) -> None:
         self._table = table
@@ -67,6 +69,7 @@ class Settling:
         self._observer = observer
         self._clock = clock
         self._wake = wake
+        self._make_use_of_room = make_use_of_room
         self._start = start
         self._outgoing = GroupCommit(self._commit, limit=BATCH)
         self._stopping = False
@@ -92,18 +95,26 @@ class Settling:
             settled = await self._write(group)
         except Exception:
             # They wait again, be they written or not; whatever is wrong is given time first, as they are sent again.
-            self._stock.is_unsure = True
             if not self._stopping:
                 await asyncio.sleep(BACK_OFF_S)
+            self._leave(group)
+            # Not before: what is in flight keeps its claim.
+            self._stock.is_unsure = True
+            self._wake()
             raise
-        finally:
-            for item in group:
-                self._in_flight.leave(item.delivery)
-                if (parked := self._in_flight.topics.leave(item.delivery.id)) is not None:
-                    self._go_on(parked, after=item)
+        self._leave(group)
+        if all(item.delivery.outcome.is_settled for item in group):
+            self._make_use_of_room()
+        else:
             self._wake()
         self._observer.settled([self._as_it_ended(item, settled) for item in group], settled)
         self._waiters.finish(settled.done)
+
+    def _leave(self, group: Sequence[Settlement]) -> None:
+        for item in group:
+            self._in_flight.leave(item.delivery)
+            if (parked := self._in_flight.topics.leave(item.delivery.id)) is not None:
+                self._go_on(parked, after=item)
 
     def _go_on(self, parked: Job, after: Settlement) -> None:
         if after.disabling is None:

@@ -115,6 +115,13 @@ class SubscriptionCache:
         held = self._look_up(user, floor)
         return held if held is not None else await self._load(user, floor)
 
+    def at_hand(self, user: str) -> Targets | None:
+        """Return the same if it is held, without a read; else None, and nothing is counted."""
+        entry = self._peek(user)
+        if entry is None or self._monotonic() >= entry.expires_at:
+            return None
+        return self._look_up(user, 0)
+
     async def get_many(
         self, floors: Mapping[str, int], *, timeout_s: float | None = None
     ) -> dict[str, Targets | BaseException]:

@@ -6,20 +6,16 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
-from msgspec import structs
-
 from pushdesk.engine.delivery_log import log_delivery
 from pushdesk.engine.publisher import to_dispatch
-from pushdesk.engine.pusher import TOO_LATE
 from pushdesk.engine.recipients import cancelled, put_off, put_off_until, wait_until
 from pushdesk.engine.rest import BACK_OFF_S, wait_at_most
-from pushdesk.engine.topics import topics_of
+from pushdesk.engine.spreader import Spreader
 from pushdesk.log import bound, write
 from pushdesk.log_events import OutboxPassFailed
 from pushdesk.log_fields import Failure, Id
-from pushdesk.model import Delivery, DispatchState, Outcome, Service
-from pushdesk.storage.records import IS_HELD, IS_PAUSED, Ended, Job, Settled, Settlement
-from pushdesk.storage.times import to_datetime
+from pushdesk.model import DispatchKind, DispatchState, Service
+from pushdesk.storage.records import IS_PAUSED, Ended, Job, Settled, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,14 +27,15 @@ if TYPE_CHECKING:
     from pushdesk.engine.lanes import Lanes
     from pushdesk.engine.outbox_observer import Observer
     from pushdesk.engine.pusher import Pusher
-    from pushdesk.engine.recipients import Recipients
+    from pushdesk.engine.recipients import Devices, Recipients
     from pushdesk.engine.settling import Settling
+    from pushdesk.engine.spreader import Sheet
     from pushdesk.engine.stock import Stock
     from pushdesk.engine.waiters import Waiters
-    from pushdesk.model import PushTarget
+    from pushdesk.model import Delivery
     from pushdesk.storage.lanes import LaneTable
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, HeldDevice, Message, Open
+    from pushdesk.storage.records import Claimed, Message, Open
 
 BATCH: Final = 500
 """The most deliveries that one transaction claims."""
@@ -98,12 +95,16 @@ class Worker:
         self._waiters = waiters
         self._observer = observer
         self._clock = clock
-        self._identifiers = identifiers
+        self._spreader = Spreader(lanes=lanes, in_flight=in_flight, identifiers=identifiers)
         self.looking = asyncio.Lock()
         """Held while what is due is looked for and started: nothing of it is removed in between."""
         self._attempts: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
         self._stopping = False
+        self._has_waiting = True
+        """Whether any delivery waited in the database when it was looked there last, for room or for its time."""
+        self._short: set[Service] = set()
+        """Push services that something is due for: what is accepted later has its turn after that."""
         self._next_expiry_ms: float = 0
         """When the time of something that is being sent is over next; past, if that is not known."""
 
@@ -123,6 +124,11 @@ class Worker:
     def wake(self) -> None:
         """Look for what is due at once."""
         self._awake.set()
+
+    def make_use_of_room(self) -> None:
+        """Look for what is due, if there may be anything that waits."""
+        if self._has_waiting:
+            self.wake()
 
     def stop(self) -> None:
         """Let `run` end, and start nothing more."""
@@ -146,20 +152,23 @@ class Worker:
 
     async def _work_on_what_is_due(self) -> float:
         """Start what is due and there is room for; return after how many seconds to look again."""
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         if self._stock.is_unsure:
             # What was claimed by a transaction that seemed to fail would else be nobody's until the next start.
-            self.tell_ended(Ended(done=await self._table.release_claims(self._in_flight.ids)))
+            async with self._stock.books:
+                # What is written down meanwhile is worked on once that is told.
+                self.tell_ended(Ended(done=await self._table.release_claims(self._in_flight.ids)))
             await self._stock.take()
             self._stock.is_unsure = False
             self._next_expiry_ms = 0
         await self._free_keys(now_ms)
         await self._expire(now_ms)
         due = await self._table.due(now_ms, SPREAD)
+        self._short = {service for service, at_ms in due.deliveries_ms.items() if at_ms <= now_ms}
         moments = [LONGEST_WAIT_S]
         if due.opened:
             again_ms = await self._spread(due.opened, now_ms)
-            now_ms = self._now_ms()
+            now_ms = self.now_ms()
             moments.append((again_ms - now_ms) / 1000)
         moments.append((self._next_expiry_ms - now_ms) / 1000)
         if (trial_s := self._lanes.next_trial_in_s()) is not None:
@@ -169,7 +178,7 @@ class Worker:
         for service, at_ms in due.deliveries_ms.items():
             if self._stopping:
                 break
-            room = self._room(service)
+            room = self._spreader.room(service)
             if room <= 0:
                 # Woken when something is settled, and when an operator changes the lane.
                 if self._lanes.is_shut(service) and (opens_s := self._lanes.opens_in_s(service)) is not None:
@@ -179,10 +188,9 @@ class Worker:
             if at_ms <= now_ms:
                 claim = self._in_flight.claim
                 await self._resume(await self._table.claim(claim, service, now_ms, min(room, BATCH)), now_ms)
+        # Only now: whatever left room meanwhile may have done so after that was looked at.
+        self._has_waiting = bool(due.deliveries_ms)
         return max(0.0, min(moments))
-
-    def _room(self, service: Service) -> int:
-        return self._lanes.room(service, self._in_flight.of(service))
 
     async def _free_keys(self, now_ms: int) -> None:
         """Make due what waits for a stopped key: all of it where the key is stopped no longer, else one to be tried."""
@@ -221,7 +229,7 @@ class Worker:
         if ended.waiting or ended.done or ended.removed:
             settlements = [Settlement(delivery, attempted=False) for delivery in ended.waiting]
             settlements += [
-                cancelled(delivery, self._now_ms())
+                cancelled(delivery, self.now_ms())
                 for delivery in ended.removed
                 if not (delivery.outcome.is_settled or delivery.id in self._in_flight)
             ]
@@ -236,6 +244,45 @@ class Worker:
         else:
             self._start_next(job)
 
+    def sheet(self, messages: Sequence[Message]) -> Sheet:
+        """Return what becomes of messages that are accepted now, of those that need not wait for their turn.
+
+        They wait where devices must be read first, or others wait for the same push service.
+        """
+        now_ms = self.now_ms()
+        mine: list[Message] = []
+        devices: dict[str, Devices] = {}
+        room = 0 if self._stopping else BATCH
+        for message in messages:
+            if message.due_at_ms > now_ms or message.kind is DispatchKind.BROADCAST:
+                continue
+            found = devices.get(message.user) or self._recipients.at_hand(message.user)
+            if found is None or not self._short.isdisjoint(target.service for target in found.active.values()):
+                continue
+            room -= max(1, len(found.active))
+            if room < 0:
+                break
+            devices[message.user] = found
+            mine.append(message)
+        return self._spreader.sheet(mine, devices, now_ms)
+
+    def begin(self, sheet: Sheet, ended: Ended) -> None:
+        """Start what was written down of messages, and tell of it; while `Stock.books` are held."""
+        self._broadcasts.topics_changed({topic.name for topic in sheet.spread.topics.values()})
+        self._observer.deliveries_made(sheet.spread.deliveries)
+        settled = tuple(delivery for delivery in sheet.spread.deliveries if delivery.outcome.is_settled)
+        done = (*ended.done, *(to_dispatch(message, DispatchState.DONE) for message in sheet.empty))
+        self.tell_ended(Ended((*settled, *ended.waiting), ended.claimed, done))
+        self._next_expiry_ms = min(self._next_expiry_ms, sheet.expires_at_ms)
+        self._short |= sheet.left
+        if self._stopping:
+            # They stay claimed until the next start.
+            return
+        self._start([job for job in sheet.starting if job.delivery.id not in ended.claimed])
+        for job in sheet.starting:
+            if job.delivery.id in ended.claimed:
+                self._give_back(Settlement(job.delivery, attempted=False))
+
     async def _spread(self, due: Sequence[Open], now_ms: int) -> float:
         """Make a delivery for each device of what is due; put off what is for users whose devices cannot be read.
 
@@ -245,51 +292,17 @@ class Worker:
         devices = await self._recipients.find(due)
         if self._stopping:
             return math.inf
-        jobs: list[Job] = []
-        held: list[Delivery] = []
-        empty: list[Message] = []
-        unread: list[Message] = []
-        for message in (item.message for item in due):
-            if message.user not in devices:
-                unread.append(message)
-                continue
-            mine = [
-                self._job(message, target, now_ms)
-                for target in devices[message.user].active.values()
-                if message.subscription in (None, target.subscription)
-            ]
-            jobs += mine
-            held += [
-                self._held(message, device, now_ms)
-                for device in devices[message.user].held
-                if message.subscription in (None, device.subscription)
-            ]
-            if not mine:
-                empty.append(message)
-        starting, deliveries, awaited = self._sort(jobs, now_ms)
-        deliveries += held
-        claims = {job.delivery.id: self._in_flight.claim for job in starting}
-        topics = topics_of(item.message for item in due)
+        messages = [item.message for item in due]
+        unread = [message.id for message in messages if message.user not in devices]
         async with self._stock.books:
-            ended = await self._table.spread(
-                deliveries, {message.id for message in empty}, claims, awaited, topics, now_ms
-            )
-            self._broadcasts.topics_changed({topic.name for topic in topics.values()})
-            self._stock.queued -= len(
-                {delivery.dispatch for delivery in deliveries} | {message.id for message in empty}
-            )
-            self._observer.deliveries_made(deliveries)
-            settled = tuple(delivery for delivery in deliveries if delivery.outcome.is_settled)
-            done = (*ended.done, *(to_dispatch(message, DispatchState.DONE) for message in empty))
-            self.tell_ended(Ended((*settled, *ended.waiting), ended.claimed, done))
-        self._next_expiry_ms = min((self._next_expiry_ms, *(job.message.expires_at_ms for job in jobs)))
-        self._start([job for job in starting if job.delivery.id not in ended.claimed])
-        for job in starting:
-            if job.delivery.id in ended.claimed:
-                self._give_back(Settlement(job.delivery, attempted=False))
+            found = [message for message in messages if message.user in devices]
+            sheet = self._spreader.sheet(found, devices, now_ms)
+            ended = await self._table.spread(*sheet.spread, now_ms)
+            self._stock.queued -= len(found)
+            self.begin(sheet, ended)
         if unread:
-            await self._table.put_off([message.id for message in unread], put_off_until(now_ms))
-        if len(starting) < len(deliveries):
+            await self._table.put_off(unread, put_off_until(now_ms))
+        if sheet.left:
             return now_ms
         return put_off_until(now_ms) if unread else math.inf
 
@@ -298,7 +311,8 @@ class Worker:
         devices = await self._recipients.find(claimed)
         if self._stopping:
             # None of them was tried: they wait as they did.
-            await self._table.release_claims(self._in_flight.ids)
+            async with self._stock.books:
+                await self._table.release_claims(self._in_flight.ids)
             return
         jobs: list[Job] = []
         lost: list[Delivery] = []
@@ -316,58 +330,6 @@ class Worker:
         if lost:
             for settlement in await self._recipients.give_up(lost, now_ms):
                 self._give_back(settlement)
-
-    def _sort(self, jobs: Sequence[Job], now_ms: int) -> tuple[list[Job], list[Delivery], dict[str, str]]:
-        """Return the jobs that there is room for, all the deliveries, and which of them wait for which keys."""
-        room = {service: self._room(service) for service in Service}
-        starting: list[Job] = []
-        deliveries: list[Delivery] = []
-        awaited: dict[str, str] = {}
-        for job in jobs:
-            delivery, service = job.delivery, job.target.service
-            wait = self._lanes.wait(job.target, job.message.expires_at_ms)
-            if job.message.expires_at_ms <= now_ms:
-                delivery = structs.replace(
-                    delivery, outcome=TOO_LATE.outcome, reason=TOO_LATE.reason, next_attempt_at=None
-                )
-            elif wait is not None:
-                delivery = wait.put_off(delivery, now_ms)
-                if wait.key is not None:
-                    awaited[delivery.id] = wait.key
-            elif room[service] > 0:
-                room[service] -= 1
-                starting.append(job)
-            deliveries.append(delivery)
-        return starting, deliveries, awaited
-
-    def _job(self, message: Message, target: PushTarget, now_ms: int) -> Job:
-        now = to_datetime(now_ms)
-        delivery = Delivery(
-            id=self._identifiers.new(),
-            dispatch=message.id,
-            user=message.user,
-            subscription=target.subscription,
-            service=target.service,
-            outcome=Outcome.WAITING,
-            next_attempt_at=now,
-            at=now,
-            device=target.device,
-        )
-        return Job(delivery, message, target)
-
-    def _held(self, message: Message, device: HeldDevice, now_ms: int) -> Delivery:
-        """Return the delivery to a device that a brake holds: it is settled, and says why."""
-        return Delivery(
-            id=self._identifiers.new(),
-            dispatch=message.id,
-            user=message.user,
-            subscription=device.subscription,
-            service=device.service,
-            outcome=Outcome.HELD,
-            reason=IS_HELD,
-            at=to_datetime(now_ms),
-            device=device.device,
-        )
 
     def _start(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -392,7 +354,8 @@ class Worker:
         self._in_flight.take(settlement.delivery)
         self._settling.add(settlement)
 
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
+        """Return the time, in milliseconds since the epoch."""
         return round(self._clock.time() * 1000)
 
 

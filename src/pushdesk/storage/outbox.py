@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select, update
 
 from pushdesk.model import DispatchKind, DispatchState, Service
-from pushdesk.storage.accepting import accept
 from pushdesk.storage.answers import disable
 from pushdesk.storage.ending import cancel, expire, finish
 from pushdesk.storage.generations import THE_ROW
 from pushdesk.storage.key_bindings import key_has_ended
-from pushdesk.storage.records import IDEMPOTENCY_MS, Claimed, Settled, Settlement
+from pushdesk.storage.records import IDEMPOTENCY_MS, Claimed, Settled, Settlement, Spread
 from pushdesk.storage.schema import (
     IS_OPEN,
     deliveries,
@@ -27,18 +26,20 @@ from pushdesk.storage.schema import (
     subscriptions,
 )
 from pushdesk.storage.settling import settle, without_device
-from pushdesk.storage.spreading import claim, count_backlog, look, spread
+from pushdesk.storage.spreading import accept_and_spread, claim, count_backlog, look, spread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pushdesk.model import Delivery, Dispatch, Subscription
     from pushdesk.storage.database import Database
-    from pushdesk.storage.records import Disabling, Due, Ended, IdempotencyKey, Message, Topic
+    from pushdesk.storage.records import Accepted, Disabling, Due, Ended, IdempotencyKey, Message, Topic
     from pushdesk.storage.transaction import Transaction
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 NO_TOPICS: Final[Mapping[str, Topic]] = MappingProxyType({})
+NO_GENERATIONS: Final[Mapping[str, int]] = MappingProxyType({})
+NOTHING_SPREAD: Final = Spread((), frozenset(), NOTHING, NOTHING, NO_TOPICS)
 NO_WAITS: Final[Mapping[Service, str]] = MappingProxyType({})
 
 
@@ -48,20 +49,31 @@ class OutboxTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accept(self, messages: Sequence[Message], precedence: int = 0) -> dict[str, tuple[str, bytes]]:
+    async def accept(
+        self,
+        messages: Sequence[Message],
+        precedence: int = 0,
+        new: Spread = NOTHING_SPREAD,
+        known: Mapping[str, int] = NO_GENERATIONS,
+        now_ms: int = 0,
+    ) -> Accepted:
         """Store a batch of dispatches in one transaction, but for those whose idempotency key is known.
+
+        Some can be spread at once, as by `spread`. What is for a user whose devices have changed since they were looked
+        up is only stored: nothing is written for a device that was taken away before.
 
         Args:
             messages: The batch.
             precedence: The latest that was given to a dispatch.
-
-        Returns:
-            For each message whose key was known: its id -> the first dispatch of that key and its body's digest.
+            new: Those of them that are spread.
+            known: The users of these -> the generation that their devices were looked up at.
+            now_ms: The time.
 
         Raises:
             DatabaseError: None was stored.
         """
-        return await self._database.transact(partial(accept, messages=messages, precedence=precedence))
+        body = partial(accept_and_spread, messages=messages, precedence=precedence, new=new, known=known)
+        return await self._database.transact(partial(body, now_ms=now_ms))
 
     async def remembered(self, key: IdempotencyKey, now_ms: int) -> tuple[str, bytes] | None:
         """Return the first dispatch of an idempotency key and its body's digest, if the key is known.
@@ -151,8 +163,8 @@ class OutboxTable:
         Raises:
             DatabaseError: Nothing was changed; the dispatches are still open.
         """
-        body = partial(spread, of=deliveries_, empty=empty, claims=claims, awaited=awaited, topics=topics)
-        return await self._database.transact(partial(body, now_ms=now_ms))
+        new = Spread(deliveries_, frozenset(empty), claims, awaited, topics)
+        return await self._database.transact(partial(spread, new=new, now_ms=now_ms))
 
     async def expire(
         self, now_ms: int, limit: int, waits: Mapping[Service, str] = NO_WAITS

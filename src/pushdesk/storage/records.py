@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pushdesk.model import (
         AccessToken,
@@ -349,6 +349,39 @@ class Ended:
     """The dispatches of which nothing is left to do."""
     removed: tuple[Delivery, ...] = ()
     """Those that there is nothing of: their users were removed. So far, they were counted as they are here."""
+
+
+class Spread(NamedTuple):
+    """Dispatches as deliveries to the devices of their users, to be written down."""
+
+    deliveries: Sequence[Delivery]
+    empty: frozenset[str]
+    """Dispatches whose user has no device: these are done."""
+    claims: Mapping[str, str]
+    """Delivery -> claim, for those that are claimed at once; the others can be claimed when they are due."""
+    awaited: Mapping[str, str]
+    """Delivery -> key, for those that wait for one that their push service refuses."""
+    topics: Mapping[str, Topic]
+    """Of those dispatches that have one, by their ids."""
+
+    def but_for(self, dispatches: Collection[str]) -> Spread:
+        """Return the same without some dispatches."""
+        if not dispatches:
+            return self
+        left = [delivery for delivery in self.deliveries if delivery.dispatch not in dispatches]
+        return self._replace(deliveries=left, empty=self.empty.difference(dispatches))
+
+
+class Accepted(NamedTuple):
+    """What accepting a batch of dispatches came to."""
+
+    repeats: Mapping[str, tuple[str, bytes]]
+    """For each message whose idempotency key was known: its id -> the first dispatch of that key and its body's
+    digest."""
+    outdated: frozenset[str] = frozenset()
+    """Messages that were to be spread and were not: the devices of their users have changed."""
+    ended: Ended = Ended()
+    """What has ended by those that were spread."""
 
 
 @dataclass(frozen=True, slots=True)

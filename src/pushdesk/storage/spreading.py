@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from pushdesk.model import DispatchKind, DispatchState, Service
+from pushdesk.storage.accepting import accept
 from pushdesk.storage.ending import finish, supersede
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.prepared import Prepared, PreparedRows
-from pushdesk.storage.records import Claimed, Due, Open
+from pushdesk.storage.records import Accepted, Claimed, Due, Open
 from pushdesk.storage.rows import NEW_DELIVERY, delivery_row, to_delivery, to_message
 from pushdesk.storage.schema import IS_OPEN, deliveries, dispatches, server_state, user_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pushdesk.model import Delivery
-    from pushdesk.storage.records import Ended, Topic
+    from pushdesk.storage.records import Ended, Message, Spread
     from pushdesk.storage.transaction import Snapshot, Transaction
 
 OPEN_STATES: Final = (DispatchState.QUEUED, DispatchState.SCHEDULED)
@@ -47,30 +47,48 @@ async def count_backlog(snapshot: Snapshot, claim: str) -> tuple[int, dict[Servi
     return queued, dict(unsettled)
 
 
-async def spread(
-    transaction: Transaction,
-    of: Sequence[Delivery],
-    empty: Collection[str],
-    claims: Mapping[str, str],
-    awaited: Mapping[str, str],
-    topics: Mapping[str, Topic],
-    now_ms: int,
-) -> Ended:
+async def spread(transaction: Transaction, new: Spread, now_ms: int) -> Ended:
     """Write one delivery for each device of some dispatches, in the caller's transaction; see `OutboxTable.spread`."""
-    if of:
+    topics = new.topics
+    if new.deliveries:
         rows = [
-            delivery_row(delivery, claims.get(delivery.id), awaited.get(delivery.id), topics.get(delivery.dispatch))
-            for delivery in of
+            delivery_row(
+                delivery, new.claims.get(delivery.id), new.awaited.get(delivery.id), topics.get(delivery.dispatch)
+            )
+            for delivery in new.deliveries
         ]
         await transaction.execute(_INSERT_DELIVERIES, rows)
-    dispatched = {delivery.dispatch for delivery in of}
-    for ids, state in ((dispatched, DispatchState.SENDING), (set(empty), DispatchState.DONE)):
+    dispatched = {delivery.dispatch for delivery in new.deliveries}
+    for ids, state in ((dispatched, DispatchState.SENDING), (new.empty, DispatchState.DONE)):
         if ids:
             await transaction.execute(_SET_STATE, {"ids": ids, "new_state": state})
-    pairs = {(delivery.subscription, topics[delivery.dispatch].name) for delivery in of if delivery.dispatch in topics}
+    pairs = {
+        (delivery.subscription, topics[delivery.dispatch].name)
+        for delivery in new.deliveries
+        if delivery.dispatch in topics
+    }
     ended = await supersede(transaction, pairs, now_ms)
-    settled = {delivery.dispatch for delivery in of if delivery.outcome.is_settled}
-    return replace(ended, done=(*ended.done, *await finish(transaction, settled - set(empty))))
+    settled = {delivery.dispatch for delivery in new.deliveries if delivery.outcome.is_settled}
+    return replace(ended, done=(*ended.done, *await finish(transaction, settled - new.empty)))
+
+
+async def accept_and_spread(
+    transaction: Transaction,
+    messages: Sequence[Message],
+    precedence: int,
+    new: Spread,
+    known: Mapping[str, int],
+    now_ms: int,
+) -> Accepted:
+    """Store a batch of dispatches and spread some of them, in the caller's transaction; see `OutboxTable`."""
+    repeats = await accept(transaction, messages, precedence)
+    if not known:
+        return Accepted(repeats)
+    floors, epoch = await _floors(transaction, known.keys())
+    changed = {user for user, generation in known.items() if floors.get(user, epoch) > generation}
+    outdated = frozenset(message.id for message in messages if message.user in changed)
+    ended = await spread(transaction, new.but_for(outdated.union(repeats)), now_ms)
+    return Accepted(repeats, outdated, ended)
 
 
 async def claim(transaction: Transaction, mine: str, service: Service, now_ms: int, limit: int) -> tuple[Claimed, ...]:
@@ -81,14 +99,18 @@ async def claim(transaction: Transaction, mine: str, service: Service, now_ms: i
         return ()
     found = await transaction.execute(_SELECT_DISPATCHES, {"ids": {row.dispatch for row in claimed}})
     messages = {row.id: to_message(row) for row in found}
-    known = await transaction.execute(_SELECT_FLOORS, {"users": {row.user for row in claimed}})
-    floors = {row.user: row.floor for row in known}
-    epoch = known[0].epoch
+    floors, epoch = await _floors(transaction, {row.user for row in claimed})
     return tuple(
         # Of a broadcast's deliveries, each is a message for its own user.
         Claimed(to_delivery(row), replace(messages[row.dispatch], user=row.user), floors.get(row.user, epoch))
         for row in claimed
     )
+
+
+async def _floors(transaction: Transaction, users: Collection[str]) -> tuple[dict[str, int], int]:
+    """Return the generations of those users who are known, and the epoch, which is that of the others."""
+    rows = await transaction.execute(_SELECT_FLOORS, {"users": users})
+    return {row.user: row.floor for row in rows}, rows[0].epoch
 
 
 # Built once: to build a statement costs as much as to execute it.
@@ -118,7 +140,7 @@ _CLAIM: Final = (
     .returning(deliveries)
 )
 _SELECT_DISPATCHES: Final = select(dispatches).where(dispatches.c.id.in_(bindparam("ids", expanding=True)))
-_SELECT_FLOORS: Final = (
+_SELECT_FLOORS: Final = Prepared(
     select(user_state.c.user, generation_of_user().label("floor"), server_state.c.epoch)
     .select_from(server_state.outerjoin(user_state, user_state.c.user.in_(bindparam("users", expanding=True))))
     .where(THE_ROW)
