@@ -13,16 +13,24 @@ from pushdesk.storage.rows import broadcast_row, dispatch_row, idempotency_row
 from pushdesk.storage.schema import broadcasts, dispatches, idempotency_keys, server_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from pushdesk.model import DispatchState
     from pushdesk.storage.records import Message
     from pushdesk.storage.transaction import Transaction
 
 
 async def accept(
-    transaction: Transaction, messages: Sequence[Message], precedence: int
+    transaction: Transaction, messages: Sequence[Message], precedence: int, states: Mapping[str, DispatchState]
 ) -> dict[str, tuple[str, bytes]]:
-    """Store a batch of dispatches, in the caller's transaction; see `OutboxTable.accept`."""
+    """Store a batch of dispatches, in the caller's transaction; see `OutboxTable.accept`.
+
+    Args:
+        transaction: The caller's.
+        messages: The batch.
+        precedence: The latest that was given to a dispatch.
+        states: Dispatch -> its state, of those that do not wait to be spread.
+    """
     keyed = [(message.id, message.idempotency) for message in messages if message.idempotency is not None]
     repeats: dict[str, tuple[str, bytes]] = {}
     if keyed:
@@ -34,7 +42,9 @@ async def accept(
                 repeats[message] = found
     fresh = [message for message in messages if message.id not in repeats]
     if fresh:
-        await transaction.execute(_INSERT_DISPATCHES, [dispatch_row(message) for message in fresh])
+        await transaction.execute(
+            _INSERT_DISPATCHES, [dispatch_row(message, states.get(message.id)) for message in fresh]
+        )
     made = [broadcast_row(item, item.broadcast) for item in fresh if item.broadcast is not None]
     if made:
         await transaction.execute(insert(broadcasts), made)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pushdesk.model import DispatchState
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -363,6 +365,12 @@ class Spread(NamedTuple):
     """Delivery -> key, for those that wait for one that their push service refuses."""
     topics: Mapping[str, Topic]
     """Of those dispatches that have one, by their ids."""
+
+    @property
+    def states(self) -> dict[str, DispatchState]:
+        """Dispatch -> the state that it is in then."""
+        sending = {delivery.dispatch: DispatchState.SENDING for delivery in self.deliveries}
+        return sending | dict.fromkeys(self.empty, DispatchState.DONE)
 
     def but_for(self, dispatches: Collection[str]) -> Spread:
         """Return the same without some dispatches."""

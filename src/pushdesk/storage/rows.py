@@ -104,9 +104,11 @@ def settle_row(settlement: Settlement, claim: str) -> dict[str, object]:
     }
 
 
-def dispatch_row(message: Message) -> dict[str, object]:
-    """Return the row of a new dispatch."""
-    scheduled = message.due_at_ms > message.accepted_at_ms
+def dispatch_row(message: Message, state: DispatchState | None) -> dict[str, object]:
+    """Return the row of a new dispatch, in the given state; else that in which it waits to be spread."""
+    if state is None:
+        is_for_later = message.due_at_ms > message.accepted_at_ms
+        state = DispatchState.SCHEDULED if is_for_later else DispatchState.QUEUED
     return {
         "id": message.id,
         "user": message.user or None,
@@ -116,7 +118,7 @@ def dispatch_row(message: Message) -> dict[str, object]:
         "urgency": message.urgency,
         "topic": message.topic,
         "subscription": message.subscription,
-        "state": DispatchState.SCHEDULED if scheduled else DispatchState.QUEUED,
+        "state": state,
         "accepted_at": message.accepted_at_ms,
         "due_at": message.due_at_ms,
         "expires_at": message.expires_at_ms,

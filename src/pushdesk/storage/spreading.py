@@ -13,14 +13,14 @@ from pushdesk.storage.accepting import accept
 from pushdesk.storage.ending import finish, supersede
 from pushdesk.storage.generations import THE_ROW, generation_of_user
 from pushdesk.storage.prepared import Prepared, PreparedRows
-from pushdesk.storage.records import Accepted, Claimed, Due, Open
+from pushdesk.storage.records import Accepted, Claimed, Due, Ended, Open
 from pushdesk.storage.rows import NEW_DELIVERY, delivery_row, to_delivery, to_message
 from pushdesk.storage.schema import IS_OPEN, deliveries, dispatches, server_state, user_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from pushdesk.storage.records import Ended, Message, Spread
+    from pushdesk.storage.records import Message, Spread
     from pushdesk.storage.transaction import Snapshot, Transaction
 
 OPEN_STATES: Final = (DispatchState.QUEUED, DispatchState.SCHEDULED)
@@ -49,6 +49,15 @@ async def count_backlog(snapshot: Snapshot, claim: str) -> tuple[int, dict[Servi
 
 async def spread(transaction: Transaction, new: Spread, now_ms: int) -> Ended:
     """Write one delivery for each device of some dispatches, in the caller's transaction; see `OutboxTable.spread`."""
+    for state in (DispatchState.SENDING, DispatchState.DONE):
+        ids = [dispatch for dispatch, its in new.states.items() if its is state]
+        if ids:
+            await transaction.execute(_SET_STATE, {"ids": ids, "new_state": state})
+    return await _write(transaction, new, now_ms)
+
+
+async def _write(transaction: Transaction, new: Spread, now_ms: int) -> Ended:
+    """Write deliveries whose dispatches are in their new states."""
     topics = new.topics
     if new.deliveries:
         rows = [
@@ -58,10 +67,6 @@ async def spread(transaction: Transaction, new: Spread, now_ms: int) -> Ended:
             for delivery in new.deliveries
         ]
         await transaction.execute(_INSERT_DELIVERIES, rows)
-    dispatched = {delivery.dispatch for delivery in new.deliveries}
-    for ids, state in ((dispatched, DispatchState.SENDING), (new.empty, DispatchState.DONE)):
-        if ids:
-            await transaction.execute(_SET_STATE, {"ids": ids, "new_state": state})
     pairs = {
         (delivery.subscription, topics[delivery.dispatch].name)
         for delivery in new.deliveries
@@ -81,13 +86,14 @@ async def accept_and_spread(
     now_ms: int,
 ) -> Accepted:
     """Store a batch of dispatches and spread some of them, in the caller's transaction; see `OutboxTable`."""
-    repeats = await accept(transaction, messages, precedence)
-    if not known:
-        return Accepted(repeats)
-    floors, epoch = await _floors(transaction, known.keys())
-    changed = {user for user, generation in known.items() if floors.get(user, epoch) > generation}
-    outdated = frozenset(message.id for message in messages if message.user in changed)
-    ended = await spread(transaction, new.but_for(outdated.union(repeats)), now_ms)
+    outdated: frozenset[str] = frozenset()
+    if known:
+        floors, epoch = await _floors(transaction, known.keys())
+        changed = {user for user, generation in known.items() if floors.get(user, epoch) > generation}
+        outdated = frozenset(message.id for message in messages if message.user in changed)
+        new = new.but_for(outdated)
+    repeats = await accept(transaction, messages, precedence, new.states)
+    ended = await _write(transaction, new.but_for(repeats), now_ms) if known else Ended()
     return Accepted(repeats, outdated, ended)
 
 
