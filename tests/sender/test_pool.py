@@ -261,6 +261,28 @@ async def test_a_process_that_does_not_answer_is_given_nothing_while_another_doe
         assert (pool.stats().running, pool.warnings()) == (2, [])
 
 
+async def test_while_no_process_answers_a_spare_one_sends(
+    service: PushService, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushdesk.engine.sender_process.QUIET_TICKS", 2)
+    monkeypatch.setattr("pushdesk.engine.sender_process.SILENT_TICKS", 1000)
+    async with open_pool(service.origin) as pool:
+        (stopped,) = await ready(pool)
+        os.kill(stopped, signal.SIGSTOP)
+        (process,) = pool._processes()
+        await until(lambda: process.is_quiet)
+        assert await statuses(*begin(pool, service.device("one"), *map(str, range(20)))) == [201] * 20
+        assert not process.in_hand
+        said = "1 sender process of 1 does not answer. It is replaced if that lasts. Another one sends meanwhile."
+        assert (pool.warnings(), pool.stats().running) == ([said], 0)
+        os.kill(stopped, signal.SIGCONT)
+        # It has its place again, and the other one's is empty.
+        await until(lambda: pool._spare.process is None)
+        assert await statuses(*begin(pool, service.device("one"), "a")) == [201]
+        assert (pool.pids(), pool.warnings(), pool.stats().restarts) == ([stopped], [], 0)
+    assert log.of("sender_ended") == []
+
+
 async def test_a_process_out_of_files_is_given_less_and_nothing_is_counted_against_the_push_service(
     service: PushService, log: Log
 ) -> None:

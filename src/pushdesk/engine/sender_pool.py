@@ -25,7 +25,7 @@ from pushdesk.model import SenderStats
 from pushdesk.webpush.services import FaultKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pushdesk.engine.carrier import Carried
     from pushdesk.engine.sender_process import Launched, SenderProcess
@@ -95,12 +95,14 @@ class SenderPool:
         )
         self._seats = [make() for _ in range(count)]
         self._alone = make()
+        self._spare = make()
+        """Of one that sends while none of the others answers."""
 
     async def __aenter__(self) -> Self:
         """Begin; pushes are taken at once, and wait for the processes."""
         for seat in self._seats:
             seat.occupy()
-        self._tasks = [asyncio.create_task(seat.keep(), name="sender process") for seat in (*self._seats, self._alone)]
+        self._tasks = [asyncio.create_task(seat.keep(), name="sender process") for seat in self._all_seats()]
         self._watching = asyncio.create_task(self._watch(), name="sender processes")
         return self
 
@@ -108,7 +110,7 @@ class SenderPool:
         """End all processes."""
         self._closed = True
         self._watching.cancel()
-        for seat in (*self._seats, self._alone):
+        for seat in self._all_seats():
             seat.close()
         await asyncio.gather(*self._tasks, self._watching, return_exceptions=True)
         for ticket in (*self._waiting, *self._suspects, *self._on_trial):
@@ -134,9 +136,7 @@ class SenderPool:
         """See `Carrier.stats`."""
         return SenderStats(
             wanted=len(self._seats),
-            running=sum(
-                1 for seat in self._seats if seat.process and seat.process.is_ready and not seat.process.is_quiet
-            ),
+            running=sum(not process.is_quiet for process in self._ready()),
             restarts=sum(max(0, seat.lives - 1) for seat in self._seats),
             in_hand=sum(len(process.in_hand) for process in self._processes()),
             waiting=len(self._waiting) + len(self._suspects),
@@ -145,11 +145,12 @@ class SenderPool:
 
     def warnings(self) -> Sequence[str]:
         """See `Carrier.warnings`."""
-        ready = [seat.process for seat in self._seats if seat.process is not None and seat.process.is_ready]
+        ready = self._ready()
         return self._reports.warnings(
             missing=len(self._seats) - len(ready),
             silent=sum(process.is_quiet for process in ready),
             wanted=len(self._seats),
+            has_spare=self._spare.process is not None and self._spare.process.is_ready,
         )
 
     def pids(self) -> list[int]:
@@ -212,7 +213,7 @@ class SenderPool:
         while self._waiting:
             if self._waiting[0].answer.done():
                 self._waiting.popleft()
-            elif (process := self._least_loaded()) is not None:
+            elif (process := self._least_loaded(self._seats) or self._least_loaded([self._spare])) is not None:
                 process.give(self._waiting.popleft())
             else:
                 return
@@ -224,12 +225,12 @@ class SenderPool:
         if self._suspects and process is not None and process.is_ready and not process.in_hand:
             process.give(self._suspects.popleft())
 
-    def _least_loaded(self) -> SenderProcess | None:
-        """Return which process the next push is given to, if one has room."""
+    def _least_loaded(self, seats: Iterable[Seat]) -> SenderProcess | None:
+        """Return which process of some seats the next push is given to, if one has room."""
         now = asyncio.get_running_loop().time()
         best: SenderProcess | None = None
         best_load = (True, 0)
-        for seat in self._seats:
+        for seat in seats:
             process = seat.process
             if process is None or not process.is_ready or process.is_full or process.is_quiet:
                 continue
@@ -253,10 +254,17 @@ class SenderPool:
     def _next(self) -> Launched:
         return self._first.pop() if self._first else self._launch()
 
+    def _all_seats(self) -> tuple[Seat, ...]:
+        return (*self._seats, self._alone, self._spare)
+
     def _processes(self) -> Iterator[SenderProcess]:
-        for seat in (*self._seats, self._alone):
+        for seat in self._all_seats():
             if seat.process is not None:
                 yield seat.process
+
+    def _ready(self) -> list[SenderProcess]:
+        """Return the processes that there should be and that take pushes, or did before they fell silent."""
+        return [seat.process for seat in self._seats if seat.process is not None and seat.process.is_ready]
 
     async def _watch(self) -> None:
         while True:
@@ -270,6 +278,7 @@ class SenderPool:
         """Look after everything, once a second."""
         for process in self._processes():
             process.tick(self._overdue_s)
+        self._look_after_spare()
         oldest = asyncio.get_running_loop().time() - self._patience_s
         for queue in (self._waiting, self._suspects):
             while queue and (queue[0].given_at < oldest or queue[0].answer.done()):
@@ -281,3 +290,10 @@ class SenderPool:
         if self._idle_ticks > IDLE_TICKS:
             self._alone.leave()
         self._reports.tell()
+
+    def _look_after_spare(self) -> None:
+        ready = self._ready()
+        if ready and all(process.is_quiet for process in ready):
+            self._spare.occupy()
+        elif ready and self._spare.is_wanted and not (self._spare.process and self._spare.process.in_hand):
+            self._spare.leave()

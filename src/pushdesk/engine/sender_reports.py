@@ -84,17 +84,19 @@ class SenderReports:
             self._short_told = (now, self.without_file)
             write(SendersWithoutFiles(senders=len(self._short), pushes=self.without_file - told))
 
-    def warnings(self, *, missing: int, silent: int, wanted: int) -> list[str]:
+    def warnings(self, *, missing: int, silent: int, wanted: int, has_spare: bool = False) -> list[str]:
         """Return what an operator should know.
 
         Args:
             missing: Processes that are not ready.
             silent: Processes that have not answered for a while.
             wanted: Processes that there should be.
+            has_spare: Whether another one sends while none of these does.
         """
         now = self._clock()
         found = []
-        rest = "Pushes wait." if missing + silent == wanted else "The others send."
+        out = "Another one sends meanwhile." if has_spare else "Pushes wait."
+        rest = out if missing + silent == wanted else "The others send."
         if silent:
             verb, whose = ("does not answer", "It is") if silent == 1 else ("do not answer", "They are")
             found.append(f"{senders(silent)} of {wanted} {verb}. {whose} replaced if that lasts. {rest}")
