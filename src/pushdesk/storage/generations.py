@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import ColumnElement, bindparam, case, select, update
 
+from pushdesk.storage.prepared import Prepared
 from pushdesk.storage.records import Raised
 from pushdesk.storage.schema import server_state, user_state
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 THE_ROW: Final = server_state.c.id == 1
 """The only row of `server_state`: told by its id, because a planner that takes it for one of many reads everything."""
-_RAISE_COUNTER: Final = (
+_RAISE_COUNTER: Final = Prepared(
     update(server_state).values(generation=server_state.c.generation + 1).returning(server_state.c.generation)
 )
 _RAISE_EPOCH: Final = update(server_state).values(
@@ -58,17 +59,9 @@ async def raise_generations(transaction: Transaction, changes: Mapping[str, froz
         return
     # First, for the lock on this row: whoever else raises generations waits for the end of this transaction.
     after = await transaction.scalar(_RAISE_COUNTER)
-    before = await transaction.execute(
-        select(user_state.c.user, generation_of_user().label("generation"))
-        .select_from(server_state.join(user_state, user_state.c.user.in_(changes)))
-        .where(THE_ROW)
-    )
+    before = await transaction.execute(_SELECT_GENERATIONS, {"users": changes})
     transaction.raised += [Raised(row.user, row.generation, after, changes[row.user]) for row in before]
-    await transaction.execute(
-        update(user_state)
-        .where(user_state.c.user.in_(changes))
-        .values(generation=select(server_state.c.generation).scalar_subquery())
-    )
+    await transaction.execute(_SET_GENERATIONS, {"users": changes})
 
 
 def taken_away(gone: Iterable[Subscription]) -> dict[str, frozenset[str] | None]:
@@ -77,3 +70,15 @@ def taken_away(gone: Iterable[Subscription]) -> dict[str, frozenset[str] | None]
     for subscription in gone:
         changes[subscription.user] = (changes.get(subscription.user) or frozenset()) | {subscription.id}
     return changes
+
+
+_SELECT_GENERATIONS: Final = Prepared(
+    select(user_state.c.user, generation_of_user().label("generation"))
+    .select_from(server_state.join(user_state, user_state.c.user.in_(bindparam("users", expanding=True))))
+    .where(THE_ROW)
+)
+_SET_GENERATIONS: Final = Prepared(
+    update(user_state)
+    .where(user_state.c.user.in_(bindparam("users", expanding=True)))
+    .values(generation=select(server_state.c.generation).scalar_subquery())
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -187,24 +188,7 @@ class Listings:
             PushdeskError: `not_found`.
             DatabaseError: It could not be read.
         """
-        mine = deliveries.c.dispatch == dispatch
-        async with self._database.snapshot() as snapshot:
-            row = (await snapshot.execute(select(dispatches).where(dispatches.c.id == dispatch))).one_or_none()
-            if row is None:
-                raise not_kept("dispatch")
-            after = mine if cursor is None else and_(mine, deliveries.c.id > cursor)
-            page = await snapshot.execute(
-                select(deliveries).where(after).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1)
-            )
-            shown = [to_delivery(delivery) for delivery in page]
-            counts = await read_counts(snapshot, [dispatch])
-        more = len(shown) > DELIVERIES_SHOWN
-        return msgspec.structs.replace(
-            to_dispatch(row),
-            counts=counts.get(dispatch, {}),
-            deliveries=tuple(shown[:DELIVERIES_SHOWN]),
-            next=shown[DELIVERIES_SHOWN - 1].id if more else None,
-        )
+        return await self._database.look(partial(_look_at, dispatch=dispatch, cursor=cursor))
 
     async def _page(
         self, listing: Listing, wanted: Wanted, query: PageQuery, rows: Select[Any], convert: Callable[[Row[Any]], T]
@@ -219,6 +203,25 @@ def _in_state(state: str) -> Wanted:
         return Wanted(mine)
     # In the words of their index: these are few among all.
     return Wanted(mine, dispatches.c.due_at, and_(text("state IN ('queued', 'scheduled')"), mine))
+
+
+async def _look_at(snapshot: Snapshot, dispatch: str, cursor: str | None) -> Dispatch:
+    """Return a dispatch with a page of its deliveries, as the snapshot sees it; see `Listings.dispatch`."""
+    mine = deliveries.c.dispatch == dispatch
+    row = (await snapshot.execute(select(dispatches).where(dispatches.c.id == dispatch))).one_or_none()
+    if row is None:
+        raise not_kept("dispatch")
+    after = mine if cursor is None else and_(mine, deliveries.c.id > cursor)
+    page = await snapshot.execute(select(deliveries).where(after).order_by(deliveries.c.id).limit(DELIVERIES_SHOWN + 1))
+    shown = [to_delivery(delivery) for delivery in page]
+    counts = await read_counts(snapshot, [dispatch])
+    more = len(shown) > DELIVERIES_SHOWN
+    return msgspec.structs.replace(
+        to_dispatch(row),
+        counts=counts.get(dispatch, {}),
+        deliveries=tuple(shown[:DELIVERIES_SHOWN]),
+        next=shown[DELIVERIES_SHOWN - 1].id if more else None,
+    )
 
 
 async def read_counts(snapshot: Snapshot, ids: Sequence[str]) -> dict[str, dict[Outcome, int]]:

@@ -16,6 +16,7 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import PushTarget, Subscription, SubscriptionState
 from pushdesk.storage.generations import THE_ROW, generation_of_user, raise_generations, taken_away
 from pushdesk.storage.key_bindings import ENDED, is_live, is_live_or_held, key_has_ended
+from pushdesk.storage.prepared import Prepared
 from pushdesk.storage.records import HeldDevice, NewSubscription, Stored, Targets, Withdrawn
 from pushdesk.storage.rows import to_held, to_subscription, to_target
 from pushdesk.storage.schema import (
@@ -249,7 +250,7 @@ class Subscriptions:
         revived = False
         if known is None:
             await self._check_cap(transaction, new.user, max_per_user)
-            await transaction.execute(insert(subscriptions).values(self._row(new, enrollment, now_ms)))
+            await transaction.execute(_INSERT, self._row(new, enrollment, now_ms))
         else:
             revived = known.state != SubscriptionState.ACTIVE
             key_id = new.key_id if new.key_is_declared else known.key_id
@@ -292,8 +293,7 @@ class Subscriptions:
         return Stored(to_subscription(row), created, revived, removed, changed=True, made_user=made_user)
 
     async def _by_endpoint(self, connection: Reader, endpoint: str) -> Row[Any] | None:
-        statement = select(subscriptions).where(subscriptions.c.endpoint_digest == self.digest(endpoint))
-        return (await connection.execute(statement)).one_or_none()
+        return (await connection.execute(_SELECT_BY_ENDPOINT, {"digest": self.digest(endpoint)})).one_or_none()
 
     async def _check_still_valid(self, transaction: Transaction, grant: DeviceGrant) -> None:
         """Refuse what was let in a moment ago, by a token that ended meanwhile: it would bring back who was removed."""
@@ -321,9 +321,8 @@ class Subscriptions:
         return await self._delete(transaction, and_(or_(*replaced), subscriptions.c.user == new.user, others))
 
     async def _check_cap(self, transaction: Transaction, user: str, max_per_user: int) -> None:
-        mine = and_(subscriptions.c.user == user, is_live())
-        count = await transaction.scalar(select(func.count()).select_from(subscriptions).where(mine))
-        if count is not None and count >= max_per_user:
+        count = await transaction.scalar(_COUNT_LIVE, {"of_user": user})
+        if count >= max_per_user:
             raise PushdeskError(
                 f"The user already has {count} subscriptions, the most that are allowed.",
                 code="forbidden",
@@ -377,10 +376,40 @@ SELECT_TARGETS: Final = (
 """The last generation, and what is known of `users`: one row per subscription."""
 
 
+_SELECT_BY_ENDPOINT: Final = Prepared(
+    select(subscriptions).where(subscriptions.c.endpoint_digest == bindparam("digest"))
+)
+_COUNT_LIVE: Final = Prepared(
+    select(func.count()).select_from(subscriptions).where(subscriptions.c.user == bindparam("of_user"), is_live())
+)
+_SELECT_ENDED: Final = Prepared(
+    select(vapid_keys.c.state).where(vapid_keys.c.id == bindparam("key"), vapid_keys.c.state.in_(ENDED))
+)
+_NEW: Final = (
+    "id",
+    "user",
+    "endpoint_digest",
+    "endpoint",
+    "p256dh",
+    "auth",
+    "token_digest",
+    "key_id",
+    "service",
+    "browser",
+    "platform",
+    "state",
+    "version",
+    "created_at",
+    "failures",
+    "enrollment",
+)
+"""What a new subscription is given; the rest has its default."""
+_INSERT: Final = Prepared(insert(subscriptions), _NEW)
+
+
 async def _check_key(transaction: Transaction, key: str) -> None:
     """Refuse a subscription whose key has ended, be it since somebody last looked: nobody would send to it."""
-    ended = select(vapid_keys.c.state).where(vapid_keys.c.id == key, vapid_keys.c.state.in_(ENDED))
-    state = await transaction.scalar(ended)
+    state = await transaction.scalar(_SELECT_ENDED, {"key": key})
     if state is not None:
         raise PushdeskError(
             f"The subscription was made with the key {key}, which is {state}.",

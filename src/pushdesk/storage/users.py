@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Column, delete, func, insert, select
+from sqlalchemy import Column, bindparam, delete, func, insert, select
 
 from pushdesk.storage.broadcast_users import delete_user
 from pushdesk.storage.ending import finish
 from pushdesk.storage.generations import raise_generations
+from pushdesk.storage.prepared import Prepared
 from pushdesk.storage.records import RemovedHistory, RemovedUser
 from pushdesk.storage.rows import to_delivery, to_dispatch, to_subscription
 from pushdesk.storage.schema import broadcasts, deliveries, dispatches, subscriptions, user_removals, user_state
@@ -125,10 +126,14 @@ async def make_user(transaction: Transaction, user: str, now_ms: int) -> bool:
     Returns:
         Whether there was none.
     """
-    is_new = await transaction.scalar(select(user_state.c.user).where(user_state.c.user == user)) is None
+    is_new = await transaction.scalar(_SELECT_USER, {"known": user}) is None
     if is_new:
-        await transaction.execute(insert(user_state).values(user=user, generation=0, created_at=now_ms))
+        await transaction.execute(_INSERT_USER, {"user": user, "generation": 0, "created_at": now_ms})
     return is_new
+
+
+_SELECT_USER: Final = Prepared(select(user_state.c.user).where(user_state.c.user == bindparam("known")))
+_INSERT_USER: Final = Prepared(insert(user_state), ("user", "generation", "created_at"))
 
 
 def _last(table: Table, user: str) -> Select[Any]:
