@@ -181,11 +181,25 @@ def test_percentiles_are_right_within_a_hundredth() -> None:
     assert Histogram().percentile(50) == 0
 
 
-def test_a_rate_is_told_for_intervals_that_are_few_and_the_last_for_as_long_as_it_lasted() -> None:
-    assert intervals([], 0) == (0.1, ())
-    # Within a tenth of a second all was over.
-    assert intervals([20], 0.05) == (0.1, (400.0,))
-    assert intervals([10, 10, 8], 0.28) == (0.1, (100.0, 100.0, 100.0))
-    interval_s, rates = intervals([5] * 3000, 300.0)
-    assert interval_s == pytest.approx(5.0)
-    assert rates == (50.0,) * 60
+@pytest.mark.parametrize(
+    ("ticks", "wall_s", "interval_s", "last_s", "rates"),
+    [
+        # Within a tenth of a second all was over.
+        ([20], 0.05, 0.1, 0.05, (400.0,)),
+        ([10, 10, 8], 0.28, 0.1, 0.08, (100.0,) * 3),
+        ([10, 10, 8], 0.21, 0.1, 0.01, (100.0, 100.0, 800.0)),
+        ([5] * 3000, 300.0, 5.0, 5.0, (50.0,) * 60),
+        ([5] * 2951, 295.1, 5.0, 0.1, (50.0,) * 60),
+    ],
+)
+def test_a_rate_is_told_for_intervals_that_are_few_and_the_last_for_as_long_as_it_lasted(
+    ticks: list[int], wall_s: float, interval_s: float, last_s: float, rates: tuple[float, ...]
+) -> None:
+    told = intervals(ticks, wall_s)
+    assert told[:2] == pytest.approx((interval_s, last_s))
+    assert told[2] == rates
+    assert sum(rates[:-1]) * told[0] + rates[-1] * told[1] == pytest.approx(sum(ticks))
+
+
+def test_where_nothing_arrived_there_is_no_rate() -> None:
+    assert intervals([], 0) == (0.1, 0.0, ())

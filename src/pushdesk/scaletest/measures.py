@@ -10,6 +10,8 @@ from pushdesk.scaletest.plan import Variant
 METERED, UNMETERED = "metered", "unmetered"
 """Whether a server's probes count all that they can, or only what costs next to nothing."""
 
+BOOKS = "books"
+"""The waits that are for no connection: transactions of the outbox that wait for each other before they ask for one."""
 
 ASK, BEGIN = b"?", b"0"
 """What a server's probes are asked: what was counted since it started; the same, with the longest wait from now on."""
@@ -55,7 +57,7 @@ class Snapshot(Struct, frozen=True):
     parts: dict[str, Part] = {}
     statements: dict[str, Statement] = {}
     waits: dict[str, Waits] = {}
-    """By kind of connection; `any` for all of them together, and `books` for what waits before it asks for one."""
+    """By kind of connection; `any` for all of them together, and `BOOKS` for what waits before it asks for one."""
     settled: int = 0
     """Deliveries that were written down as settled."""
     switch_s: float = 0.0
@@ -135,6 +137,9 @@ class Run(Struct, frozen=True):
     turns: int
     connections: int
     under_way: int
+    senders: int | None
+    """How many sender processes were asked for; None for as many as the server thinks right."""
+    patience_s: float
     seed: int
     probes: bool
     """Whether the server told what its time went into; else nothing is known of parts, statements and waits."""
@@ -159,6 +164,8 @@ class Run(Struct, frozen=True):
     per_second: tuple[float, ...]
     """Turns per second, for each interval of the run."""
     interval_s: float
+    last_interval_s: float
+    """Of the last one, which the end of the run may have cut short: of `per_second`, it tells of so long only."""
     latency: Latencies
     """From sending the request to the push at the push service."""
     answer: Latencies

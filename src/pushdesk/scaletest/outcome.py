@@ -94,7 +94,7 @@ def make_run(
         notes.append("the server has not ended when it was asked to")
     elif exit_code:
         notes.append(f"the server has ended with exit code {exit_code} when it was asked to")
-    interval_s, per_second = intervals(ledger.ticks, wall_s)
+    interval_s, last_interval_s, per_second = intervals(ledger.ticks, wall_s)
     waits = {kind: _waited(before.snapshot, after.snapshot, kind) for kind in after.snapshot.waits}
     share = waits["any"].anybody_s / (after.at - before.at) if "any" in waits else 0.0
     return Run(
@@ -104,6 +104,8 @@ def make_run(
         turns=plan.turns,
         connections=plan.connections,
         under_way=plan.under_way,
+        senders=plan.senders,
+        patience_s=plan.patience_s,
         seed=plan.seed,
         probes=plan.probes,
         wall_s=wall_s,
@@ -121,6 +123,7 @@ def make_run(
         turns_per_s=ledger.arrived / wall_s if wall_s else 0.0,
         per_second=per_second,
         interval_s=interval_s,
+        last_interval_s=last_interval_s,
         latency=_latencies(ledger.to_arrive),
         answer=_latencies(ledger.to_accept),
         cpu=cpu_of(before, after, ledger.arrived),
@@ -142,23 +145,22 @@ def make_run(
     )
 
 
-def intervals(ticks: list[int], wall_s: float) -> tuple[float, tuple[float, ...]]:
-    """Return the turns per second in each of at most `MOST_INTERVALS` intervals, and how long these are, in seconds.
+def intervals(ticks: list[int], wall_s: float) -> tuple[float, float, tuple[float, ...]]:
+    """Return how long intervals of the run are, of which there are at most `MOST_INTERVALS`, and what was in them.
 
-    The last one may be cut short by the end of the run: it is told for the time that it had.
+    Returns:
+        How long each is, in seconds; how long the last one is, which the end of the run may have cut short; and for
+        each the turns per second of the time that it had, so that rates and lengths come to all turns.
     """
     if not ticks:
-        return TICK_S, ()
+        return TICK_S, 0.0, ()
     width = -(-len(ticks) // MOST_INTERVALS)
     interval_s = width * TICK_S
-    rates = []
-    for first in range(0, len(ticks), width):
-        lasted_s = min(interval_s, max(wall_s - first * TICK_S, 1e-3))
-        rates.append(round(sum(ticks[first : first + width]) / lasted_s, 1))
-    if len(rates) > 1 and wall_s - (len(rates) - 1) * interval_s < interval_s / 2:
-        # Too short to be told by itself.
-        rates.pop()
-    return interval_s, tuple(rates)
+    counts = [sum(ticks[first : first + width]) for first in range(0, len(ticks), width)]
+    # Not nothing, should it end where the run does.
+    last_s = min(interval_s, max(wall_s - (len(counts) - 1) * interval_s, 1e-3))
+    whole = [count / interval_s for count in counts[:-1]]
+    return interval_s, last_s, tuple(round(rate, 1) for rate in (*whole, counts[-1] / last_s))
 
 
 def cpu_of(before: Moment, after: Moment, turns: int) -> Cpu:

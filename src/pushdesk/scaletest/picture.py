@@ -81,7 +81,7 @@ def _plot(runs: Sequence[Run], bottom: float) -> Iterator[str]:
     """Yield the axes and a line for each run: level for as long as an interval lasts, so that one is a line, too."""
     right = WIDTH - _RIGHT
     longest_s = max((run.wall_s for run in runs), default=0.0) or 1.0
-    most = max((rate for run in runs for rate in run.per_second), default=0.0) or 1.0
+    most = max((rate for run in runs for rate in _whole(run)), default=0.0) or 1.0
     x_step, y_step = _step(longest_s), _step(most)
     top = y_step * math.ceil(most / y_step)
 
@@ -101,15 +101,21 @@ def _plot(runs: Sequence[Run], bottom: float) -> Iterator[str]:
         yield _text(x(seconds), bottom + 20, f"{_number(seconds)} s", anchor="middle", fill=_FAINT)
     for place, run in enumerate(runs):
         points = []
-        for number, rate in enumerate(run.per_second):
+        for number, rate in enumerate(_whole(run)):
             begin = number * run.interval_s
-            end = run.wall_s if number == len(run.per_second) - 1 else begin + run.interval_s
+            end = min(begin + run.interval_s, run.wall_s)
             points += [f"{x(begin):.1f},{y(rate):.1f}", f"{x(end):.1f},{y(rate):.1f}"]
         if points:
             yield (
                 f'<polyline class="run" fill="none" stroke="{_colour(place)}" stroke-width="2" '
                 f'stroke-dasharray="{_DASHES[place % len(_DASHES)]}" points="{" ".join(points)}"/>'
             )
+
+
+def _whole(run: Run) -> Sequence[float]:
+    """Return the turns per second in each interval, without the last if it was cut short: few turns, and any rate."""
+    rates = run.per_second
+    return rates[:-1] if len(rates) > 1 and run.last_interval_s < run.interval_s else rates
 
 
 def _legend(runs: Sequence[Run], top: float) -> Iterator[str]:

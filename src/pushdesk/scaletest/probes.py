@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pushdesk.scaletest.measures import BEGIN, METERED, Part, Snapshot
+from pushdesk.scaletest.measures import BEGIN, BOOKS, METERED, Part, Snapshot
 from pushdesk.scaletest.metering import Meter, cost_of_switching, inherit
 from pushdesk.scaletest.plan import Variant
 from pushdesk.scaletest.seams import OF_SERVER, REREADING, metered, wrap
@@ -45,7 +45,7 @@ class Probes:
         self._in_threads: dict[tuple[int, str], int] = {}
         """Nanoseconds that the threads of the database have used, by thread and part: each writes its own only."""
         self._statements = Statements()
-        self._waits = {"writer": WaitClock(), "readers": WaitClock(), "any": WaitClock(), "books": WaitClock()}
+        self._waits = {"writer": WaitClock(), "readers": WaitClock(), "any": WaitClock(), BOOKS: WaitClock()}
         self._settled = 0
         self._is_metered = False
         self._switch_s = cost_of_switching()
@@ -157,7 +157,7 @@ class Probes:
 
         def making(stock: Any, *args: Any, **more: Any) -> None:  # noqa: ANN401 (its own)
             make(stock, *args, **more)
-            stock.books = TimedLock(self._waits["books"], WaitClock())
+            stock.books = TimedLock(self._waits[BOOKS], WaitClock())
 
         return making
 

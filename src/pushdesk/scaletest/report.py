@@ -1,15 +1,20 @@
-"""The report of a scale test, as text."""
+"""The report of a scale test, as text for a terminal of 80 columns."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+from pushdesk.scaletest.measures import BOOKS
+from pushdesk.scaletest.metering import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pushdesk.scaletest.measures import Latencies, Report, Run
 
-_WIDTH: Final = 24
+_WIDTH: Final = 21
+_FIRST, _COLUMN = 12, 22
+"""How wide the columns of the comparison are: that of the first run, which has no ratios, and those of the others."""
 _MOST_STATEMENTS: Final = 12
 _MOST_MISSING: Final = 20
 _NOT_COUNTED: Final = "not counted, without probes"
@@ -18,11 +23,9 @@ _NOT_COUNTED: Final = "not counted, without probes"
 def report_lines(report: Report) -> Iterator[str]:
     """Yield the lines of a report."""
     machine = report.machine
-    yield (
-        f"machine: {_counted(machine.cores, 'core')}, "
-        f"load {machine.load:.1f} before and {report.load_after:.1f} after, "
-        f"Python {machine.python}, {machine.system}, {machine.processor}"
-    )
+    yield _row("machine", f"{_counted(machine.cores, 'core')}, {machine.processor}")
+    yield _row("", f"{machine.system}, Python {machine.python}")
+    yield _row("load", f"{machine.load:.1f} before, {report.load_after:.1f} after")
     for run in report.runs:
         yield ""
         yield from _run_lines(run)
@@ -39,11 +42,14 @@ def _run_lines(run: Run) -> Iterator[str]:
     yield f"{run.variant.words}: {_counted(run.conversations, 'conversation')}, {run.arrived} of {total} turns arrived"
     yield _row("wall time", f"{run.wall_s:.2f} s, after {run.register_s:.1f} s for subscribing")
     yield _row("turns per second", f"{run.turns_per_s:.0f}")
-    yield _row("to the push service", f"{_percentiles(latency)} after the request")
-    yield _row("to the answer", f"{_percentiles(answer)} after the request")
+    yield _row("to the push service", _percentiles(latency))
+    yield _row("to the answer", _percentiles(answer))
     cpu = run.cpu
     yield _row("CPU per turn", f"{cpu.total_ms:.3f} ms; the test itself took {cpu.driver_ms:.3f} ms besides")
     for name, took_ms in sorted(cpu.parts_ms.items(), key=lambda item: -item[1]):
+        if name == OTHER and not run.probes:
+            # All that the server itself does is nobody's.
+            continue
         yield _row(f"  {name}", f"{took_ms:.3f} ms  {_percent(took_ms, cpu.total_ms)}")
     yield _row("subscription reads", _counted(run.cache.reads, "statement"))
     counts = ", ".join(f"{what} {count}" for what, count in run.cache.counts.items())
@@ -81,7 +87,7 @@ def _statement_lines(run: Run) -> Iterator[str]:
 
 
 def _percentiles(times: Latencies) -> str:
-    return f"p50 {times.p50_ms:.1f} ms, p95 {times.p95_ms:.1f} ms, p99 {times.p99_ms:.1f} ms"
+    return f"p50 {times.p50_ms:.1f}, p95 {times.p95_ms:.1f}, p99 {times.p99_ms:.1f} ms after the request"
 
 
 def _trouble(run: Run) -> Iterator[str]:
@@ -109,7 +115,7 @@ def _trouble(run: Run) -> Iterator[str]:
 
 def _comparison(runs: Sequence[Run]) -> Iterator[str]:
     """Yield a table of all runs, with the ratio to the first."""
-    yield f"{'':{_WIDTH}}" + "".join(f"{run.variant.words:>26}" for run in runs)
+    yield _cells("", [run.variant.words for run in runs])
     rows: tuple[tuple[str, Callable[[Run], float], str], ...] = (
         ("wall time, s", lambda run: run.wall_s, ".2f"),
         ("turns/s", lambda run: run.turns_per_s, ".0f"),
@@ -121,12 +127,22 @@ def _comparison(runs: Sequence[Run]) -> Iterator[str]:
     counted: tuple[tuple[str, Callable[[Run], float], str], ...] = (
         ("statements", lambda run: sum(one.count for one in run.statements.values()), ".0f"),
         ("waits, % of the run", lambda run: 100 * run.wait_share, ".2f"),
-        ("waits added up, s", lambda run: sum(waits.total_s for waits in run.waits.values()), ".2f"),
+        ("waits added up, s", _waited_s, ".2f"),
     )
     for name, value, form in (*rows, *counted) if all(run.probes for run in runs) else rows:
-        first = value(runs[0])
-        cells = [f"{value(run):{form}}" + (f" ({value(run) / first:.2f}x)" if first else "") for run in runs]
-        yield f"{name:{_WIDTH}}" + "".join(f"{cell:>26}" for cell in cells)
+        first, *others = map(value, runs)
+        ratios = [f"{other:{form}} ({other / first:.2f}x)" if first else f"{other:{form}}" for other in others]
+        yield _cells(name, [f"{first:{form}}", *ratios])
+
+
+def _cells(name: str, values: Sequence[str]) -> str:
+    first, *others = values
+    return f"{name:<{_WIDTH}}{first:>{_FIRST}}" + "".join(f"{other:>{_COLUMN}}" for other in others)
+
+
+def _waited_s(run: Run) -> float:
+    """Return how long connections of the database were waited for, added up: what waits before it is none."""
+    return sum(waits.total_s for kind, waits in run.waits.items() if kind != BOOKS)
 
 
 def _counted(number: int, noun: str, several: str = "") -> str:
