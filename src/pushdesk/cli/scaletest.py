@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pushdesk.cli.ending import end
+
+
+def _file(name: str) -> Path:
+    """Read the name of a file: an empty one, as of a variable that is not set, would be the folder that we are in."""
+    if not name:
+        raise typer.BadParameter("the name is empty.")
+    return Path(name)
 
 
 def scaletest(
@@ -25,7 +32,8 @@ def scaletest(
         int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="Turns that have not arrived yet, at most")
     ] = 1000,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Run again with each saving switched off, and compare")
+        bool,
+        typer.Option("--baseline", help="Run again without the cache, then with reads before each push, and compare"),
     ] = False,
     senders: Annotated[
         int | None, typer.Option(metavar="NUMBER", min=0, max=64, help="Sender processes [default: as many as serve]")
@@ -48,10 +56,17 @@ def scaletest(
     database_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Another new file for the database: sqlite:////srv/scale.db")
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there as JSON, too")] = None,
-    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture of it there")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", parser=_file, help="Write the report there as JSON, too")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", parser=_file, help="Draw a picture of it there")] = None,
 ) -> None:
-    """Run a server, let thousands of conversations tell of their turns, and report what that costs."""
+    """Run a server, let thousands of conversations tell of their turns, and report what that costs.
+
+    The default takes about two and a half minutes on two cores; with --baseline it takes three times that and more.
+
+    Exit code 0 if every turn arrived and was settled, 1 if not, 2 if it could not begin, 130 after ctrl+c.
+    """
 
     def run() -> int:
         # Here, so that the other commands don't wait for it.

@@ -58,6 +58,8 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
         self._channel: socket.socket | None = None
         self._errors = folder / "server.err"
+        self._said_before = 0
+        """How many bytes of its standard error are of its start: once it runs, they say nothing about its end."""
         self._is_asked_to_end = False
 
     def __repr__(self) -> str:
@@ -181,6 +183,7 @@ class Server:
             await self._process.wait()
             raise StartUpError(f"The server did not start.{self._last_lines()}")
         self.url = line.removeprefix(READY)
+        self._said_before = self._errors.stat().st_size
 
     def _options(self) -> Sequence[str]:
         plan = self._plan
@@ -198,11 +201,12 @@ class Server:
         return {**kept, "PUSHDESK_ADMIN_TOKEN": self.token}
 
     def _last_lines(self) -> str:
-        """Return what it said last, to be put behind a sentence."""
+        """Return what it said last, to be put behind a sentence; of one that runs, since it is ready."""
         try:
-            lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
+            said_since = self._errors.read_bytes()[self._said_before :]
         except OSError:
             return ""
+        lines = said_since.decode(errors="replace").splitlines()
         # In its log, what went as it should is of no help.
         telling = [line.strip() for line in lines if line.strip() and _ROUTINE not in line]
         said = " / ".join(telling[-LAST_LINES:])
