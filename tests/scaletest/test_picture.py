@@ -51,6 +51,14 @@ def test_all_is_drawn_within_the_picture(runs: tuple[Run, ...]) -> None:
     assert {"accept", "encrypt", "a new part"} <= set(legend)
 
 
+def test_a_last_interval_that_was_cut_short_is_left_out() -> None:
+    drawn = ET.fromstring(draw(report_of(run_of(wall_s=30.1, per_second=(900.0, 1000.0, 2671.0)))))  # noqa: S314 (our own)
+    (line,) = (line for line in drawn.iter(f"{SVG}polyline") if line.get("class") == "run")
+    assert len(line.attrib["points"].split()) == 2 * 2
+    marks = [text.text for text in drawn.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    assert marks[-1] == "1000"
+
+
 def test_what_is_written_in_it_is_text() -> None:
     drawn = ET.fromstring(draw(report_of(run_of())))  # noqa: S314 (our own)
     assert any("A <fast> one & more" in (text.text or "") for text in drawn.iter(f"{SVG}text"))

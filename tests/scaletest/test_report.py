@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import structs
 
 from pushdesk.scaletest.machine import Machine
-from pushdesk.scaletest.measures import CacheFigures, Cpu, Latencies, Run, Statement, Waits
+from pushdesk.scaletest.measures import CacheFigures, Cpu, Latencies, Report, Run, Statement, Waits
 from pushdesk.scaletest.plan import Variant
 from pushdesk.scaletest.report import report_lines
+from tests.programs import CHECKOUT
 from tests.scaletest.reports import report_of, run_of
 
 COLUMNS = 80
@@ -62,3 +65,10 @@ def test_without_probes_nothing_is_told_of_parts_but_what_sender_processes_took(
     cpu = Cpu(1.2, {"other": 0.9, "senders": 0.3}, 0.3, 0.0, 0.2)
     lines = list(report_lines(report_of(structs.replace(run_of(), probes=False, cpu=cpu))))
     assert [line.split()[0] for line in lines if line.endswith(" %")] == ["senders"]
+
+
+def test_the_document_has_every_key_of_the_report_for_programs() -> None:
+    written = (CHECKOUT / "docs" / "performance.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.+?) \|", written.partition("\n| key | unit | meaning |")[2], re.MULTILINE)
+    told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert {*Report.__struct_fields__, *Run.__struct_fields__} - told == set()
