@@ -17,6 +17,7 @@ from pushdesk.model import (
     LogLevel,
     Outcome,
     Scope,
+    SenderStats,
     Service,
     ServiceHealth,
     Span,
@@ -99,6 +100,7 @@ def busy_desk(deliveries: int = 24) -> FakeDesk:
         started_at=NOON - timedelta(hours=5),
         queue=3,
         in_flight=2,
+        senders=SenderStats(wanted=3, running=3, in_hand=2),
         outcomes={Outcome.ACCEPTED: 48213, Outcome.GONE: 12, Outcome.REFUSED: 3, Outcome.THROTTLED: 96},
         sends_per_s=412.0,
         services=(

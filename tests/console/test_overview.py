@@ -13,7 +13,17 @@ from pushdesk.console.screens import overview
 from pushdesk.console.screens.push_service import ServiceScreen
 from pushdesk.console.widgets.drawing import Drawing
 from pushdesk.errors import PushdeskError
-from pushdesk.model import CacheStats, Outcome, PageQuery, Scope, Service, ServiceHealth, Span, SubscriptionState
+from pushdesk.model import (
+    CacheStats,
+    Outcome,
+    PageQuery,
+    Scope,
+    SenderStats,
+    Service,
+    ServiceHealth,
+    Span,
+    SubscriptionState,
+)
 from tests.console.fake_desk import NOON, URL, FakeDesk
 from tests.console.looking import text_of, toasts, until, until_says, unwrapped
 from tests.console.scenes import busy_desk, console, empty_desk, past, rotated_desk
@@ -236,6 +246,52 @@ async def test_a_device_that_is_removed_is_called_what_it_was_called_before() ->
             pilot,
             lambda: any("removed" in line and "Firefox · Linux" in line for line in text_of(app).splitlines()),
         )
+
+
+ALONE = SenderStats(in_hand=1200)
+FEW = SenderStats(wanted=3, running=2, in_hand=1, waiting=9)
+MANY = SenderStats(wanted=64, running=64, in_hand=16384)
+
+
+@pytest.mark.parametrize(
+    ("size", "senders", "says"),
+    [
+        (WIDE, FEW, "senders        2 of 3 processes · 1 push in hand "),
+        (WIDE, MANY, "senders        64 of 64 processes · 16 384 pushes in hand "),
+        (WIDE, ALONE, "senders        the server by itself · 1 200 in hand "),
+        ((160, 60), FEW, "senders        2 of 3 · 1 in hand "),
+        ((160, 60), MANY, "senders        64 of 64 "),
+        ((160, 60), ALONE, "senders        the server by itself "),
+        ((120, 30), FEW, "server         0.1.0 on sqlite, 5 h   2 of 3 senders "),
+        ((120, 30), ALONE, "server         0.1.0 on sqlite, 5 h   sends by itself "),
+        ((80, 24), FEW, "5 h   2 of 3 senders "),
+        ((80, 24), ALONE, "5 h   sends by itself "),
+    ],
+)
+async def test_what_sends_is_said_in_the_room_there_is(size: tuple[int, int], senders: SenderStats, says: str) -> None:
+    desk = busy_desk()
+    desk.set_stats(senders=senders)
+    app = console(desk)
+    async with app.run_test(size=size) as pilot:
+        await until_says(pilot, says)
+
+
+async def test_how_many_senders_run_is_said_as_they_come_and_go() -> None:
+    desk = busy_desk()
+    app = console(desk)
+    async with app.run_test(size=WIDE) as pilot:
+        await until_says(pilot, "3 of 3 processes · 2 pushes in hand")
+        desk.set_stats(senders=SenderStats(wanted=3, running=2))
+        await until_says(pilot, "2 of 3 processes · 0 pushes in hand")
+
+
+@pytest.mark.parametrize(("size", "says"), [(WIDE, "senders        push is switched off "), ((80, 24), "push is off ")])
+async def test_no_sender_is_told_while_push_is_switched_off(size: tuple[int, int], says: str) -> None:
+    desk = busy_desk()
+    desk.set_stats(sends=False, senders=SenderStats())
+    app = console(desk)
+    async with app.run_test(size=size) as pilot:
+        await until_says(pilot, says)
 
 
 async def test_a_version_with_a_long_name_leaves_room_for_the_age_of_the_server() -> None:

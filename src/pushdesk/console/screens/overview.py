@@ -16,6 +16,7 @@ from pushdesk.console.happenings import Happening, of_delivery, of_event, of_fai
 from pushdesk.console.key_figures import progress
 from pushdesk.console.past import FLOORS, axis_of, hits_of_lookups, last, peak, sends_per_s
 from pushdesk.console.screens.charts import ChartsScreen
+from pushdesk.console.sender_figures import who_sends, who_sends_in_short
 from pushdesk.console.service_figures import (
     LATENCIES,
     accepted_share,
@@ -367,19 +368,25 @@ class OverviewScreen(ChartsScreen):
         emptied = [Content.assemble((plain(key.id), style), " ", progress(key)) for key in self._retiring]
         started = age(stats.started_at, now)
         since = f"{plain(stats.version)} on {plain(stats.storage)}, {started}"
+        senders = Content(who_sends_in_short(stats))
         if height == 1:
             retiring = [Content.assemble((f"{glyph} key ", style), each) for each in emptied]
             who = f"{plural(stats.subscriptions, 'subscription')} · {plural(stats.users, 'user')}"
-            return beside([Content(who), *retiring, Content.styled(since, QUIET)], width)
+            return beside([Content(who), *retiring, Content.styled(since, QUIET), senders], width)
+        room = width - LABEL
         key = Content(f"{plain(stats.key_id)}, {age(stats.key_created_at, now)}")
         keys = [("VAPID key", key), *((f"{glyph} {word}", each) for each in emptied)]
+        server = Content(since if len(since) <= room else f"{started}, {plain(stats.version)}")
         others = [
             ("subscriptions", Content(f"{count(stats.subscriptions)} active · {plural(stats.users, 'user')}")),
-            ("server", Content(since if len(since) <= width - LABEL else f"{started}, {plain(stats.version)}")),
+            ("senders", Content(who_sends(stats, room))),
+            ("server", server),
         ]
         if len(keys) + len(others) > height:
             retiring = [Content.assemble((f"{glyph} ", style), each) for each in emptied]
-            keys = [("VAPID key", beside([key, *retiring], width - LABEL))]
+            keys = [("VAPID key", beside([key, *retiring], room))]
+        if len(keys) + len(others) > height:
+            others[1:] = [("server", beside([server, senders], room))]
         lines = (Content.assemble((name.ljust(LABEL), QUIET), value) for name, value in (*keys, *others))
         return Content("\n").join(lines)
 
