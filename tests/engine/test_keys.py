@@ -287,6 +287,7 @@ class TestRetiring:
         old = bench.engine.public_key().id
         phone = await bench.subscribe("ada", "phone")
         await bench.engine.rotate_key(confirm="rotate")
+        await bench.engine.invalidate_cache("ada")
         spread, settle = bench.watch("spread"), bench.watch("settle")
         sweep = held_sweep(bench)
         spread.hold, settle.hold = asyncio.Event(), asyncio.Event()

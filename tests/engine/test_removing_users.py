@@ -172,6 +172,7 @@ async def test_what_is_to_be_sent_later_is_cancelled(bench: OutboxBench) -> None
 
 async def test_what_is_being_spread_ends_well(bench: OutboxBench, log: Log) -> None:
     await bench.subscribe("ada", "one")
+    await bench.engine.invalidate_cache("ada")
     spread = bench.watch("spread")
     spread.hold = asyncio.Event()
     remove_history = Watched(bench.store.users.remove_history)

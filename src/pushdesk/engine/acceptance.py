@@ -110,10 +110,12 @@ class Acceptance:
         )
         sheet = sheet.but_for(accepted.outdated.union(accepted.repeats))
         fresh = [message for message in messages if message.id not in accepted.repeats]
-        queued = len(fresh) - len(sheet.messages)
-        self._stock.queued += queued
+        started = {message.id for message in sheet.messages}
+        left = [message for message in fresh if message.id not in started]
+        self._stock.queued += len(left)
+        self._worker.leave(message.user for message in left if message.due_at_ms <= message.accepted_at_ms)
         self._observer.dispatches_accepted(fresh)
         self._worker.begin(sheet, accepted.ended)
-        if queued or sheet.left:
+        if left or sheet.left:
             self._wake()
         return accepted.repeats

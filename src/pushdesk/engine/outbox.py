@@ -276,9 +276,12 @@ class Outbox:
         Raises:
             DatabaseError: Nothing was changed.
         """
-        released = await self._table.release(dispatch, plaintext, self._now_ms())
+        user = await self._table.release(dispatch, plaintext, self._now_ms())
+        if user is None:
+            return False
+        self._worker.leave([user])
         self._wake()
-        return released
+        return True
 
     async def release_kind(self, kind: DispatchKind) -> None:
         """Make every dispatch of a kind due that was scheduled for later.

@@ -18,7 +18,7 @@ from pushdesk.model import DispatchKind, DispatchState, Service
 from pushdesk.storage.records import IS_PAUSED, Ended, Job, Settled, Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pushdesk.clock import Clock
     from pushdesk.engine.broadcast_runs import Runs
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pushdesk.model import Delivery
     from pushdesk.storage.lanes import LaneTable
     from pushdesk.storage.outbox import OutboxTable
-    from pushdesk.storage.records import Claimed, Message, Open
+    from pushdesk.storage.records import Claimed, Due, Message, Open
 
 BATCH: Final = 500
 """The most deliveries that one transaction claims."""
@@ -103,6 +103,10 @@ class Worker:
         self._stopping = False
         self._has_waiting = True
         """Whether any delivery waited in the database when it was looked there last, for room or for its time."""
+        self._behind: set[str] = set()
+        """Users whom something is due for that was not looked for yet."""
+        self._looked_for: set[str] = set()
+        """Those whom it is looked for now."""
         self._short: set[Service] = set()
         """Push services that something is due for: what is accepted later has its turn after that."""
         self._next_expiry_ms: float = 0
@@ -163,18 +167,30 @@ class Worker:
             self._next_expiry_ms = 0
         await self._free_keys(now_ms)
         await self._expire(now_ms)
+        self._looked_for |= self._behind
+        self._behind = set()
         due = await self._table.due(now_ms, SPREAD)
+        # Before it is looked at how much room there is: whatever leaves room after that has it looked at again.
+        self._has_waiting = bool(due.deliveries_ms)
         self._short = {service for service, at_ms in due.deliveries_ms.items() if at_ms <= now_ms}
         moments = [LONGEST_WAIT_S]
         if due.opened:
             again_ms = await self._spread(due.opened, now_ms)
             now_ms = self.now_ms()
             moments.append((again_ms - now_ms) / 1000)
+        if len(due.opened) < SPREAD:
+            self._looked_for = set()
         moments.append((self._next_expiry_ms - now_ms) / 1000)
         if (trial_s := self._lanes.next_trial_in_s()) is not None:
             moments.append(trial_s)
         if due.dispatch_ms is not None:
             moments.append((due.dispatch_ms - now_ms) / 1000)
+        moments += await self._claim(due, now_ms)
+        return max(0.0, min(moments))
+
+    async def _claim(self, due: Due, now_ms: int) -> list[float]:
+        """Start what waited in the database and there is room for; return after how many seconds to look again."""
+        moments: list[float] = []
         for service, at_ms in due.deliveries_ms.items():
             if self._stopping:
                 break
@@ -188,9 +204,7 @@ class Worker:
             if at_ms <= now_ms:
                 claim = self._in_flight.claim
                 await self._resume(await self._table.claim(claim, service, now_ms, min(room, BATCH)), now_ms)
-        # Only now: whatever left room meanwhile may have done so after that was looked at.
-        self._has_waiting = bool(due.deliveries_ms)
-        return max(0.0, min(moments))
+        return moments
 
     async def _free_keys(self, now_ms: int) -> None:
         """Make due what waits for a stopped key: all of it where the key is stopped no longer, else one to be tried."""
@@ -247,7 +261,7 @@ class Worker:
     def sheet(self, messages: Sequence[Message]) -> Sheet:
         """Return what becomes of messages that are accepted now, of those that need not wait for their turn.
 
-        They wait where devices must be read first, or others wait for the same push service.
+        They wait where devices must be read first, or something waits for the same user or the same push service.
         """
         now_ms = self.now_ms()
         mine: list[Message] = []
@@ -255,6 +269,8 @@ class Worker:
         room = 0 if self._stopping else BATCH
         for message in messages:
             if message.due_at_ms > now_ms or message.kind is DispatchKind.BROADCAST:
+                continue
+            if message.user in self._behind or message.user in self._looked_for:
                 continue
             found = devices.get(message.user) or self._recipients.at_hand(message.user)
             if found is None or not self._short.isdisjoint(target.service for target in found.active.values()):
@@ -265,6 +281,10 @@ class Worker:
             devices[message.user] = found
             mine.append(message)
         return self._spreader.sheet(mine, devices, now_ms)
+
+    def leave(self, users: Iterable[str]) -> None:
+        """Note that something is due for some users, which is to be started before what is accepted later for them."""
+        self._behind.update(users)
 
     def begin(self, sheet: Sheet, ended: Ended) -> None:
         """Start what was written down of messages, and tell of it; while `Stock.books` are held."""

@@ -213,11 +213,12 @@ class OutboxTable:
                 update(dispatches).where(dispatches.c.id.in_(dispatches_), IS_OPEN).values(due_at=due_ms)
             )
 
-    async def release(self, dispatch: str, plaintext: bytes | None, now_ms: int) -> bool:
+    async def release(self, dispatch: str, plaintext: bytes | None, now_ms: int) -> str | None:
         """Make a scheduled dispatch due, with another message if one is given.
 
         Returns:
-            Whether it was still scheduled for later: one that is due is left as it is, as it may be under way.
+            Whom it is for; None if it was not scheduled for later any more: one that is due is left as it is, as it may
+            be under way.
 
         Raises:
             DatabaseError: Nothing was changed.
@@ -234,9 +235,10 @@ class OutboxTable:
                     dispatches.c.due_at > now_ms,
                 )
                 .values(values)
-                .returning(dispatches.c.id)
+                .returning(dispatches.c.user)
             )
-            return changed.first() is not None
+            row = changed.first()
+        return None if row is None else str(row.user)
 
     async def release_kind(self, kind: DispatchKind, now_ms: int) -> None:
         """Make every scheduled dispatch of a kind due.
