@@ -264,13 +264,28 @@ MANY = SenderStats(wanted=64, running=64, in_hand=16384)
         ((160, 60), ALONE, "senders        the server by itself "),
         ((120, 30), FEW, "server         0.1.0 on sqlite, 5 h   2 of 3 senders "),
         ((120, 30), ALONE, "server         0.1.0 on sqlite, 5 h   sends by itself "),
-        ((80, 24), FEW, "5 h   2 of 3 senders "),
-        ((80, 24), ALONE, "5 h   sends by itself "),
+        ((80, 24), FEW, "users   0.1.0 on sqlite, 5 h   2 of 3 senders "),
+        ((80, 24), ALONE, "users   0.1.0 on sqlite, 5 h   sends by itself "),
     ],
 )
 async def test_what_sends_is_said_in_the_room_there_is(size: tuple[int, int], senders: SenderStats, says: str) -> None:
     desk = busy_desk()
     desk.set_stats(senders=senders)
+    app = console(desk)
+    async with app.run_test(size=size) as pilot:
+        await until_says(pilot, says)
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        ((100, 30), "server         5 h, 0.1.0   3 of 3 senders "),
+        ((80, 24), "48 213 subscriptions · 7 users   5 h, 0.1.0   3 of 3 senders "),
+    ],
+)
+async def test_what_sends_is_said_before_where_the_database_is(size: tuple[int, int], says: str) -> None:
+    desk = busy_desk()
+    desk.set_stats(storage="sqlite pushdesk.db", subscriptions=48213, users=7)
     app = console(desk)
     async with app.run_test(size=size) as pilot:
         await until_says(pilot, says)

@@ -26,7 +26,7 @@ def who_sends(stats: Stats, width: int) -> str:
 
 
 def who_sends_in_short(stats: Stats) -> str:
-    """Return what sends, in the fewest words, after what is said of the server."""
+    """Return what sends, in the fewest words, beside what is said of the server."""
     senders = stats.senders
     if not stats.sends:
         return "push is off"

@@ -40,6 +40,8 @@ from pushdesk.errors import PushdeskError
 from pushdesk.model import KeyState, Outcome, PageQuery, ServiceHealth
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from textual.app import ComposeResult
     from textual.timer import Timer
 
@@ -58,6 +60,8 @@ COUNTDOWN_S: Final = 1.0
 SECOND_MS: Final = 1000
 LABEL: Final = 15
 """Cells of what a figure is called."""
+GAP: Final = 3
+"""Cells between two figures beside one another."""
 
 
 class OverviewScreen(ChartsScreen):
@@ -366,27 +370,25 @@ class OverviewScreen(ChartsScreen):
             return Content("")
         glyph, word, style = KEYS[KeyState.RETIRING]
         emptied = [Content.assemble((plain(key.id), style), " ", progress(key)) for key in self._retiring]
-        started = age(stats.started_at, now)
-        since = f"{plain(stats.version)} on {plain(stats.storage)}, {started}"
-        senders = Content(who_sends_in_short(stats))
         if height == 1:
             retiring = [Content.assemble((f"{glyph} key ", style), each) for each in emptied]
             who = f"{plural(stats.subscriptions, 'subscription')} · {plural(stats.users, 'user')}"
-            return beside([Content(who), *retiring, Content.styled(since, QUIET), senders], width)
+            first = beside([Content(who), *retiring], width)
+            server, *senders = _server_and_senders(stats, now, width - first.cell_length - GAP)
+            return beside([first, Content.styled(server, QUIET), *map(Content, senders)], width)
         room = width - LABEL
         key = Content(f"{plain(stats.key_id)}, {age(stats.key_created_at, now)}")
         keys = [("VAPID key", key), *((f"{glyph} {word}", each) for each in emptied)]
-        server = Content(since if len(since) <= room else f"{started}, {plain(stats.version)}")
         others = [
             ("subscriptions", Content(f"{count(stats.subscriptions)} active · {plural(stats.users, 'user')}")),
             ("senders", Content(who_sends(stats, room))),
-            ("server", server),
+            ("server", Content(_server(stats, now, room))),
         ]
         if len(keys) + len(others) > height:
             retiring = [Content.assemble((f"{glyph} ", style), each) for each in emptied]
             keys = [("VAPID key", beside([key, *retiring], room))]
         if len(keys) + len(others) > height:
-            others[1:] = [("server", beside([server, senders], room))]
+            others[1:] = [("server", beside([*map(Content, _server_and_senders(stats, now, room))], room))]
         lines = (Content.assemble((name.ljust(LABEL), QUIET), value) for name, value in (*keys, *others))
         return Content("\n").join(lines)
 
@@ -429,6 +431,26 @@ class OverviewScreen(ChartsScreen):
 
 def _named(name: str, value: str) -> Content:
     return Content.assemble((f"{name} ", QUIET), value)
+
+
+def _server(stats: Stats, now: datetime, width: int) -> str:
+    """Return what the server is and how old, as much as fits into so many cells."""
+    whole, brief = _servers(stats, now)
+    return whole if len(whole) <= width else brief
+
+
+def _server_and_senders(stats: Stats, now: datetime, width: int) -> list[str]:
+    """Return what the server is, and what sends if that fits beside it, though it be without the database."""
+    senders = who_sends_in_short(stats)
+    for server in _servers(stats, now):
+        if len(server) + GAP + len(senders) <= width:
+            return [server, senders]
+    return [_server(stats, now, width)]
+
+
+def _servers(stats: Stats, now: datetime) -> tuple[str, str]:
+    version, started = plain(stats.version), age(stats.started_at, now)
+    return f"{version} on {plain(stats.storage)}, {started}", f"{started}, {version}"
 
 
 def _is_new(stats: Stats) -> bool:
