@@ -107,8 +107,8 @@ class Worker:
         """Users whom something is due for that was not looked for yet."""
         self._looked_for: set[str] = set()
         """Those whom it is looked for now."""
-        self._short: set[Service] = set()
-        """Push services that something is due for: what is accepted later has its turn after that."""
+        self._short = set(Service)
+        """Push services that something is due for, or may be: what is accepted later has its turn after that."""
         self._next_expiry_ms: float = 0
         """When the time of something that is being sent is over next; past, if that is not known."""
 
@@ -172,13 +172,14 @@ class Worker:
         due = await self._table.due(now_ms, SPREAD)
         # Before it is looked at how much room there is: whatever leaves room after that has it looked at again.
         self._has_waiting = bool(due.deliveries_ms)
-        self._short = {service for service, at_ms in due.deliveries_ms.items() if at_ms <= now_ms}
+        has_more = len(due.opened) == SPREAD
+        self._short = {service for service in Service if has_more or due.deliveries_ms.get(service, math.inf) <= now_ms}
         moments = [LONGEST_WAIT_S]
         if due.opened:
             again_ms = await self._spread(due.opened, now_ms)
             now_ms = self.now_ms()
             moments.append((again_ms - now_ms) / 1000)
-        if len(due.opened) < SPREAD:
+        if not has_more:
             self._looked_for = set()
         moments.append((self._next_expiry_ms - now_ms) / 1000)
         if (trial_s := self._lanes.next_trial_in_s()) is not None:
