@@ -328,3 +328,17 @@ async def test_the_brake_holds_what_ends_by_a_broadcast(bench: OutboxBench, monk
     again = await bench.engine.broadcast(HELLO)
     assert (await bench.done(again)).counts == {}
     assert sent_to(bench) == []
+
+
+async def test_one_of_a_broadcast_that_is_to_be_tried_again_is_so_whatever_else_is_sent(bench: OutboxBench) -> None:
+    await subscribe(bench, "ada", "bob")
+    await bench.look(wait_s=10)
+    bench.service.answer("bob", 503, headers={"Retry-After": "60"})
+    dispatch = await bench.engine.broadcast(HELLO)
+    await until(bench.engine, dispatch, lambda now: now.counts.get(Outcome.THROTTLED) == 1)
+    bench.service.answers.clear()
+    bench.clock.advance(61)
+    # For somebody whose devices are known: nothing is looked for because of it.
+    await bench.engine.notify("ada", HELLO, wait_s=10)
+    assert (await bench.done(dispatch)).counts == {Outcome.ACCEPTED: 2}
+    await bench.assert_at_rest()

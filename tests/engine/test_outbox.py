@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from tests.engine.outbox_bench import HELLO, RETRY_S, open_bench
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pushdesk.storage.records import Due
     from tests.engine.outbox_bench import OutboxBench
     from tests.logs import Log
     from tests.push_service import PushService
@@ -79,6 +81,99 @@ async def test_nothing_is_sent_to_a_device_that_is_removed_while_a_message_is_ac
     dispatch = await bench.done(await soon(accepted))
     assert dispatch.counts == {Outcome.ACCEPTED: 1}
     assert [push.path for push in bench.service.pushes] == ["/tablet"]
+    await bench.assert_at_rest()
+
+
+async def test_nothing_is_sent_for_a_user_who_is_removed_while_a_message_is_accepted(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    bench.service.pushes.clear()
+    accept = bench.watch("accept")
+    accept.hold = asyncio.Event()
+    accepted = asyncio.create_task(bench.engine.notify("ada", HELLO))
+    await soon(accept.begun.get())
+    removing = asyncio.create_task(bench.engine.remove_user("ada"))
+    await bench.until(lambda stats: stats.subscriptions == 0)
+    accept.hold.set()
+    dispatch = await bench.done(await soon(accepted))
+    await soon(removing)
+    assert dispatch.deliveries == ()
+    assert bench.service.pushes == []
+    await bench.assert_at_rest()
+
+
+async def test_what_seems_to_fail_while_claims_are_released_is_sent_too(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    await bench.subscribe("bob", "pad")
+    bench.service.pushes.clear()
+    accept, release = bench.watch("accept"), bench.watch("release_claims")
+    accept.seems_to_fail = True
+    release.hold = asyncio.Event()
+    with pytest.raises(DatabaseError):
+        await bench.engine.notify("ada", HELLO)
+    await soon(release.begun.get())
+    accept.seems_to_fail = True
+    accepted = asyncio.create_task(bench.engine.notify("bob", HELLO))
+    await settle()
+    release.hold.set()
+    with pytest.raises(DatabaseError):
+        await soon(accepted)
+    await soon(bench.service.wait_for_pushes(2))
+    assert sorted(push.path for push in bench.service.pushes) == ["/pad", "/phone"]
+    await bench.until(lambda stats: not stats.queue)
+    await bench.assert_at_rest()
+
+
+async def test_what_was_for_later_and_is_due_is_sent_before_what_is_accepted_then(bench: OutboxBench) -> None:
+    await bench.subscribe("ada", "phone")
+    await bench.subscribe("bob", "pad")
+    bench.service.pushes.clear()
+    send_at = to_datetime(round(bench.clock.time() * 1000)) + timedelta(seconds=60)
+    scheduled = await bench.engine.notify("ada", Notification("Hello", send_at=send_at))
+    await bench.engine.invalidate_cache("bob")
+    # With it, something is due for somebody whose devices take their time.
+    bench.reads.hanging.add("bob")
+    bench.clock.advance(61)
+    await bench.engine.notify("bob", HELLO)
+    await soon(bench.reads.hung.get())
+    later = await bench.engine.notify("ada", HELLO)
+    assert (await bench.engine.dispatch(later.id)).state is DispatchState.QUEUED
+    bench.reads.hanging.clear()
+    bench.reads.let_go.set()
+    for dispatch in (scheduled, later):
+        await bench.done(dispatch)
+    await bench.assert_at_rest()
+
+
+async def test_what_is_left_while_it_is_looked_for_what_is_due_is_sent_before_what_is_accepted_then(
+    bench: OutboxBench,
+) -> None:
+    await bench.subscribe("ada", "phone")
+    await bench.look(wait_s=10)
+    bench.service.pushes.clear()
+    await bench.engine.pause_service(Service.OTHER)
+    await bench.look(wait_s=10)
+    looks, table_due = asyncio.Queue[None](), bench.store.outbox.due
+    go_on = asyncio.Semaphore(0)
+
+    async def due(now_ms: int, limit: int) -> Due:
+        found = await table_due(now_ms, limit)
+        looks.put_nowait(None)
+        await go_on.acquire()
+        return found
+
+    bench.monkeypatch.setattr(bench.store.outbox, "due", due)
+    bench.engine._outbox._wake()
+    await soon(looks.get())
+    first = await bench.engine.notify("ada", HELLO)
+    await bench.engine.resume_service(Service.OTHER)
+    go_on.release()
+    await soon(looks.get())
+    second = await bench.engine.notify("ada", HELLO)
+    assert (await bench.engine.dispatch(second.id)).state is DispatchState.QUEUED
+    bench.monkeypatch.setattr(bench.store.outbox, "due", table_due)
+    go_on.release()
+    for dispatch in (first, second):
+        await bench.done(dispatch)
     await bench.assert_at_rest()
 
 

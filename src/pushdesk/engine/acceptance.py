@@ -105,15 +105,14 @@ class Acceptance:
     async def _accept(self, messages: Sequence[Message]) -> Mapping[str, tuple[str, bytes]]:
         """Commit messages, and start what need not wait for its turn; returns what is a repeat of what."""
         sheet = self._worker.sheet(messages)
-        accepted = await self._table.accept(
-            messages, self._precedence.latest, sheet.spread, sheet.generations, self._worker.now_ms()
-        )
+        now_ms = self._worker.now_ms()
+        accepted = await self._table.accept(messages, self._precedence.latest, sheet.spread, sheet.generations, now_ms)
         sheet = sheet.but_for(accepted.outdated.union(accepted.repeats))
         fresh = [message for message in messages if message.id not in accepted.repeats]
         started = {message.id for message in sheet.messages}
         left = [message for message in fresh if message.id not in started]
         self._stock.queued += len(left)
-        self._worker.leave(message.user for message in left if message.due_at_ms <= message.accepted_at_ms)
+        self._worker.leave(message.user for message in left if message.due_at_ms <= now_ms)
         self._observer.dispatches_accepted(fresh)
         self._worker.begin(sheet, accepted.ended)
         if left or sheet.left:

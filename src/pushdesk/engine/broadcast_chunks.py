@@ -97,6 +97,7 @@ class Chunks:
         at_once: Recipients of one push service who are sent to at once.
         clock: When something was answered.
         identifiers: For deliveries.
+        wake: Called when something of a chunk is to be tried again.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class Chunks:
         at_once: int,
         clock: Clock,
         identifiers: Identifiers,
+        wake: Callable[[], None],
     ) -> None:
+        self._wake = wake
         self._table = table
         self._pusher = pusher
         self._settling = settling
@@ -232,6 +235,8 @@ class Chunks:
                         settled = await self._settling.reap(settled)
                     self._observer.chunk_settled(chunk, settled)
                     self._tell_ended(ended)
+                    if any(not item.delivery.outcome.is_settled for item in chunk.settlements):
+                        self._wake()
                     return
             except DatabaseError as error:
                 # What was answered is not forgotten: written when the database is back, or sent again after a crash.

@@ -146,6 +146,7 @@ class Outbox:
             at_once=at_once,
             clock=clock,
             identifiers=identifiers,
+            wake=self._worker.wake,
         )
         self.broadcasts = BroadcastWorker(
             broadcast_table,

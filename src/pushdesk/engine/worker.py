@@ -109,6 +109,8 @@ class Worker:
         """Those whom it is looked for now."""
         self._short = set(Service)
         """Push services that something is due for, or may be: what is accepted later has its turn after that."""
+        self._left: set[Service] = set()
+        """Of these, those that something was left for since what is due was looked for last."""
         self._next_expiry_ms: float = 0
         """When the time of something that is being sent is over next; past, if that is not known."""
 
@@ -158,29 +160,23 @@ class Worker:
         """Start what is due and there is room for; return after how many seconds to look again."""
         now_ms = self.now_ms()
         if self._stock.is_unsure:
+            # First: whatever fails meanwhile is looked into after that.
+            self._stock.is_unsure = False
             # What was claimed by a transaction that seemed to fail would else be nobody's until the next start.
             async with self._stock.books:
                 # What is written down meanwhile is worked on once that is told.
                 self.tell_ended(Ended(done=await self._table.release_claims(self._in_flight.ids)))
             await self._stock.take()
-            self._stock.is_unsure = False
             self._next_expiry_ms = 0
         await self._free_keys(now_ms)
         await self._expire(now_ms)
-        self._looked_for |= self._behind
-        self._behind = set()
-        due = await self._table.due(now_ms, SPREAD)
-        # Before it is looked at how much room there is: whatever leaves room after that has it looked at again.
-        self._has_waiting = bool(due.deliveries_ms)
-        has_more = len(due.opened) == SPREAD
-        self._short = {service for service in Service if has_more or due.deliveries_ms.get(service, math.inf) <= now_ms}
+        due = await self._look(now_ms)
         moments = [LONGEST_WAIT_S]
         if due.opened:
             again_ms = await self._spread(due.opened, now_ms)
             now_ms = self.now_ms()
             moments.append((again_ms - now_ms) / 1000)
-        if not has_more:
-            self._looked_for = set()
+        self._looked_for = set()
         moments.append((self._next_expiry_ms - now_ms) / 1000)
         if (trial_s := self._lanes.next_trial_in_s()) is not None:
             moments.append(trial_s)
@@ -188,6 +184,21 @@ class Worker:
             moments.append((due.dispatch_ms - now_ms) / 1000)
         moments += await self._claim(due, now_ms)
         return max(0.0, min(moments))
+
+    async def _look(self, now_ms: int) -> Due:
+        """Look for what is due; from now on, what is accepted has its turn after that."""
+        self._looked_for |= self._behind
+        self._behind = set()
+        self._left = set()
+        due = await self._table.due(now_ms, SPREAD)
+        self._looked_for = {item.message.user for item in due.opened}
+        # Before it is looked at how much room there is: whatever leaves room after that has it looked at again.
+        self._has_waiting = bool(due.deliveries_ms or self._left)
+        has_more = len(due.opened) == SPREAD
+        self._short = self._left | {
+            service for service in Service if has_more or due.deliveries_ms.get(service, math.inf) <= now_ms
+        }
+        return due
 
     async def _claim(self, due: Due, now_ms: int) -> list[float]:
         """Start what waited in the database and there is room for; return after how many seconds to look again."""
@@ -267,7 +278,7 @@ class Worker:
         now_ms = self.now_ms()
         mine: list[Message] = []
         devices: dict[str, Devices] = {}
-        room = 0 if self._stopping else BATCH
+        room = 0 if self._stopping or len(self._short) == len(Service) else BATCH
         for message in messages:
             if message.due_at_ms > now_ms or message.kind is DispatchKind.BROADCAST:
                 continue
@@ -296,6 +307,7 @@ class Worker:
         self.tell_ended(Ended((*settled, *ended.waiting), ended.claimed, done))
         self._next_expiry_ms = min(self._next_expiry_ms, sheet.expires_at_ms)
         self._short |= sheet.left
+        self._left |= sheet.left
         if self._stopping:
             # They stay claimed until the next start.
             return

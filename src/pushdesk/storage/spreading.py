@@ -90,6 +90,8 @@ async def accept_and_spread(
     if known:
         floors, epoch = await _floors(transaction, known.keys())
         changed = {user for user, generation in known.items() if floors.get(user, epoch) > generation}
+        # Who is no longer there has no generation, and no devices.
+        changed |= {delivery.user for delivery in new.deliveries} - floors.keys()
         outdated = frozenset(message.id for message in messages if message.user in changed)
         new = new.but_for(outdated)
     repeats = await accept(transaction, messages, precedence, new.states)
