@@ -315,7 +315,7 @@ class SenderReady(InfoEvent, frozen=True, kw_only=True):
 
 
 class SenderEnded(WarningEvent, frozen=True, kw_only=True):
-    """A sender process ended that nobody told to; another one is started, and its pushes are sent again."""
+    """A sender process ended that nobody told to, or that did not answer; its pushes are sent again by another one."""
 
     signal: int | None
     code: int | None

@@ -411,11 +411,14 @@ async def test_a_newer_turn_goes_out_after_the_older_one_of_its_conversation(
     (shown,) = await summed_up.shown()
     assert (shown["data"]["id"], shown["body"]) == (older.id, "The first.")
     newest = await summed_up.turn(turn(text="The third."))
-    others = (await summed_up.shown(3))[1:]
-    assert {each["data"]["id"]: each["body"] for each in others} == {newer.id: "The second.", newest.id: "The third."}
+    for told in (newer, newest):
+        await summed_up.done(told)
+    others = {each["data"]["id"]: each["body"] for each in (await summed_up.shown(2))[1:]}
+    # It may have taken the place of the one before, which was let go at that moment.
+    assert others in ({newest.id: "The third."}, {newer.id: "The second.", newest.id: "The third."})
     assert (await summed_up.engine.dispatch(other.id)).state is DispatchState.SCHEDULED
     chat.hold.set()
-    assert (await summed_up.shown(4))[3]["body"] == SUMMARY
+    assert (await summed_up.shown(2 + len(others)))[-1]["body"] == SUMMARY
 
 
 async def test_turns_told_of_at_once_are_let_go_in_their_order(summed_up: Runner, chat: ChatServer) -> None:

@@ -90,6 +90,10 @@ class Recipients:
         targets = self._cache.at_hand(user)
         return None if targets is None else _devices(targets)
 
+    def used(self, user: str) -> None:
+        """Note that a user's devices were at hand, and of use."""
+        self._cache.used(user)
+
     def stop(self) -> None:
         """Let `find` return nothing, at once and from now on."""
         self._stopping = True

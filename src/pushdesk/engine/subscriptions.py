@@ -116,11 +116,13 @@ class SubscriptionCache:
         return held if held is not None else await self._load(user, floor)
 
     def at_hand(self, user: str) -> Targets | None:
-        """Return the same if it is held, without a read; else None, and nothing is counted."""
+        """Return the same if it is held, without a read; else None. Nothing is counted: see `used`."""
         entry = self._peek(user)
-        if entry is None or self._monotonic() >= entry.expires_at:
-            return None
-        return self._look_up(user, 0)
+        return None if entry is None or self._monotonic() >= entry.expires_at else entry.targets
+
+    def used(self, user: str) -> None:
+        """Count that what is at hand was of use."""
+        self._look_up(user, 0)
 
     async def get_many(
         self, floors: Mapping[str, int], *, timeout_s: float | None = None

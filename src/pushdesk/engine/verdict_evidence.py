@@ -150,7 +150,7 @@ def of_user_around(facts: UserFacts) -> list[Evidence]:
         return found
     if facts.lost is not None:
         lost = facts.lost.delivery
-        found.append(of_answer(lost, f"{lost.device}, which is not theirs any more"))
+        found.append(of_answer(lost, f"{fit(lost.device, MAX_TITLE)}, which is not theirs any more"))
         if facts.revoked_at is not None and lost.at <= facts.revoked_at:
             found.append(
                 Evidence("The keys were revoked: devices that had subscribed with them were removed.", facts.revoked_at)

@@ -290,7 +290,9 @@ class Worker:
             room -= max(1, len(found.active))
             if room < 0:
                 break
-            devices[message.user] = found
+            if message.user not in devices:
+                devices[message.user] = found
+                self._recipients.used(message.user)
             mine.append(message)
         return self._spreader.sheet(mine, devices, now_ms)
 
