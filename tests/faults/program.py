@@ -113,10 +113,13 @@ def obey() -> None:
             await itself.execute(text("PRAGMA query_only = ON"))
 
     async def close(itself: transaction.Transaction) -> None:
-        if itself in read_only:
-            read_only.discard(itself)
-            await itself.execute(text("PRAGMA query_only = OFF"))
-        await close_(itself)
+        try:
+            if itself in read_only:
+                read_only.discard(itself)
+                await itself.execute(text("PRAGMA query_only = OFF"))
+        finally:
+            # Also for who is cancelled in between.
+            await close_(itself)
 
     for name, method in (("begin", begin), ("close", close)):
         setattr(transaction.Transaction, name, method)
