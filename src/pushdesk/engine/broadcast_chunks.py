@@ -11,13 +11,13 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from pushdesk.engine.rest import BACK_OFF_S, wait_at_most
+from pushdesk.engine.spreader import make_job
 from pushdesk.errors import DatabaseError
 from pushdesk.log import write
 from pushdesk.log_events import SettleFailed
 from pushdesk.log_fields import Failure
-from pushdesk.model import Delivery, Outcome, Service
-from pushdesk.storage.records import Chunk, Job, Settlement, Stretch
-from pushdesk.storage.times import to_datetime
+from pushdesk.model import Outcome, Service
+from pushdesk.storage.records import Chunk, Settlement, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pushdesk.engine.pusher import Pusher
     from pushdesk.engine.settling import Settling
     from pushdesk.engine.stock import Stock
-    from pushdesk.model import PushTarget
+    from pushdesk.model import Delivery, PushTarget
     from pushdesk.storage.broadcasts import BroadcastTable
-    from pushdesk.storage.records import Ended, Message
+    from pushdesk.storage.records import Ended, Job, Message
 
 STRAGGLE_S: Final = 1.0
 """For how long a chunk waits for its last answers."""
@@ -159,19 +159,8 @@ class Chunks:
 
     def send(self, chunk: OpenChunk, message: Message, target: PushTarget) -> None:
         """Send to a recipient, for whom there is room."""
-        now = to_datetime(round(self._clock.time() * 1000))
-        delivery = Delivery(
-            id=self._identifiers.new(),
-            dispatch=message.id,
-            user=target.user,
-            subscription=target.subscription,
-            service=target.service,
-            outcome=Outcome.WAITING,
-            next_attempt_at=now,
-            at=now,
-            device=target.device,
-        )
-        job = Job(delivery, message, target)
+        job = make_job(self._identifiers.new(), message, target, round(self._clock.time() * 1000))
+        delivery = job.delivery
         if not self._in_flight.topics.enter(job):
             # Something of its topic is on its way there: it follows that, or gives way to it, as a delivery.
             self.give_room(target.service)

@@ -63,6 +63,23 @@ class Sheet(NamedTuple):
         )
 
 
+def make_job(delivery: str, message: Message, target: PushTarget, now_ms: int) -> Job:
+    """Return what is to be done to push a message to a device, by a delivery of this id that is due now."""
+    now = to_datetime(now_ms)
+    made = Delivery(
+        id=delivery,
+        dispatch=message.id,
+        user=target.user,
+        subscription=target.subscription,
+        service=target.service,
+        outcome=Outcome.WAITING,
+        next_attempt_at=now,
+        at=now,
+        device=target.device,
+    )
+    return Job(made, message, target)
+
+
 class Spreader:
     """Makes deliveries.
 
@@ -94,7 +111,7 @@ class Spreader:
         empty: list[str] = []
         for message in messages:
             mine = [
-                self._job(message, target, now_ms)
+                make_job(self._identifiers.new(), message, target, now_ms)
                 for target in devices[message.user].active.values()
                 if message.subscription in (None, target.subscription)
             ]
@@ -135,21 +152,6 @@ class Spreader:
                 starting.append(job)
             deliveries.append(delivery)
         return starting, deliveries, awaited
-
-    def _job(self, message: Message, target: PushTarget, now_ms: int) -> Job:
-        now = to_datetime(now_ms)
-        delivery = Delivery(
-            id=self._identifiers.new(),
-            dispatch=message.id,
-            user=message.user,
-            subscription=target.subscription,
-            service=target.service,
-            outcome=Outcome.WAITING,
-            next_attempt_at=now,
-            at=now,
-            device=target.device,
-        )
-        return Job(delivery, message, target)
 
     def _held(self, message: Message, device: HeldDevice, now_ms: int) -> Delivery:
         """Return the delivery to a device that a brake holds: it is settled, and says why."""
