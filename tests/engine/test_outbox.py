@@ -119,7 +119,8 @@ async def test_what_seems_to_fail_while_claims_are_released_is_sent_too(bench: O
         await soon(accepted)
     await soon(bench.service.wait_for_pushes(2))
     assert sorted(push.path for push in bench.service.pushes) == ["/pad", "/phone"]
-    await bench.until(lambda stats: not stats.queue)
+    # With the two by which they subscribed.
+    await bench.until(lambda stats: not stats.queue and stats.outcomes.get(Outcome.ACCEPTED) == 4)
     await bench.assert_at_rest()
 
 
